@@ -1,0 +1,63 @@
+# `make repro` and `make test` are all a user needs; each sets up what it uses.
+.DEFAULT_GOAL := help
+.PHONY: help setup repro retrain test integration lint types check lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DATA := $(shell sed -n 's/^ *raw: *\([^ ]*\).*/\1/p' params.yaml)
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONUNBUFFERED := 1
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export GX_ANALYTICS_ENABLED := false
+export HF_HUB_OFFLINE := 1
+export PREFECT_HOME := $(CURDIR)/.prefect
+export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/site
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the virtual environment
+
+# uv does not read pip's settings; UV_FIND_LINKS lets it use the same local wheels where there are some.
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+repro: setup ## Run the whole pipeline; only what changed runs again
+	@test -n "$$(ls -d $(DATA)/*/batch.yaml 2>/dev/null)" || sensorproof simulate $(DATA)/embedded
+	dvc repro
+	@sensorproof summary
+
+retrain: setup ## The same stages as a Prefect flow, without a server
+	python pipelines/flows/retraining.py
+
+test: setup ## Run the tests (no servers needed)
+	pytest
+
+integration: setup ## Run the tests against real servers and a real browser
+	pytest tests/integration
+
+lint: setup ## Check style
+	ruff check .
+	ruff format --check .
+
+types: setup ## Check types
+	mypy
+
+check: lint types test ## Lint, types and tests
+
+lock: setup ## Pin what requirements.in asks for; the CUDA packages are torch's own affair
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" uv pip compile --quiet --upgrade --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements.in -o requirements.lock
+	sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements.lock
+
+clean: ## Remove what runs left behind (data stays)
+	rm -rf artifacts mlflow.db mlruns mlartifacts .prefect dvc.lock

@@ -1,0 +1,61 @@
+"""Stage search: choose the regulariser on validation data and settle the settings of every arm."""
+
+import shutil
+from dataclasses import asdict
+
+from sensorproof.artifacts import CHECKPOINTS, PREPARED, QUARANTINED, SEARCH
+from sensorproof.cli.errors import reported
+from sensorproof.data.loading import PreparedData
+from sensorproof.experiment import Experiment, fit
+from sensorproof.files import atomic_folder, hash_json, write_json
+from sensorproof.settings import RegularizerSettings, Scale, Settings, load_settings
+
+SEARCHED = ("regularized", "default")
+"""Arms that carry the regulariser. The others get OFF, so that no search ever re-runs them."""
+OFF = RegularizerSettings(
+    strength=0.0, scales=["prediction"], penalty="log", estimator="first_order", sigma=1.0, fraction=1.0, every=1
+)
+
+
+@reported
+def main() -> None:
+    settings = load_settings()
+    trials, best = run_search(settings) if settings.search.trials else ([], settings.regularizer)
+    with atomic_folder(SEARCH) as folder:
+        write_json(folder / "trials.json", {"trials": trials, "best": best.model_dump()})
+        for arm in settings.train.arms:
+            chosen = best if arm in SEARCHED else OFF
+            write_json(folder / "arms" / f"{arm}.json", chosen.model_dump())
+    print(f"search: {len(trials)} trials, strength {best.strength:.3g} on {', '.join(best.scales)}")
+
+
+def run_search(settings: Settings) -> tuple[list[dict[str, object]], RegularizerSettings]:
+    """Train each trial for search.steps with one seed, score it by its validation mean over all subsets."""
+    from sensorproof.adapters.optuna import search
+
+    data = PreparedData(PREPARED, QUARANTINED)
+
+    def objective(number: int, strength: float, scales: list[Scale]) -> float:
+        regularizer = settings.regularizer.model_copy(update={"strength": strength, "scales": scales})
+        experiment = trial_experiment(settings, regularizer)
+        scores = fit(experiment, data).validation
+        print(f"trial {number}: strength {strength:.3g} on {', '.join(scales)}: validation {scores}", flush=True)
+        return scores.mean
+
+    space = settings.search.model_copy(update={"trials": 0}).model_dump()
+    key = hash_json([trial_experiment(settings, settings.regularizer).key(data), space])[:16]
+    journals = CHECKPOINTS / f"search-{key}"
+    trials = search(settings.search, objective, journals / "study.log")
+    shutil.rmtree(journals)
+    best = max(trials, key=lambda trial: (trial.score or 0.0, -trial.number))
+    chosen = settings.regularizer.model_copy(update={"strength": best.strength, "scales": best.scales})
+    return [asdict(trial) for trial in trials], chosen
+
+
+def trial_experiment(settings: Settings, regularizer: RegularizerSettings) -> Experiment:
+    search = settings.search
+    return Experiment("regularized", search.seed, search.steps, settings.model, settings.train, regularizer)
+
+
+if __name__ == "__main__":
+    main()

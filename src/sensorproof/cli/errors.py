@@ -1,0 +1,28 @@
+"""A user's fault is one line on standard error and an exit code; a traceback only with --debug."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from sensorproof.errors import SensorproofError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def reported(function: Callable[P, T]) -> Callable[P, T]:
+    """Print a SensorproofError as one line and exit with its code, unless SENSORPROOF_DEBUG is set."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except SensorproofError as error:
+            if os.environ.get("SENSORPROOF_DEBUG"):
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(error.exit_code) from None
+
+    return wrapper

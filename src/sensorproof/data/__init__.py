@@ -1,0 +1,1 @@
+"""From files to tensors: the batch format, importers, the simulator, splits and loading."""

@@ -1,0 +1,32 @@
+"""What one must know to build a model and to feed it: it travels with the weights as model.json."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sensorproof.data.batch import Class
+from sensorproof.data.prepared import PreparedMeta, SensorInput
+from sensorproof.settings import Count, ModelSettings, Section
+
+
+class ModelDescription(Section):
+    """Architecture, sensors, classes (logit k is the k-th class) and the image size (H, W) of training."""
+
+    backbone: Literal["tiny", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
+    decoder_channels: Count
+    sensors: Annotated[dict[str, SensorInput], Field(min_length=1)]
+    reference: str
+    classes: Annotated[tuple[Class, ...], Field(min_length=2)]
+    size: tuple[Count, Count]
+
+
+def describe_model(settings: ModelSettings, meta: PreparedMeta) -> ModelDescription:
+    """The model that the settings ask for, on the prepared data."""
+    return ModelDescription(
+        backbone=settings.backbone,
+        decoder_channels=settings.decoder_channels,
+        sensors=meta.sensors,
+        reference=meta.reference,
+        classes=meta.classes,
+        size=meta.size,
+    )

@@ -1,0 +1,164 @@
+"""Weight-shared SegFormer over any number of sensors: encode each, take the mean per stage, decode once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pad
+from transformers import SegformerConfig
+from transformers.models.segformer.modeling_segformer import SegformerDecodeHead, SegformerModel
+
+from sensorproof.errors import UsageError
+from sensorproof.models.description import ModelDescription
+
+Features = dict[str, list[Tensor]]
+STRIDE = 4
+"""The first stage, where the decoder works, is this many times smaller than the image."""
+SMALLEST = 32
+"""Shorter sides are padded to this while encoding: the first stage's attention pools 8 x 8 of its pixels."""
+
+BACKBONES: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "depths": [1, 1, 1, 1],
+        "hidden_sizes": [16, 32, 64, 96],
+        "num_attention_heads": [1, 2, 4, 6],
+        "drop_path_rate": 0.0,
+    },
+    "mit_b0": {"depths": [2, 2, 2, 2], "hidden_sizes": [32, 64, 160, 256]},
+    "mit_b1": {"depths": [2, 2, 2, 2], "hidden_sizes": [64, 128, 320, 512]},
+    "mit_b2": {"depths": [3, 4, 6, 3], "hidden_sizes": [64, 128, 320, 512]},
+    "mit_b3": {"depths": [3, 4, 18, 3], "hidden_sizes": [64, 128, 320, 512]},
+    "mit_b4": {"depths": [3, 8, 27, 3], "hidden_sizes": [64, 128, 320, 512]},
+    "mit_b5": {"depths": [3, 6, 40, 3], "hidden_sizes": [64, 128, 320, 512]},
+}
+
+
+class Segmenter(nn.Module):
+    """Maps {sensor: (B, C, H, W)} to logits (B, K, H, W).
+
+    The encoder is one SegFormer for all sensors (as in arXiv 2505.06635); a 1 x 1 convolution per sensor brings its
+    channels to the encoder's three. The features of the sensors that are present are averaged at each stage.
+    Sensors may differ in resolution: the output, and the stages of all sensors, take the size of the largest.
+
+    Args:
+        channels: {sensor: number of channels}.
+        classes: number of classes K.
+        backbone: a key of BACKBONES.
+        decoder_channels: width of the decoder.
+    """
+
+    def __init__(self, channels: Mapping[str, int], classes: int, backbone: str, decoder_channels: int) -> None:
+        super().__init__()
+        shape = BACKBONES[backbone] | {"num_channels": 3, "num_labels": classes}
+        config = SegformerConfig(decoder_hidden_size=decoder_channels, **shape)
+        self.sensors = tuple(sorted(channels))
+        self.stems = nn.ModuleDict({name: stem(channels[name]) for name in self.sensors})
+        self.encoder = SegformerModel(config)
+        self.decoder = SegformerDecodeHead(config)
+
+    def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Segment; see the class. `present` {sensor: (B,) bool} leaves out single samples of a sensor."""
+        size = max((x.shape[-2:] for x in inputs.values()), key=lambda s: s[0] * s[1], default=None)
+        return self.decode(self.encode(inputs), present, size)
+
+    def encode(self, inputs: Mapping[str, Tensor]) -> Features:
+        """Return {sensor: [feature (B, C_j, H_j, W_j) per stage]}. Sensors of one size share one pass."""
+        if unknown := sorted(set(inputs) - set(self.sensors)):
+            raise UsageError("inputs", f"sensors {unknown} are unknown", f"the model has {list(self.sensors)}")
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for name in sorted(inputs):
+            groups.setdefault((len(inputs[name]), *inputs[name].shape[-2:]), []).append(name)
+        features: Features = {}
+        for names in groups.values():
+            maps = torch.cat([self.stems[name](inputs[name]) for name in names])
+            height, width = maps.shape[-2:]
+            maps = pad(maps, (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height)))
+            stages = []
+            for j, stage in enumerate(self.encoder.stages):
+                maps = stage(maps)
+                stride = STRIDE * 2**j
+                stages.append(maps[..., : -(-height // stride), : -(-width // stride)].chunk(len(names)))
+            features |= {name: [chunks[i] for chunks in stages] for i, name in enumerate(names)}
+        return features
+
+    def fuse(self, features: Features, present: Mapping[str, Tensor] | None = None) -> list[Tensor]:
+        """Mean over the sensors that are present, per stage and sample."""
+        if not features:
+            raise UsageError("inputs", "no sensor is present", f"give one or more of {list(self.sensors)}")
+        names = sorted(features)
+        stages = []
+        for maps in zip(*(features[name] for name in names), strict=True):
+            size = max((m.shape[-2:] for m in maps), key=lambda s: s[0] * s[1])
+            stack = torch.stack([m if m.shape[-2:] == size else resize(m, size) for m in maps])
+            if present is None:
+                stages.append(stack.mean(0))
+                continue
+            everywhere = stack.new_ones(stack.shape[1])
+            weight = torch.stack([present[n].to(stack) if n in present else everywhere for n in names])
+            weight = weight / weight.sum(0).clamp_min(1)
+            stages.append(torch.einsum("mb,mb...->b...", weight, stack))
+        return stages
+
+    def decode(
+        self,
+        features: Features,
+        present: Mapping[str, Tensor] | None = None,
+        size: tuple[int, int] | torch.Size | None = None,
+    ) -> Tensor:
+        """Logits (B, K, H, W) from the features of any subset of the sensors.
+
+        `size` is the (H, W) of the logits; without it they are STRIDE times the first stage, which is the
+        image's size where that is a multiple of STRIDE.
+        """
+        fused = self.fuse(features, present)
+        logits = self.decoder(fused)
+        height, width = logits.shape[-2:]
+        return resize(logits, size or (height * STRIDE, width * STRIDE))
+
+
+def stem(channels: int) -> nn.Conv2d:
+    """A 1 x 1 convolution to three channels that starts as copies of the given ones, as pretraining expects."""
+    layer = nn.Conv2d(channels, 3, 1)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.zero_()  # type: ignore[union-attr]
+        for out in range(3):
+            layer.weight[out, out % channels] = 1
+    return layer
+
+
+def resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """Bilinear resize of (B, C, H, W) to (H, W) = size."""
+    return interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def build_model(description: ModelDescription, pretrained: Path | None = None) -> Segmenter:
+    """Build the described model; `pretrained` is a local folder with a SegFormer checkpoint for the encoder.
+
+    Raises:
+        UsageError: the checkpoint is missing or is of another backbone.
+    """
+    channels = {name: sensor.channels for name, sensor in description.sensors.items()}
+    classes = len(description.classes)
+    model = Segmenter(channels, classes, description.backbone, description.decoder_channels)
+    if pretrained is not None:
+        load_encoder(model, pretrained)
+    return model
+
+
+def load_encoder(model: Segmenter, folder: Path) -> None:
+    """Take the encoder's weights from a local checkpoint (safetensors only: no pickle is read)."""
+    try:
+        loaded: Any = SegformerModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+        source, info = loaded
+    except (OSError, ValueError, RuntimeError) as error:
+        fix = "give a local folder with config.json and model.safetensors"
+        raise UsageError(folder, f"cannot be loaded ({error})", fix) from error
+    expected, found = model.encoder.state_dict(), source.state_dict()
+    if info["missing_keys"] or {k: v.shape for k, v in expected.items()} != {k: v.shape for k, v in found.items()}:
+        raise UsageError(folder, "does not hold this backbone's weights", "set model.backbone to the checkpoint's")
+    model.encoder.load_state_dict(found)
