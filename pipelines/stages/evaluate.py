@@ -3,7 +3,6 @@
 from typing import Any
 
 from sensorproof.adapters.dvc import locked_hash
-
 from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, SEARCH, VERDICT, run_folder
 from sensorproof.cli.errors import reported
 from sensorproof.data.loading import PreparedData

@@ -7,6 +7,7 @@ import typer
 
 from sensorproof.cli.configure import configure
 from sensorproof.cli.errors import reported
+from sensorproof.cli.simulate import simulate
 from sensorproof.cli.summary import summary
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -19,6 +20,7 @@ def options(debug: Annotated[bool, typer.Option(help="show tracebacks")] = False
         os.environ["SENSORPROOF_DEBUG"] = "1"
 
 
+app.command()(simulate)
 app.command()(configure)
 app.command()(summary)
 

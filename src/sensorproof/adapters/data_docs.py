@@ -1,0 +1,7 @@
+"""Data Docs that read well with no internet."""
+
+from pathlib import Path
+
+
+def make_offline(folder: Path) -> None:
+    pass

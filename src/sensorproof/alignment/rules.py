@@ -1,0 +1,124 @@
+"""What the table must satisfy: rules made from params, as plain data. An adapter turns them into expectations."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from sensorproof.files import hash_json
+from sensorproof.settings import ValidateSettings
+
+SUITE_VERSION = 1
+"""Rises when a rule is added, removed or means something else."""
+
+Severity = Literal["critical", "warning"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule on one column. A row without a value (NaN) abstains.
+
+    test `at_most`: value <= limit; `below`: value < limit; `at_least`: value >= limit; `above`: value > limit;
+    `within`: |value| <= the row's own value of column `other`;
+    `unless_still`: value > limit, unless column `other` shows that nothing moved (<= other_limit).
+    """
+
+    column: str
+    test: Literal["at_most", "below", "at_least", "above", "within", "unless_still"]
+    limit: float
+    severity: Severity
+    scope: Literal["frame", "batch"]
+    reason: str
+    """What it means when the rule is broken."""
+    other: str = ""
+    other_limit: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.column} {self.severity}"
+
+
+def make_rules(settings: ValidateSettings) -> list[Rule]:
+    """All rules, those of the batch first."""
+    return [
+        *batch_rules(settings),
+        *time_rules(),
+        *content_rules(settings),
+        *health_rules(settings),
+        *label_rules(settings),
+    ]
+
+
+def suite_name(settings: ValidateSettings) -> str:
+    """The suite's name: its version, and a hash of the rules that params make."""
+    return f"alignment-v{SUITE_VERSION}-{hash_json([asdict(r) for r in make_rules(settings)])[:8]}"
+
+
+def batch_rules(settings: ValidateSettings) -> list[Rule]:
+    """Faults of the rig and of its clocks, the same in every frame: the batch is refused."""
+    content, calibration = settings.content, settings.calibration
+    rigid = calibration.rigid_error
+    return [
+        Rule("time_unit", "at_most", 0, "critical", "batch", "times are not in seconds"),
+        Rule("clock_offset_share", "at_most", 1, "critical", "batch", "the clock is off by more than the tolerance"),
+        Rule("clock_offset_share", "at_most", settings.time.warn, "warning", "batch", "the clock is off"),
+        Rule("clock_drift_share", "at_most", settings.time.warn, "warning", "batch", "the clock drifts"),
+        Rule("clock_jitter_share", "at_most", settings.time.warn, "warning", "batch", "the clock jitters"),
+        Rule("has_calibration", "at_least", 1, "warning", "batch", "the sensor has no calibration"),
+        Rule("intrinsics_fault", "at_most", 0, "critical", "batch", "K is no camera matrix"),
+        Rule("principal_point_fault", "at_most", 0, "critical", "batch", "the principal point is off the image"),
+        Rule("rotation_error", "at_most", rigid, "critical", "batch", "the pose is no rigid motion"),
+        Rule("loop_error", "at_most", rigid, "critical", "batch", "the loop to the reference and back does not close"),
+        Rule("view_error_px", "at_most", content.critical_px, "warning", "batch", "K claims another view"),
+        Rule("calibration_age_days", "at_least", -1, "critical", "batch", "the calibration is newer than the frames"),
+        Rule("calibration_age_days", "at_most", calibration.max_age_days, "warning", "batch", "the calibration is old"),
+        Rule("rig_corner_px", "below", content.critical_px - content.margin_px, "critical", "batch",
+             "the sensor is off in all frames alike: a fault of the rig"),
+        Rule("rig_corner_px", "below", content.warn_px, "warning", "batch", "slightly off in all frames alike"),
+    ]  # fmt: skip
+
+
+def time_rules() -> list[Rule]:
+    """Stamps of single frames."""
+    return [
+        Rule("time_offset_s", "within", 0, "critical", "frame", "taken too long before or after the reference",
+             other="time_tolerance_s"),
+        Rule("time_step_s", "above", 0, "critical", "frame", "time stands still or goes backwards"),
+    ]  # fmt: skip
+
+
+def content_rules(settings: ValidateSettings) -> list[Rule]:
+    """Where the images of single frames lie on each other."""
+    content = settings.content
+    critical = content.critical_px - content.margin_px
+    return [
+        Rule("deviation_px", "below", critical, "critical", "frame", "off against the rig in this frame"),
+        Rule("deviation_px", "below", max(content.warn_px, critical / 2), "warning", "frame", "slightly off here"),
+        Rule("sequence_deviation_px", "below", critical, "critical", "frame", "off against the rig in this sequence"),
+        Rule("swapped", "at_most", 0, "critical", "frame", "matches another frame's reference, not its own"),
+    ]  # fmt: skip
+
+
+def health_rules(settings: ValidateSettings) -> list[Rule]:
+    """Frames that show nothing of use."""
+    health = settings.health
+    return [
+        Rule("unreadable", "at_most", 0, "critical", "frame", "cannot be read"),
+        Rule("wrong_size", "at_most", 0, "critical", "frame", "has another size than the sensor's other frames"),
+        Rule("invalid_share", "at_most", health.invalid, "critical", "frame", "has no valid pixels"),
+        Rule("invalid_excess", "at_most", health.invalid_excess, "critical", "frame", "has unusually many holes"),
+        Rule("contrast", "above", health.blank_contrast, "critical", "frame", "is blank"),
+        Rule("saturated_share", "at_most", health.saturated, "critical", "frame", "is saturated"),
+        Rule("saturated_share", "at_most", health.saturated_warn, "warning", "frame", "is mostly saturated"),
+        Rule("blank_excess", "below", health.blank_tiles, "critical", "frame", "is blank in many tiles"),
+        Rule("blank_excess", "at_most", 0, "warning", "frame", "is blank in a tile that seldom is"),
+        Rule("dead_excess", "at_most", health.dead_lines, "warning", "frame", "has dead rows or columns"),
+        Rule("image_change", "unless_still", health.frozen_change, "critical", "frame", "is frozen",
+             other="scene_change", other_limit=health.moved_change),
+    ]  # fmt: skip
+
+
+def label_rules(settings: ValidateSettings) -> list[Rule]:
+    """Labels."""
+    return [
+        Rule("label_unknown_share", "at_most", 0, "critical", "frame", "has ids that are no class"),
+        Rule("label_coverage", "at_least", settings.labels.min_coverage, "warning", "frame", "is mostly ignored"),
+    ]

@@ -1,0 +1,145 @@
+"""Time measures of a sensor pair: offset, clock, drift, jitter, order. Only the stamps matter, never the pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sensorproof.data.batch import Batch
+from sensorproof.settings import TimeChecks
+
+STAMP_SLACK_S = 2e-6
+"""Stamps are written with microseconds: two roundings may add up to this."""
+SECONDS_LIMIT = 1e11
+"""Seconds beyond the year 5000: a stamp above is in another unit."""
+INTERVAL_LIMIT_S = 1e6
+"""Frames of one sequence more than eleven days apart: a stamp in another unit."""
+DRIFT_MIN_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a sensor's clock runs against the reference's over the whole batch. NaN where it cannot be told."""
+
+    offset_s: float
+    """Median offset."""
+    drift: float
+    """Seconds gained a second."""
+    drift_span_s: float
+    """Offset gained over the longest sequence."""
+    jitter_s: float
+    """Standard deviation (from the median absolute deviation) of what offset and drift leave."""
+
+
+def tolerance_s(batch: Batch, sensor: str, settings: TimeChecks) -> float:
+    """The largest accepted offset of sensor against the reference, seconds.
+
+    params come first; with range and speed it is tolerated_px * range / (focal_px * speed), the time in which a
+    point at that range moves by tolerated_px across the image. Without a calibrated reference, and for sensors
+    that params do not name, the batch's own max_time_offset_s holds.
+    """
+    claimed = batch.sensors[sensor].max_time_offset_s
+    pair = settings.pairs.get(sensor)
+    if pair is None:
+        return claimed
+    if pair.tolerance_s is not None:
+        return pair.tolerance_s
+    calibration = batch.sensors[batch.info.reference].calibration
+    focal = calibration.intrinsics[0, 0] if calibration else 0.0
+    if pair.tolerated_px is None or pair.range_m is None or pair.speed_m_s is None or focal <= 0:
+        return claimed
+    return float(pair.tolerated_px * pair.range_m / (focal * pair.speed_m_s))
+
+
+def clock(offset_s: NDArray[np.float64], time_s: NDArray[np.float64], sequence: NDArray[np.int64]) -> Clock:
+    """Offset, drift and jitter of a sensor's clock.
+
+    Args:
+        offset_s: (N,) sensor time less reference time, NaN where either is absent.
+        time_s: (N,) reference time.
+        sequence: (N,) number of each frame's sequence; drift is measured within sequences.
+    """
+    known = np.isfinite(offset_s) & np.isfinite(time_s)
+    offset, time, group = offset_s[known], time_s[known], sequence[known]
+    if not len(offset):
+        return Clock(np.nan, np.nan, np.nan, np.nan)
+    middle = float(np.median(offset))
+    if len(offset) < DRIFT_MIN_FRAMES:
+        return Clock(middle, np.nan, np.nan, np.nan)
+    frame = pd.DataFrame({"offset": offset, "time": time, "group": group})
+    means = frame.groupby("group")[["offset", "time"]].transform("mean")
+    dx, dy = (frame.time - means.time).to_numpy(), (frame.offset - means.offset).to_numpy()
+    slope = robust_slope(dx, dy)
+    rest = dy - slope * dx
+    jitter = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+    span = float(frame.groupby("group").time.agg(lambda t: t.max() - t.min()).max())
+    return Clock(middle, slope, slope * span, jitter)
+
+
+def robust_slope(x: NDArray[np.float64], y: NDArray[np.float64], rounds: int = 5) -> float:
+    """Slope of y over x through the origin by least squares, outliers beyond 3 sigma left out."""
+    keep = np.ones(len(x), bool)
+    slope = 0.0
+    for _ in range(rounds):
+        spread = float(x[keep] @ x[keep])
+        if spread <= 0:
+            return np.nan
+        slope = float(x[keep] @ y[keep]) / spread
+        rest = np.abs(y - slope * x)
+        sigma = 1.4826 * float(np.median(rest[keep]))
+        keep = rest <= max(3 * sigma, STAMP_SLACK_S)
+        if keep.sum() < 3:
+            break
+    return slope
+
+
+def time_measures(
+    batch: Batch, sensor: str, settings: TimeChecks, order: NDArray[np.int64], sequence: NDArray[np.int64]
+) -> pd.DataFrame:
+    """Time columns of the pair (reference, sensor), one row per frame in the given order.
+
+    Args:
+        order: (N,) rows of batch.frames, sequence by sequence.
+        sequence: (N,) number of the sequence of each of them.
+
+    Returns:
+        time_offset_s, time_tolerance_s, time_step_s (to the sensor's frame before, within the sequence; zero is a
+        duplicate, less than zero goes backwards), clock_offset_s, clock_drift_s (over the longest sequence),
+        clock_jitter_s (the same in every row), time_unit (0 seconds, 1 something else).
+    """
+    stamps = batch.frames[f"{sensor}_time"].to_numpy(float)[order]
+    reference = batch.frames[f"{batch.info.reference}_time"].to_numpy(float)[order]
+    offset = stamps - reference
+    steps = steps_s(stamps, sequence)
+    state = clock(offset, reference, sequence)
+    return pd.DataFrame(
+        {
+            "time_offset_s": offset,
+            "time_tolerance_s": tolerance_s(batch, sensor, settings) + STAMP_SLACK_S,
+            "time_step_s": steps,
+            "clock_offset_s": state.offset_s,
+            "clock_drift_s": state.drift_span_s,
+            "clock_jitter_s": state.jitter_s,
+            "time_unit": float(other_unit(stamps, steps)),
+        }
+    )
+
+
+def steps_s(stamps: NDArray[np.float64], sequence: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) time since the sensor's frame before in the same sequence; NaN for the first and for absent frames."""
+    frame = pd.DataFrame({"t": stamps, "g": sequence}).dropna()
+    steps = np.full(len(stamps), np.nan)
+    steps[frame.index.to_numpy()] = frame.groupby("g").t.diff().to_numpy()
+    return steps
+
+
+def other_unit(stamps: NDArray[np.float64], steps: NDArray[np.float64]) -> bool:
+    """Whether stamps cannot be seconds: too large for a date, or frames of one sequence many days apart."""
+    known, gaps = np.abs(stamps[np.isfinite(stamps)]), np.abs(steps[np.isfinite(steps)])
+    return bool((len(known) and np.median(known) > SECONDS_LIMIT) or (len(gaps) and np.median(gaps) > INTERVAL_LIMIT_S))
+
+
+def spread_of(values: pd.Series) -> float:
+    """Difference of the highest and the lowest value."""
+    return float(values.max() - values.min())

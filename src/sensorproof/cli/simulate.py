@@ -1,0 +1,29 @@
+"""`sensorproof simulate`: write a batch of embedded data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sensorproof.data.simulator import Plan, default_workers, simulate_batch
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="folder to write the batch to")],
+    size: Annotated[tuple[int, int], typer.Option(help="height and width of the images in pixels")] = (128, 160),
+    sites: Annotated[int, typer.Option(help="how many places")] = 5,
+    sequences: Annotated[
+        int, typer.Option(help="drives at each place; they take day, night, fog and rain in turn")
+    ] = 4,
+    frames: Annotated[int, typer.Option(help="frames of each drive")] = 20,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 0,
+    site_offset: Annotated[int, typer.Option(help="number of the first site; other numbers are other places")] = 0,
+    name: Annotated[str | None, typer.Option(help="the batch's name; else the folder's")] = None,
+    failures: Annotated[float, typer.Option(help="share of frames on which a sensor fails or is missing")] = 0.1,
+    workers: Annotated[int | None, typer.Option(help="processes; else one for each processor", min=1)] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace a batch that is there already")] = False,
+) -> None:
+    """Simulate drives through procedural streets, seen by camera, thermal, depth and LiDAR."""
+    plan = Plan(name or out.resolve().name, size, sites, sequences, frames, seed, site_offset, failures)
+    simulate_batch(out, plan, workers or default_workers(), force)
+    print(f"{out}: {sites * sequences * frames} frames of {sites * sequences} drives at {sites} sites")

@@ -1,0 +1,144 @@
+"""The camera: albedo and texture, sun, lamps and headlights, fog and rain, lens, noise and response."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from sensorproof.data.simulator.cast import Hits
+from sensorproof.data.simulator.geometry import Doubles, Pinhole
+from sensorproof.data.simulator.patterns import Patterns
+from sensorproof.data.simulator.scene import Floats, Label, Style
+from sensorproof.data.simulator.texture import noise, visible_noise
+from sensorproof.data.simulator.weather import Weather
+
+Random = np.random.Generator
+LENS_BLUR = 0.55
+"""Standard deviation in pixels."""
+LAMP_SPACING = 24.0
+LAMPLIGHT = np.array([1.0, 0.82, 0.55], np.float32)
+HEADLIGHT = np.array([1.0, 0.97, 0.9], np.float32)
+SKYLIGHT = np.array([0.9, 1.0, 1.12], np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def light(hits: Hits, found: Patterns, camera: Pinhole, pose: Doubles, weather: Weather, style: Style) -> Floats:
+    """Linear light (H, W, 3) that reaches the lens, before exposure."""
+    sky = hits.label == Label.SKY
+    shaded = albedo(hits, found, camera, style, weather) * illumination(hits, found, pose, weather, style)
+    if weather.dark:
+        shaded[found.lit] = LAMPLIGHT * 0.25
+        shaded[found.headlamp] = HEADLIGHT * 2.0
+        shaded[found.tail_lamp] = (0.5, 0.02, 0.02)
+    glow = sky_light(hits, weather, style)
+    through = np.exp(-weather.extinction * np.where(sky, 0, hits.distance))[..., None]
+    air = np.float32(weather.ambient) * SKYLIGHT * 0.85
+    return np.where(sky[..., None], glow, shaded * through + air * (1 - through)).astype(np.float32)
+
+
+def albedo(hits: Hits, found: Patterns, camera: Pinhole, style: Style, weather: Weather) -> Floats:
+    """Diffuse reflectance (H, W, 3) with texture; wet ground is darker."""
+    colour = hits.of(hits.primitives.colour, 0).astype(np.float32)
+    near = np.where(np.isfinite(hits.distance), hits.distance, 0) / np.float32(camera.intrinsics[0, 0])
+    footprint = near / np.maximum(hits.incidence, 0.2)
+    p, local = hits.point, hits.local
+    rough = np.zeros(hits.label.shape, np.float32)
+    for label, base in (
+        (Label.ROAD, style.road_colour),
+        (Label.SIDEWALK, style.sidewalk_colour),
+        (Label.TERRAIN, style.terrain_colour),
+    ):
+        colour[hits.label == label] = base
+
+    def add(mask: NDArray[np.bool_], points: Floats, octaves: tuple[tuple[float, float], ...]) -> None:
+        for size, strength in octaves:
+            rough[mask] += strength * visible_noise(points[mask], size, footprint[mask], int(size * 100))
+
+    add(hits.label == Label.ROAD, p, ((0.15, 0.1), (1.2, 0.1), (6.0, 0.12)))
+    add(hits.label == Label.SIDEWALK, p, ((0.2, 0.06), (2.0, 0.1)))
+    add(hits.label == Label.TERRAIN, p, ((0.12, 0.25), (0.5, 0.2), (3.0, 0.2)))
+    add(hits.label == Label.BUILDING, local, ((0.3, 0.07), (2.5, 0.09)))
+    add(hits.label == Label.VEGETATION, local, ((0.15, 0.3), (0.45, 0.4)))
+    add(hits.label == Label.VEHICLE, local, ((1.0, 0.04),))
+    add(hits.label == Label.PEDESTRIAN, local, ((0.2, 0.15),))
+    along, across = hits.road.across(p[..., 0], p[..., 1]), p[..., 0]
+    joint = (np.minimum(along % 1.0, across % 1.0) < 0.06) & (footprint < 0.12) & (hits.label == Label.SIDEWALK)
+    rough[joint] -= 0.3
+    colour *= np.exp(rough)[..., None]
+    colour[found.marking] = 0.62
+    colour[found.window] = (0.05, 0.06, 0.075)
+    colour[found.glass] = (0.03, 0.035, 0.04)
+    colour[found.tyre] = 0.012
+    ground = (hits.index == -1) & (hits.label != Label.TERRAIN)
+    puddles = np.where(noise(p, 2.5, 11) > 0.6, 0.35, 0.6)
+    colour[ground] *= (1 - weather.rain * (1 - puddles[ground]))[:, None]
+    return np.clip(colour, 0.003, 0.95)
+
+
+def illumination(hits: Hits, found: Patterns, pose: Doubles, weather: Weather, style: Style) -> Floats:
+    """Light on each surface (H, W, 3)."""
+    facing = np.maximum(hits.normal @ style.sun, 0)[..., None]
+    # Surfaces that look down or stand close to the ground see less of the sky.
+    open_sky = (0.65 + 0.35 * hits.normal[..., 2])[..., None]
+    total = weather.sun * facing * np.array([1.05, 1.0, 0.9], np.float32) + weather.ambient * open_sky * SKYLIGHT
+    if not weather.dark:
+        return total.astype(np.float32)
+    distance = np.where(np.isfinite(hits.distance), hits.distance, 0)
+    ahead = np.clip(hits.direction @ pose[:3, 2].astype(np.float32), 0, 1) ** 6
+    beam = 0.55 * ahead / (1 + (distance / 11) ** 2) * np.maximum(hits.incidence, 0.25)
+    beam = np.where(found.sign, 5 * beam, beam)
+    x, y = hits.point[..., 0], hits.point[..., 1]
+    s = (x + LAMP_SPACING / 2) % LAMP_SPACING - LAMP_SPACING / 2
+    beside = np.abs(hits.road.across(x, y)) - style.road_half
+    pool = 0.14 * np.exp(-(s**2 + beside**2) / (2 * 5.0**2))
+    return (total + beam[..., None] * HEADLIGHT + pool[..., None] * LAMPLIGHT).astype(np.float32)
+
+
+def sky_light(hits: Hits, weather: Weather, style: Style) -> Floats:
+    """The sky (H, W, 3): blue with clouds by day, even in fog, grey in rain, almost black at night."""
+    up = np.clip(hits.direction[..., 2], 0, 1)[..., None]
+    clouds = noise(hits.direction * 40, 12, int(style.air * 10))[..., None]
+    if weather.dark:
+        glow = np.array([0.02, 0.017, 0.015], np.float32) * (1 - up) ** 4 + 0.002
+        return np.broadcast_to(glow, hits.direction.shape).astype(np.float32)
+    grey = np.float32(weather.ambient) * SKYLIGHT * (0.85 + weather.rain * 0.25 + weather.rain * 0.12 * clouds)
+    if not weather.sun > 0.5:
+        return grey.astype(np.float32)
+    blue = np.array([0.28, 0.46, 0.85], np.float32) * (1 - 0.45 * up) + 0.3 * (1 - up) ** 3
+    cover = np.clip(0.45 + 0.6 * clouds, 0, 1)
+    return ((1 - cover) * blue + cover * 0.85).astype(np.float32)
+
+
+def expose(linear: Floats, weather: Weather, rng: Random, gain: float = 1.0) -> NDArray[np.uint8]:
+    """Automatic exposure (times gain), raindrops, lens blur, noise, response: (H, W, 3) of 8 bits."""
+    # Part of the way only: a camera does not make night as bright as day.
+    automatic = (weather.exposure / max(float((linear @ LUMA).mean()), 1e-4)) ** 0.8
+    image = gaussian_filter(linear * np.float32(automatic * gain), (LENS_BLUR, LENS_BLUR, 0))
+    if weather.rain:
+        image = rainy(image, weather.rain, rng)
+    grain = weather.camera_noise * (0.5 + 0.8 * np.sqrt(np.clip(image, 0, 1)))
+    shown = np.clip(image, 0, None) ** (1 / 2.2) + grain * rng.standard_normal(image.shape)
+    return np.clip(np.rint(shown * 255), 0, 255).astype(np.uint8)
+
+
+def rainy(image: Floats, amount: float, rng: Random) -> Floats:
+    """Streaks of falling drops, and drops on the lens through which the picture is smeared."""
+    height, width = image.shape[:2]
+    unit = width / 160
+    v, u = np.mgrid[0:height, 0:width].astype(np.float32)
+    streaks = np.zeros((height, width), np.float32)
+    slant = rng.normal(0, 0.12)
+    for _ in range(int(amount * 55)):
+        top, left, length = rng.uniform(-10, height), rng.uniform(0, width), rng.uniform(5, 16) * unit
+        rows = np.arange(max(0, int(top)), min(height, int(top + length)))
+        columns = np.clip((left + slant * (rows - top)).astype(int), 0, width - 1)
+        streaks[rows, columns] += rng.uniform(0.25, 0.7)
+    haze = np.float32(image.mean() * 1.8)
+    share = gaussian_filter(streaks, (0.5 * unit, 0.4 * unit))[..., None]
+    image = image * (1 - 0.5 * share) + haze * 0.5 * share
+    smeared = gaussian_filter(image, (3.5 * unit, 3.5 * unit, 0))
+    drops = np.zeros((height, width), np.float32)
+    for _ in range(int(amount * rng.integers(3, 8))):
+        row, column, radius = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(2.5, 8) * unit
+        drops = np.maximum(drops, np.clip(1.5 - np.hypot(v - row, u - column) / radius, 0, 1))
+    weight = drops[..., None]
+    return (image * (1 - weight) + smeared * weight).astype(np.float32)

@@ -1,0 +1,171 @@
+"""Drawing a site's style, the furniture of one stretch of its road, and the drive along it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sensorproof.data.simulator import things
+from sensorproof.data.simulator.geometry import Doubles, camera_to_world
+from sensorproof.data.simulator.scene import Road, Scene, Style, Thing
+
+Random = np.random.Generator
+LANE = -1.7
+"""Where the vehicle drives, metres left of the centre line."""
+VIEW = 95.0
+"""Metres ahead of the vehicle that are furnished."""
+CLEARANCE = 2.6
+
+
+@dataclass(frozen=True)
+class Drive:
+    """How the vehicle moves along one sequence; it sways a little, as vehicles do."""
+
+    road: Road
+    start: float
+    speed: float
+    phases: tuple[float, float, float, float]
+    look: float
+    """Amplitude of the slow turning of the vehicle against the road, radians."""
+
+    def pose(self, time: float) -> Doubles:
+        """Camera to world (4 x 4) at `time` seconds."""
+        a, b, c, d = self.phases
+        s = self.start + self.speed * time
+        x, y, heading = self.road.place(np.array(s), np.array(LANE + 0.35 * np.sin(0.5 * time + a)))
+        yaw = float(heading) + self.look * np.sin(0.45 * time + b)
+        return camera_to_world(float(x), float(y), yaw, 0.012 * np.sin(1.9 * time + c), 0.01 * np.sin(1.3 * time + d))
+
+
+def make_style(rng: Random) -> Style:
+    """Draw what distinguishes one site from another."""
+    grey = rng.uniform(0.07, 0.2)
+    grass = np.array([0.07, 0.14, 0.035])
+    ground = [grass, grass * 1.4, np.array([0.2, 0.17, 0.08]), np.array([0.2, 0.18, 0.155])][rng.integers(4)]
+    leaves = [np.array([0.04, 0.09, 0.02]), np.array([0.07, 0.12, 0.03]), np.array([0.16, 0.1, 0.025])]
+    facades = rng.uniform(0.12, 0.5, (5, 1)) * rng.uniform([0.85, 0.7, 0.5], [1.15, 1.0, 1.0], (5, 3))
+    azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.0)
+    low = int(rng.integers(1, 4))
+    return Style(
+        curve=(rng.uniform(0.5, 6), rng.uniform(90, 180), rng.uniform(0, 2 * np.pi)),
+        road_half=rng.uniform(4.4, 5.8),
+        sidewalk=rng.uniform(1.6, 3.2),
+        verge=float(rng.choice([0.0, rng.uniform(1.0, 2.5)])),
+        crossing=rng.uniform(45, 80),
+        buildings=rng.uniform(0.45, 0.9),
+        setback=rng.uniform(0.3, 5),
+        storeys=(low, low + int(rng.integers(1, 4))),
+        trees=rng.uniform(0.5, 1.3),
+        bushes=rng.uniform(0.5, 1.5),
+        parked=rng.uniform(0.35, 0.8),
+        pedestrians=rng.uniform(0.7, 1.5),
+        traffic=rng.uniform(2.5, 5),
+        poles=rng.uniform(10, 16),
+        road_colour=(grey * rng.uniform(0.95, 1.05, 3)).astype(np.float32),
+        sidewalk_colour=(rng.uniform(0.15, 0.36) * rng.uniform([1, 0.9, 0.75], [1.08, 1, 1])).astype(np.float32),
+        terrain_colour=(ground * rng.uniform(0.8, 1.2, 3)).astype(np.float32),
+        foliage=(leaves[rng.integers(3)] * rng.uniform(0.8, 1.2, 3)).astype(np.float32),
+        facades=facades.astype(np.float32),
+        reflectivity=(rng.uniform(0.1, 0.2), rng.uniform(0.22, 0.35), rng.uniform(0.35, 0.5)),
+        air=rng.uniform(6, 22),
+        sun=np.array(
+            [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)], np.float32
+        ),
+    )
+
+
+def make_drive(style: Style, rng: Random) -> Drive:
+    """Draw where on the road a sequence begins and how fast it goes."""
+    a, b, c, d = rng.uniform(0, 2 * np.pi, 4)
+    return Drive(Road(style), rng.uniform(0, 1000), rng.uniform(4, 8), (a, b, c, d), rng.uniform(0.05, 0.15))
+
+
+def make_scene(drive: Drive, duration: float, rng: Random) -> Scene:
+    """Furnish the stretch of road that a drive of `duration` seconds sees."""
+    start, end = drive.start - 5, drive.start + drive.speed * duration + VIEW
+    found = [*frontage(drive.road, start, end, rng), *roadside(drive.road, start, end, rng), *movers(drive, end, rng)]
+    return Scene(drive.road, tuple(thing for thing in found if stays_clear(thing, drive, duration)))
+
+
+def frontage(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
+    """Buildings, trees and bushes on both sides, none of them in a side street."""
+    style, found = road.style, []
+    for side in (-1, 1):
+        edge = style.road_half + style.verge + style.sidewalk
+        s = start
+        while s < end:
+            length, depth = rng.uniform(7, 18), rng.uniform(6, 12)
+            storeys = rng.integers(style.storeys[0], style.storeys[1] + 1)
+            d = side * (edge + style.setback + depth / 2)
+            clear = road.along_crossing(np.array(s + length / 2)) ** 2 > (length / 2 + 6) ** 2
+            if rng.random() < style.buildings and clear:
+                colour = style.facades[rng.integers(len(style.facades))]
+                found.append(Thing(s + length / 2, d, things.building(rng, length, depth, 3.1 * storeys, colour)))
+            s += length + rng.uniform(0, 5)
+        for s in scatter(start, end, style.trees, rng):
+            inner = (
+                style.road_half + style.verge / 2 if style.verge and rng.random() < 0.5 else edge + rng.uniform(0.6, 4)
+            )
+            if abs(road.along_crossing(np.array(s))) > 6.5:
+                found.append(Thing(s, side * inner, things.tree(rng, style.foliage), rng.uniform(0, 3)))
+        for s in scatter(start, end, style.bushes, rng):
+            if abs(road.along_crossing(np.array(s))) > 6.5:
+                found.append(Thing(s, side * (edge + rng.uniform(0.8, 3.5)), things.bush(rng, style.foliage)))
+    return found
+
+
+def roadside(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
+    """Poles, signs and parked vehicles."""
+    style, found = road.style, []
+    for side in (-1, 1):
+        for s in np.arange(start + rng.uniform(0, style.poles), end, style.poles):
+            d = side * (style.road_half + rng.uniform(0.3, 0.7))
+            if abs(road.along_crossing(np.array(s))) > 3.8:
+                turn = 0.0 if side < 0 else np.pi
+                found.append(Thing(s, d, things.pole(rng, bool(rng.random() < 0.5)), turn))
+        for s in np.arange(start + rng.uniform(0, 6), end, 6.2):
+            if rng.random() < style.parked and abs(road.along_crossing(np.array(s))) > 7:
+                turn = rng.normal(0, 0.04) + (0 if side < 0 else np.pi)
+                found.append(Thing(s, side * (style.road_half - 1.05), things.vehicle(rng, False), turn))
+    return found
+
+
+def movers(drive: Drive, end: float, rng: Random) -> list[Thing]:
+    """Traffic in both lanes, and people on sidewalks and crossing the road."""
+    style, found = drive.road.style, []
+    ahead = drive.start + rng.uniform(9, 22)
+    while ahead < end:
+        speed = drive.speed + rng.uniform(-0.3, 1.0)
+        found.append(Thing(ahead, LANE, things.vehicle(rng, True), 0, speed))
+        ahead += rng.uniform(0.6, 1.4) * 100 / style.traffic
+    oncoming = drive.start + rng.uniform(8, 30)
+    while oncoming < end + 80:
+        found.append(Thing(oncoming, -LANE, things.vehicle(rng, True), np.pi, -rng.uniform(5, 9)))
+        oncoming += rng.uniform(0.6, 1.4) * 100 / style.traffic
+    for side in (-1, 1):
+        for s in scatter(drive.start, end, style.pedestrians, rng):
+            d = side * (style.road_half + style.verge + rng.uniform(0.3, max(0.5, style.sidewalk - 0.3)))
+            found.append(Thing(s, d, things.pedestrian(rng), rng.uniform(0, 6), rng.uniform(-1.5, 1.5)))
+    for s in scatter(drive.start, end, 0.25 * style.pedestrians, rng):
+        d, speed = rng.uniform(-5, 5), float(rng.choice([-1, 1]) * rng.uniform(0.2, 1.2))
+        found.append(Thing(s, d, things.pedestrian(rng), rng.uniform(0, 6), 0, speed))
+    return found
+
+
+def scatter(start: float, end: float, per_ten_metres: float, rng: Random) -> list[float]:
+    """Random places along the road with the given mean density."""
+    number = rng.poisson(per_ten_metres * (end - start) / 10)
+    return [float(s) for s in rng.uniform(start, end, number)]
+
+
+def stays_clear(thing: Thing, drive: Drive, duration: float) -> bool:
+    """Whether the vehicle never comes close to a thing, let alone drives through it."""
+    reach = max(np.hypot(piece.size[0], piece.size[1]) for piece in thing.parts)
+    time = np.linspace(0, duration, 60)
+    s = thing.s + thing.along * time - drive.start - drive.speed * time
+    d = thing.d + thing.sideways * time - LANE
+    wide = abs(thing.d) > drive.road.style.road_half - 1.5 and not thing.sideways
+    if wide:
+        return True
+    # Traffic passes in its own lane; what is in the way must keep its distance.
+    beside = np.abs(d) > CLEARANCE
+    return bool(np.all(beside | (np.abs(s) > CLEARANCE + reach)))

@@ -1,0 +1,1 @@
+"""Functional entropy regularisation (arXiv 2505.06635) for any model, and the rivals beside it."""

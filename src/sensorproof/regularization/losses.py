@@ -1,0 +1,39 @@
+"""Cross-entropy per sample over the pixels that count: the f of all that follows."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, interpolate
+
+SMALLEST_F = 1e-3
+"""f is kept above this many nats, so that log f and 1 / f stay finite on samples that are already learnt."""
+
+
+def sample_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy of each sample over its valid pixels, in nats and in float32.
+
+    Args:
+        logits: (B, K, h, w); resized to the target where the size differs.
+        target: (B, H, W), classes or ignore_index.
+
+    Returns:
+        (B,) the losses, 0 where a sample has no valid pixel, and (B,) the number of valid pixels.
+    """
+    if logits.shape[-2:] != target.shape[-2:]:
+        logits = interpolate(logits, size=target.shape[-2:], mode="bilinear", align_corners=False)
+    losses = cross_entropy(logits.float(), target, ignore_index=ignore_index, reduction="none")
+    valid = (target != ignore_index).flatten(1).sum(1)
+    return losses.flatten(1).sum(1) / valid.clamp_min(1), valid
+
+
+def batch_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """The plain segmentation loss: the mean over all valid pixels of the batch, a scalar."""
+    losses, valid = sample_cross_entropy(logits, target, ignore_index)
+    return (losses * valid).sum() / valid.sum().clamp_min(1)
+
+
+def presence(names: list[str], present: Mapping[str, Tensor] | None, like: Tensor) -> dict[str, Tensor]:
+    """{sensor: (B,) bool}, with True for sensors that `present` does not name."""
+    everywhere = torch.ones(len(like), dtype=torch.bool, device=like.device)
+    return {name: everywhere if present is None else present.get(name, everywhere) for name in names}

@@ -1,0 +1,190 @@
+"""Training learns, repeats itself under a seed, and goes on where it was cut short."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sensorproof.data.batch import Class
+from sensorproof.data.loading import PreparedData, TrainingSampler, mirror
+from sensorproof.data.prepared import PreparedMeta, SensorInput
+from sensorproof.errors import SensorproofError
+from sensorproof.evaluation.subsets import all_subsets, score_subsets, subset_name
+from sensorproof.experiment import score_split
+from sensorproof.files import write_json
+from sensorproof.models import Segmenter, build_model, describe_model
+from sensorproof.regularization.objective import build_objective
+from sensorproof.settings import ModelSettings, RegularizerSettings, TrainSettings
+from sensorproof.training.loop import choose_device, learning_rate_factor, train
+
+MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
+TRAIN = TrainSettings(
+    arms=["baseline"],
+    seeds=[0],
+    device="cpu",
+    steps=30,
+    batch_size=4,
+    learning_rate=0.003,
+    weight_decay=0.01,
+    warmup=0.1,
+    mixed_precision=False,
+    flip=True,
+    checkpoint_every=10,
+)
+REGULARIZER = RegularizerSettings(
+    strength=0.1, scales=["prediction"], penalty="log", estimator="first_order", sigma=0.3, fraction=1.0, every=1
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """24 frames, two sensors: `one` shows the label as it is, `two` its negative with noise and gaps."""
+    root = tmp_path_factory.mktemp("prepared")
+    rng = np.random.default_rng(0)
+    label = np.zeros((24, 32, 32), np.uint8)
+    for frame in label:
+        y, x = rng.integers(0, 20, 2)
+        frame[y : y + 12, x : x + 12] = 1
+    one = label[:, None].astype(np.float16)
+    two = (1 - one + rng.normal(0, 0.3, one.shape)).astype(np.float16)
+    two[:, :, :4] = np.nan
+    two[5] = np.nan
+    split = ["train"] * 16 + ["val"] * 4 + ["test"] * 4
+    table = pd.DataFrame({"frame_id": [str(i) for i in range(24)], "batch": "b", "split": split})
+    table = table.assign(labelled=True, present_one=True, present_two=np.arange(24) != 5, fault="")
+    table.to_csv(root / "frames.csv", index=False)
+    for name, array in {"one": one, "two": two, "label": label}.items():
+        np.save(root / f"{name}.npy", array)
+    sensor = {"kind": "other", "channels": 1, "range": (0, 1), "nodata": None, "mean": (0.5,), "std": (0.5,)}
+    meta = PreparedMeta(
+        sensors={"one": SensorInput(**sensor), "two": SensorInput(**sensor)},
+        reference="one",
+        classes=(Class(id=0, name="ground"), Class(id=1, name="box")),
+        size=(32, 32),
+        batches=("b",),
+        frames={"train": 16, "val": 4, "test": 4},
+    )
+    write_json(root / "meta.json", meta.model_dump(mode="json"))
+    return PreparedData(root)
+
+
+def run(data: PreparedData, arm: str = "baseline", steps: int = 30, **options) -> tuple[Segmenter, list]:
+    torch.manual_seed(0)
+    model = build_model(describe_model(MODEL, data.meta))
+    objective = build_objective(arm, REGULARIZER, sensors=data.sensors, seed=0)
+    result = train(model, TrainingSampler(data, 4, 0, True), objective, TRAIN, steps=steps, seed=0, **options)
+    return model, result.history
+
+
+@pytest.mark.parametrize("arm", ["baseline", "regularized"])
+def test_it_learns_what_is_easy_to_see(data: PreparedData, arm: str) -> None:
+    model, history = run(data, arm, steps=80)
+    assert history[-1]["cross_entropy"] < 0.5 * history[0]["cross_entropy"]
+    assert score_split(model, data, "test", "cpu", 3).full > 70
+
+
+@pytest.mark.parametrize("arm", ["baseline", "regularized"])
+def test_cut_short_and_resumed_is_as_uncut(data: PreparedData, arm: str, tmp_path: Path) -> None:
+    class Cut(Exception):
+        pass
+
+    def cut(step: int, row: dict[str, float]) -> None:
+        if step == 20:
+            raise Cut
+
+    uncut, _ = run(data, arm)
+    with pytest.raises(Cut):
+        run(data, arm, checkpoint=tmp_path / "state.safetensors", progress=cut)
+    resumed, history = run(data, arm, checkpoint=tmp_path / "state.safetensors")
+    assert [row["step"] for row in history] == [10, 20, 30]
+    for name, tensor in uncut.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_a_broken_checkpoint_is_one_line(data: PreparedData, tmp_path: Path) -> None:
+    (tmp_path / "state.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
+    with pytest.raises(SensorproofError, match="cannot be resumed"):
+        run(data, checkpoint=tmp_path / "state.safetensors")
+
+
+def test_a_loss_that_is_not_finite_stops(data: PreparedData) -> None:
+    torch.manual_seed(0)
+    model = build_model(describe_model(MODEL, data.meta))
+    with torch.no_grad():
+        model.decoder.classifier.bias.fill_(torch.nan)
+    objective = build_objective("baseline", REGULARIZER, sensors=data.sensors, seed=0)
+    with pytest.raises(SensorproofError):
+        train(model, TrainingSampler(data, 4, 0, False), objective, TRAIN, steps=10, seed=0)
+
+
+def test_every_frame_is_seen_once_an_epoch(data: PreparedData) -> None:
+    sampler = TrainingSampler(data, 5, 3, False)
+    seen = torch.cat([sampler(step).target for step in range(16)])
+    labels = torch.from_numpy(data.labels[:16].astype(np.int64))
+    counts = [(seen == each).flatten(1).all(1).sum().item() for each in labels]
+    assert counts == [5] * 16
+
+
+def test_a_mirrored_batch_is_mirrored_in_every_sensor_and_in_the_label(data: PreparedData) -> None:
+    batch = data.batch(np.arange(2))
+    flipped = mirror(batch, torch.tensor([True, False]))
+    for before, after in [(batch.inputs["two"], flipped.inputs["two"]), (batch.target, flipped.target)]:
+        torch.testing.assert_close(after[0], before[0].flip(-1))
+        torch.testing.assert_close(after[1], before[1])
+
+
+def test_invalid_pixels_and_absent_sensors_are_zero_and_marked(data: PreparedData) -> None:
+    batch = data.batch(np.array([4, 5]))
+    assert (batch.inputs["two"][0, :, :4] == 0).all()
+    assert (batch.inputs["two"][1] == 0).all()
+    assert batch.present["two"].tolist() == [True, False]
+
+
+def test_quarantined_and_faulty_frames_are_left_out(data: PreparedData, tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_text("batch,frame_id\nb,3\nother,4\n")
+    kept = PreparedData(data.root, tmp_path / "out.csv")
+    assert kept.rows("train").tolist() == [i for i in range(16) if i != 3]
+    (tmp_path / "all.csv").write_text("batch,frame_id\n" + "".join(f"b,{i}\n" for i in range(16)))
+    with pytest.raises(SensorproofError, match="no labelled frame for train"):
+        PreparedData(data.root, tmp_path / "all.csv").rows("train")
+
+
+def test_all_subsets_are_scored_as_if_the_others_had_never_been_there(data: PreparedData) -> None:
+    torch.manual_seed(0)
+    model = build_model(describe_model(MODEL, data.meta)).eval()
+    scores = score_subsets(model, data.ordered("train", 5), ["ground", "box"])
+    assert list(scores.subsets) == ["one", "two", "one+two"]
+    hits, frames = torch.zeros(2, 2), 0
+    for batch in data.ordered("train", 1):
+        if batch.present["two"]:
+            prediction = model({"two": batch.inputs["two"]}).argmax(1)
+            hits += torch.stack([((batch.target == t) & (prediction == p)).sum() for t in (0, 1) for p in (0, 1)]).view(
+                2, 2
+            )
+            frames += 1
+    assert frames == 15
+    union = hits.sum(0) + hits.sum(1) - hits.diagonal()
+    assert scores.subsets["two"] == pytest.approx(float(100 * (hits.diagonal() / union).mean()))
+    assert scores.support == {"ground": 16 * 1024 - scores.support["box"], "box": 16 * 144}
+
+
+def test_subsets_are_all_and_named_by_sorted_names() -> None:
+    assert len(all_subsets("abcd")) == 15
+    assert subset_name(["rgb", "depth"]) == "depth+rgb"
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [learning_rate_factor(step, 100, 0.1) for step in range(101)]
+    assert rates[0] == pytest.approx(1 / 11)
+    assert max(rates) == rates[10] == 1.0
+    assert rates[-1] == 0.0
+    assert all(a > b for a, b in pairwise(rates[10:]))
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    assert choose_device("cpu").type == "cpu"
+    with pytest.raises(SensorproofError, match="cuda:63"):
+        choose_device("cuda:63")
