@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from servers import mlflow_server, postgres, s3  # noqa: F401  (fixtures)
+
 ROOT = Path(__file__).parent.parent
 SMALL = """\
 data: {size: [32, 40]}

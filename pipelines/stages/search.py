@@ -13,7 +13,14 @@ from sensorproof.settings import RegularizerSettings, Scale, Settings, load_sett
 SEARCHED = ("regularized", "default")
 """Arms that carry the regulariser. The others get OFF, so that no search ever re-runs them."""
 OFF = RegularizerSettings(
-    strength=0.0, scales=["prediction"], penalty="log", estimator="first_order", sigma=1.0, fraction=1.0, every=1
+    strength=0.0,
+    scales=["prediction"],
+    form="single",
+    estimator="first_order",
+    sigma=1.0,
+    fraction=1.0,
+    every=1,
+    weigh=False,
 )
 
 

@@ -3,6 +3,7 @@
 import csv
 import sys
 from pathlib import Path
+from typing import cast
 
 from sensorproof.artifacts import CHECKPOINTS, PREPARED, QUARANTINED, SEARCH, run_folder
 from sensorproof.cli.errors import reported
@@ -10,11 +11,11 @@ from sensorproof.data.loading import PreparedData
 from sensorproof.experiment import Experiment, fit
 from sensorproof.files import atomic_folder, read_json, write_json
 from sensorproof.models import save_model
-from sensorproof.settings import RegularizerSettings, load_settings
+from sensorproof.settings import Arm, RegularizerSettings, load_settings
 
 
 @reported
-def main(arm: str, seed: int) -> None:
+def main(arm: Arm, seed: int) -> None:
     settings = load_settings()
     regularizer = RegularizerSettings.model_validate(read_json(SEARCH / "arms" / f"{arm}.json"))
     steps = settings.train.steps
@@ -57,4 +58,4 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(cast(Arm, sys.argv[1]), int(sys.argv[2]))

@@ -10,8 +10,8 @@ from sensorproof.data.loading import PreparedData, TrainingSampler
 from sensorproof.evaluation.subsets import SubsetScores, score_subsets
 from sensorproof.files import hash_file, hash_json
 from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model
-from sensorproof.regularization.objective import build_objective
-from sensorproof.settings import ModelSettings, RegularizerSettings, TrainSettings
+from sensorproof.regularization.arms import build_objective
+from sensorproof.settings import Arm, ModelSettings, RegularizerSettings, TrainSettings
 from sensorproof.training.loop import TrainingRun, choose_device, train
 
 
@@ -19,7 +19,7 @@ from sensorproof.training.loop import TrainingRun, choose_device, train
 class Experiment:
     """What decides a training, to the bit on one machine."""
 
-    arm: str
+    arm: Arm
     seed: int
     steps: int
     model: ModelSettings
@@ -61,7 +61,7 @@ def fit(
     run = train(
         model,
         TrainingSampler(data, experiment.train.batch_size, experiment.seed, experiment.train.flip),
-        build_objective(experiment.arm, experiment.regularizer, sensors=data.sensors, seed=experiment.seed),
+        build_objective(experiment.arm, experiment.regularizer),
         experiment.train,
         steps=experiment.steps,
         seed=experiment.seed,

@@ -1,24 +1,40 @@
 """Files that are written whole or not at all, read safely, and named by their content."""
 
+import ctypes
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sensorproof.errors import SensorproofError
+
+LONGEST_NAME = 255
+"""Bytes of one part of a path."""
+MAX_YAML_VALUES = 200_000
+"""A YAML document may hold so many values once its aliases are unfolded; a few lines can ask for billions."""
 
 
 def confined(root: Path, relative: str) -> Path:
     """Return root/relative, or raise SensorproofError if that leaves root (absolute, `..`, or by a link)."""
     path = root / relative
-    if not relative or Path(relative).is_absolute() or not path.resolve().is_relative_to(root.resolve()):
-        raise SensorproofError(root, f"path {relative!r} leaves the folder", "name files by paths inside it")
+    try:
+        if max((len(os.fsencode(part)) for part in path.parts), default=0) > LONGEST_NAME:
+            raise ValueError("a name is too long")
+        inside = not Path(relative).is_absolute() and path.resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL
+        raise SensorproofError(root, f"{relative!r:.80} is no path ({error})", "name files by plain paths") from error
+    if not relative or not inside:
+        raise SensorproofError(root, f"path {relative!r:.80} leaves the folder", "name files by paths inside it")
     return path
 
 
@@ -42,7 +58,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling folder to fill; on success it takes path's place, on error it is removed."""
+    """Yield a temporary sibling folder to fill; on success it takes path's place, on error it is removed.
+
+    A process that is killed leaves the old folder whole, and at most a hidden sibling.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
@@ -53,15 +72,25 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                     os.fsync(opened.fileno())
         temporary.chmod(0o755)
         if path.exists():
-            retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-            path.rename(retired / "old")
-            temporary.rename(path)
-            shutil.rmtree(retired)
+            exchange(temporary, path)
         else:
             temporary.rename(path)
         sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def exchange(new: Path, old: Path) -> None:
+    """Swap two folders of one parent, in one step where the system has one (Linux, most file systems)."""
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    if rename is not None and rename(here, os.fsencode(new), here, os.fsencode(old), swap) == 0:
+        return
+    retired = Path(tempfile.mkdtemp(dir=old.parent, prefix=f".{old.name}.old."))
+    old.rename(retired / "old")
+    new.rename(old)
+    (retired / "old").rename(new)
+    retired.rmdir()
 
 
 def sync_folder(folder: Path) -> None:
@@ -92,6 +121,56 @@ def read_json(path: Path) -> Any:
         raise SensorproofError(path, "is missing", "run the stage that writes it (`dvc repro`)") from error
     except (ValueError, OSError) as error:
         raise SensorproofError(path, f"cannot be read ({error})", "delete it and run `dvc repro`") from error
+
+
+class YamlLoader(yaml.SafeLoader):
+    """Plain values only; a number with an exponent needs no dot, as in YAML 1.2."""
+
+
+YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse a YAML document of plain values. `1e-3` is a number, as in YAML 1.2.
+
+    Raises:
+        ValueError: it is no YAML, a key repeats, it is nested too deeply, or its aliases unfold without end.
+    """
+    try:
+        loader = YamlLoader(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if yaml_values(node, {}) > MAX_YAML_VALUES:
+            raise ValueError(f"it holds more than {MAX_YAML_VALUES:,} values")
+        return loader.construct_document(node)
+    # PyYAML's constructors meet a value that does not fit its tag (`!!bool maybe`) with whatever comes.
+    except (yaml.YAMLError, RecursionError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
+        raise ValueError(str(error)) from error
+    finally:
+        loader.dispose()
+
+
+def yaml_values(node: Any, known: dict[int, int]) -> int:
+    """How many values a node holds with its aliases unfolded; ValueError where a key repeats or it holds itself."""
+    if id(node) in known:
+        if not known[id(node)]:
+            raise ValueError("an alias holds itself")
+        return known[id(node)]
+    known[id(node)] = 0
+    children = node.value if isinstance(node.value, list) else []
+    if children and isinstance(children[0], tuple):
+        keys = [key.value for key, _ in children if isinstance(key.value, str) and key.value != "<<"]
+        if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"key {repeated[0]!r} repeats in line {node.start_mark.line + 1} and below")
+        children = [each for pair in children for each in pair]
+    known[id(node)] = 1 + sum(yaml_values(each, known) for each in children)
+    return known[id(node)]
 
 
 def hash_json(value: Any) -> str:

@@ -1,14 +1,15 @@
 """params.yaml, read once into frozen typed settings. Every fault in the file is reported in one message."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sensorproof.errors import SettingsError
-from sensorproof.files import hash_json
+from sensorproof.errors import SensorproofError, SettingsError
+from sensorproof.files import hash_json, parse_yaml
 
+Model = TypeVar("Model", bound=BaseModel)
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -31,7 +32,7 @@ Scale = Literal["prediction", "stage1", "stage2", "stage3", "stage4"]
 class Section(BaseModel):
     """A part of params.yaml: frozen, strict about types, closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class SplitSettings(Section):
@@ -54,7 +55,7 @@ class DataSettings(Section):
     raw: str
     inbox: str
     quarantine: str
-    size: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    size: Annotated[list[Annotated[int, Field(ge=1, le=8192)]], Field(min_length=2, max_length=2)]
     """Height and width in pixels at which models train and are scored."""
     split: SplitSettings
 
@@ -97,7 +98,8 @@ class RegularizerSettings(Section):
 
     strength: NonNegative
     scales: Annotated[list[Scale], Field(min_length=1)]
-    penalty: Literal["log", "inverse", "paper"]
+    form: Literal["single", "paper", "gat"]
+    """Each sensor's own prediction; arXiv 2505.06635; Gat et al., NeurIPS 2020."""
     estimator: Literal["exact", "first_order"]
     sigma: Positive
     """Standard deviation of the perturbation, as a multiple of each sensor's own standard deviation."""
@@ -105,6 +107,8 @@ class RegularizerSettings(Section):
     """Share of each training batch on which the term is computed."""
     every: Count
     """Apply the term at every k-th step, its weight times k."""
+    weigh: bool
+    """Scale each sensor's term by its measured usefulness."""
 
 
 class SearchSettings(Section):
@@ -260,6 +264,33 @@ class ValidateSettings(Section):
     """Frames a sensor drawn on the contact sheet, the worst first."""
 
 
+class ComparedSet(Section):
+    """One data set that `sensorproof compare` trains every arm on."""
+
+    name: str
+    raw: str
+    size: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    batch_size: Count
+
+
+class CompareSettings(Section):
+    """`sensorproof compare`: every arm on every data set, each arm tuned on validation data with the same budget."""
+
+    sets: Annotated[list[ComparedSet], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=2)]
+    steps: Count
+    tuning_steps: Count
+    tuning_seed: Seed
+    strengths: dict[Arm, Annotated[list[NonNegative], Field(min_length=1)]]
+    """What each arm may choose its strength from; an arm that is not named has none."""
+
+    @model_validator(mode="after")
+    def same_budget(self) -> Self:
+        if len({len(choices) for choices in self.strengths.values()}) > 1:
+            raise ValueError("every arm needs as many strengths as the others: the same tuning budget")
+        return self
+
+
 class Settings(Section):
     """The whole of params.yaml."""
 
@@ -270,8 +301,15 @@ class Settings(Section):
     search: SearchSettings
     evaluate: EvaluateSettings
     report: ReportSettings
+    compare: CompareSettings
     register_: Annotated[RegisterSettings, Field(alias="register")]
     validate_: Annotated[ValidateSettings, Field(alias="validate")]
+
+    @model_validator(mode="after")
+    def compares_arms_that_train(self) -> Self:
+        if missing := sorted({"baseline", self.register_.candidate} - set(self.train.arms)):
+            raise ValueError(f"train.arms lacks {missing}: the gain of register.candidate is over the baseline")
+        return self
 
     @property
     def hash(self) -> str:
@@ -287,21 +325,29 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
             of range; all of them are named in the one message.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SettingsError(path, "is missing", "run inside a Sensorproof project") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(path, f"is not YAML ({error})", "mend its syntax") from error
     return parse_settings(document, str(path))
 
 
 def parse_settings(document: Any, where: str = "params.yaml") -> Settings:
     """Check a params document that has already been read; see load_settings."""
+    return checked(Settings, document, where, SettingsError)
+
+
+def checked(model: type[Model], document: Any, where: str | Path, error: type[SensorproofError]) -> Model:
+    """Check a document that was read from YAML against a model; raise `error`, which names every faulty key."""
     try:
-        return Settings.model_validate(document)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'document'}: {describe(e)}" for e in error.errors()]
-        raise SettingsError(where, "; ".join(faults), "mend these keys") from error
+        # As JSON, because there a strict model takes a list for a tuple and text for a date.
+        return model.model_validate_json(json.dumps(document, default=str))
+    except TypeError as fault:
+        raise error(where, f"has a key that is no text ({fault})", "mend these keys") from fault
+    except ValidationError as found:
+        faults = [f"{'.'.join(map(str, e['loc'])) or 'document'}: {describe(e)}" for e in found.errors()]
+        raise error(where, "; ".join(faults), "mend these keys") from found
 
 
 def describe(error: Any) -> str:
@@ -310,4 +356,6 @@ def describe(error: Any) -> str:
         return "unknown key"
     if error["type"] == "missing":
         return "missing"
-    return f"{error['msg'].removeprefix('Value error, ')}, got {error['input']!r:.80}"
+    said = str(error["msg"]).removeprefix("Value error, ")
+    # A fault between keys already says what is wrong; the whole section after it would say nothing more.
+    return said if isinstance(error["input"], dict) else f"{said}, got {error['input']!r:.80}"

@@ -68,3 +68,20 @@ def test_a_split_column_decides() -> None:
 def test_few_sequences_train_first(sequences: int, expected: set[str]) -> None:
     (split,) = assign_splits([make_batch("one", ["a"], sequences)], SETTINGS)
     assert set(split) == expected
+
+
+def test_frames_without_labels_neither_count_nor_bind_a_place() -> None:
+    old = make_batch("old", ["a", "b", "c", "d", "e"])
+    old.frames["label"] = ""
+    labelled = make_batch("new", ["a", "b", "c", "d", "e"], start=1e6)
+    (alone,) = assign_splits([labelled], SETTINGS)
+    before, after = assign_splits([old, labelled], SETTINGS)
+    assert set(before) == {"train"}
+    assert after.tolist() == alone.tolist()
+    part = make_batch("part", ["a", "b", "c", "d", "e"])
+    part.frames.loc[part.frames.site.isin(["a", "b"]), "label"] = ""
+    (split,) = assign_splits([part], SETTINGS)
+    assert {s: set(v) for s, v in split.groupby(part.frames.label != "")} == {
+        False: {"train"},
+        True: {"train", "val", "test"},
+    }

@@ -16,7 +16,7 @@ from sensorproof.evaluation.subsets import all_subsets, score_subsets, subset_na
 from sensorproof.experiment import score_split
 from sensorproof.files import write_json
 from sensorproof.models import Segmenter, build_model, describe_model
-from sensorproof.regularization.objective import build_objective
+from sensorproof.regularization.arms import build_objective
 from sensorproof.settings import ModelSettings, RegularizerSettings, TrainSettings
 from sensorproof.training.loop import choose_device, learning_rate_factor, train
 
@@ -35,7 +35,14 @@ TRAIN = TrainSettings(
     checkpoint_every=10,
 )
 REGULARIZER = RegularizerSettings(
-    strength=0.1, scales=["prediction"], penalty="log", estimator="first_order", sigma=0.3, fraction=1.0, every=1
+    strength=0.1,
+    scales=["prediction"],
+    form="single",
+    estimator="first_order",
+    sigma=0.3,
+    fraction=1.0,
+    every=1,
+    weigh=True,
 )
 
 
@@ -74,7 +81,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 def run(data: PreparedData, arm: str = "baseline", steps: int = 30, **options) -> tuple[Segmenter, list]:
     torch.manual_seed(0)
     model = build_model(describe_model(MODEL, data.meta))
-    objective = build_objective(arm, REGULARIZER, sensors=data.sensors, seed=0)
+    objective = build_objective(arm, REGULARIZER)
     result = train(model, TrainingSampler(data, 4, 0, True), objective, TRAIN, steps=steps, seed=0, **options)
     return model, result.history
 
@@ -115,7 +122,7 @@ def test_a_loss_that_is_not_finite_stops(data: PreparedData) -> None:
     model = build_model(describe_model(MODEL, data.meta))
     with torch.no_grad():
         model.decoder.classifier.bias.fill_(torch.nan)
-    objective = build_objective("baseline", REGULARIZER, sensors=data.sensors, seed=0)
+    objective = build_objective("baseline", REGULARIZER)
     with pytest.raises(SensorproofError):
         train(model, TrainingSampler(data, 4, 0, False), objective, TRAIN, steps=10, seed=0)
 

@@ -10,6 +10,7 @@ SOURCE = ROOT / "src/sensorproof"
 LAYERS = [
     "errors",
     "files",
+    "locks",
     "artifacts",
     "settings",
     "data",
@@ -19,9 +20,14 @@ LAYERS = [
     "training",
     "evaluation",
     "experiment",
+    "compare",
     "serving",
     "reporting",
     "adapters",
+    "validation",
+    "ingestion",
+    "promotion",
+    "benchmarks",
     "cli",
 ]
 LIBRARIES = {

@@ -1,7 +1,43 @@
-"""Data Docs that read well with no internet."""
+"""Data Docs that read well with no internet: what they load from the net is left out, their look is our own."""
 
+import re
+import shutil
+from importlib.resources import files
 from pathlib import Path
+
+STYLE = "offline.css"
+REMOTE = r"https?://|//"
+LEFT_OUT = (
+    re.compile(r"<script\b.*?</script\s*>", re.S | re.I),
+    re.compile(r"<link\b[^>]*>", re.S | re.I),
+    re.compile(rf"<img\b[^>]*src=[\"'](?:{REMOTE})[^>]*>", re.S | re.I),
+    re.compile(r"<style\b.*?</style\s*>", re.S | re.I),
+    re.compile(r"<footer\b.*?</footer\s*>", re.S | re.I),
+)
+"""What would be fetched; scripts only drive filters and pop-ups, and need libraries that are not there."""
 
 
 def make_offline(folder: Path) -> None:
-    pass
+    """Rework the pages that Great Expectations has written into folder, and give them an index without scripts."""
+    shutil.rmtree(folder / "static", ignore_errors=True)
+    style = files(__package__).joinpath(STYLE).read_text(encoding="utf-8")
+    pages = [page for page in sorted(folder.rglob("*.html")) if page != folder / "index.html"]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for pattern in LEFT_OUT:
+            text = pattern.sub("", text)
+        page.write_text(text.replace("</head>", f"<style>\n{style}</style>\n</head>", 1), encoding="utf-8")
+    (folder / "index.html").write_text(index(folder, pages, style), encoding="utf-8")
+
+
+def index(folder: Path, pages: list[Path], style: str) -> str:
+    """A page that leads to the others: what was found first, then what was expected."""
+    found = [p for p in pages if p.relative_to(folder).parts[0] == "validations"]
+    expected = [p for p in pages if p.relative_to(folder).parts[0] == "expectations"]
+    links = [(p, "What was found") for p in found] + [(p, "What is expected: the suite") for p in expected]
+    items = "\n".join(f'<li><a href="{p.relative_to(folder).as_posix()}">{title}</a></li>' for p, title in links)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Alignment</title>'
+        f"<style>\n{style}</style></head>\n"
+        f'<body><main class="plain"><h1>Sensor alignment</h1>\n<ul>\n{items}\n</ul></main></body></html>\n'
+    )

@@ -5,9 +5,14 @@ The command line is its stable face, and a process of its own leaves no lock or 
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -15,27 +20,54 @@ from typing import Any
 import yaml
 
 from sensorproof.adapters import quiet_environment
-from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.errors import EXIT_REFUSED, Refused, SensorproofError, UsageError
+from sensorproof.files import read_json
 
 Echo = Callable[[str], None]
 TAIL = 200
 """Lines of output that are kept to find the error in."""
+PATIENCE_S = 3600.0
+"""How long to wait for stages that read what is to be written."""
+
+
+class StageKilled(SensorproofError):
+    """A stage that did not end by itself: out of memory, or the machine went away. Its checkpoint is worth a retry."""
+
+
+class Failure(SensorproofError):
+    """A DVC command that failed, with the last lines it printed."""
+
+    def __init__(self, where: str, fault: str, fix: str, lines: list[str]) -> None:
+        super().__init__(where, fault, fix)
+        self.lines = lines
 
 
 def run_dvc(*arguments: str, project: Path = Path(), echo: Echo | None = None) -> str:
-    """Run one DVC command and return what it printed; `echo` is given each line as it comes.
+    """Run one DVC command and return what it printed; `echo` is given each line as it comes, warnings among them.
 
-    It waits while another DVC process holds the repository.
+    It waits while another DVC process holds the repository. When we are interrupted, the command and the stage that
+    it runs are ended as well.
 
     Raises:
-        SensorproofError: it failed; the text is the one line that says why.
+        Failure: it failed; the text is the one line that says why.
     """
     quiet_environment(project)
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
     lines: list[str] = []
-    with subprocess.Popen(
-        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as aside,
+        subprocess.Popen(
+            command,
+            cwd=project,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=aside if echo is None else subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment(),
+            start_new_session=True,
+        ) as process,
+    ):
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -43,11 +75,15 @@ def run_dvc(*arguments: str, project: Path = Path(), echo: Echo | None = None) -
                 if echo is not None:
                     echo(lines[-1])
         except BaseException:
-            process.terminate()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             raise
+        process.wait()
+        aside.seek(0)
+        tail = [*lines, *aside.read().splitlines()][-TAIL:]
     if process.returncode:
-        raise SensorproofError(
-            f"dvc {' '.join(arguments)}", find_error(lines[-TAIL:]), f"run `dvc {arguments[0]}` in {project.resolve()}"
+        raise Failure(
+            f"dvc {' '.join(arguments)}", find_error(tail), f"run `dvc {arguments[0]}` in {project.resolve()}", tail
         )
     return "\n".join(lines)
 
@@ -62,8 +98,9 @@ def find_error(lines: list[str]) -> str:
     """The line that names the fault: a stage's own `error: …` before DVC's summary of it, else the last line."""
     for start in ("error: ", "ERROR: "):
         for line in reversed(lines):
-            if line.startswith(start) and "unexpected error" not in line:
-                return line.removeprefix(start)
+            fault = line.removeprefix(start).strip()
+            if line.startswith(start) and fault and "unexpected error" not in line:
+                return fault
     return next((line for line in reversed(lines) if line.strip()), "failed without a word")
 
 
@@ -77,8 +114,47 @@ def ensure_repository(project: Path = Path()) -> None:
 
 def add(folder: Path, project: Path = Path()) -> Path:
     """Version a folder; return its .dvc file, which is small and belongs in git. Adding it again changes nothing."""
-    run_dvc("add", "--quiet", str(folder), project=project)
+    patiently(lambda: run_dvc("add", "--quiet", str(folder), project=project))
     return project / folder.with_name(f"{folder.name}.dvc")
+
+
+def patiently(action: Callable[[], Any]) -> None:
+    """Do it again while a running stage reads what it would write: DVC does not wait for those."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            action()
+        except SensorproofError as error:
+            if "is busy" not in error.fault or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
+
+
+@contextmanager
+def writing(path: Path, project: Path = Path()) -> Iterator[None]:
+    """Hold DVC's own write lock on a path inside the project, once no stage reads there; none starts meanwhile.
+
+    DVC notes the hash of what a stage reads when the stage ends. Data that came while it ran would count as read.
+    """
+    from dvc.fs import localfs
+    from dvc.lock import LockError
+    from dvc.rwlock import rwlock
+
+    folder = project.resolve() / ".dvc" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = str(project.resolve() / path)
+    with ExitStack() as stack:
+
+        def acquire() -> None:
+            try:
+                stack.enter_context(rwlock(str(folder), localfs, f"sensorproof {path}", [], [target], False))
+            except LockError as error:
+                raise SensorproofError(path, str(error), "wait until that is done") from error
+
+        patiently(acquire)
+        yield
 
 
 def added_hash(pointer: Path) -> str:
@@ -86,11 +162,40 @@ def added_hash(pointer: Path) -> str:
     return str(read_yaml(pointer)["outs"][0]["md5"])
 
 
+def added_files(pointer: Path, project: Path = Path()) -> dict[str, str] | None:
+    """{relative path: MD5} of the files of an added folder, out of the cache; None if that does not have them."""
+    digest = added_hash(pointer)
+    cache = project / run_dvc("cache", "dir", project=project).strip()
+    path = cache / "files" / "md5" / digest[:2] / digest[2:]
+    return {entry["relpath"]: entry["md5"] for entry in read_json(path)} if path.exists() else None
+
+
 def reproduce(stage: str, project: Path = Path(), *, force: bool = False, echo: Echo | None = print) -> bool:
-    """Reproduce one stage, without those it depends on; True if it ran, False if it was up to date."""
+    """Reproduce one stage, without those it depends on; True if it ran, False if it was up to date.
+
+    Raises:
+        Refused: the stage turned something down (exit code 4); its reasons are in the text.
+        StageKilled: a signal ended the stage.
+        SensorproofError: it failed otherwise.
+    """
     options = ["--single-item", *(["--force"] if force else [])]
-    output = run_dvc("repro", *options, stage, project=project, echo=echo)
+    try:
+        output = run_dvc("repro", *options, stage, project=project, echo=echo)
+    except Failure as failure:
+        code, where, fix = stage_exit_code(failure.lines), f"stage {stage}", f"then run it again: `dvc repro {stage}`"
+        if code == EXIT_REFUSED:
+            raise Refused(where, failure.fault, fix) from failure
+        if code is not None and (code < 0 or code > 128):
+            number = -code if code < 0 else code - 128
+            raise StageKilled(where, f"was ended by signal {number}", fix) from failure
+        raise SensorproofError(where, failure.fault, fix) from failure
     return f"Running stage '{stage}'" in output or f"Stage '{stage}' is cached" in output
+
+
+def stage_exit_code(lines: list[str]) -> int | None:
+    """The exit code of the stage that failed a `dvc repro`, negative for a signal; None if it was DVC that failed."""
+    codes = [match[1] for line in lines if (match := re.match(r"ERROR: .*, exited with (-?\d+)$", line))]
+    return int(codes[-1]) if codes else None
 
 
 def stage_graph(project: Path = Path()) -> dict[str, set[str]]:
@@ -98,14 +203,18 @@ def stage_graph(project: Path = Path()) -> dict[str, set[str]]:
 
     A matrix is expanded (`train@baseline-0`); .dvc files are left out: they are data, not work.
     """
-    listed = run_dvc("stage", "list", "--name-only", project=project).split()
-    graph: dict[str, set[str]] = {stage: set() for stage in listed}
+    graph: dict[str, set[str]] = {}
     for line in run_dvc("dag", "--dot", project=project).splitlines():
-        before, arrow, after = (part.strip(' ";') for part in line.partition("->"))
-        if arrow and before in graph and after in graph:
-            graph[after].add(before)
+        names = [part.strip(' ";') for part in line.split("->")]
+        if line.startswith('"') and not any(name.endswith(".dvc") for name in names):
+            graph.setdefault(names[-1], set()).update(names[:-1])
     order = TopologicalSorter({stage: sorted(before) for stage, before in graph.items()}).static_order()
     return {stage: graph[stage] for stage in order}
+
+
+def locked_outputs(stage: str, project: Path = Path()) -> dict[str, str]:
+    """{path: hash} of what a stage wrote when it last ran, out of dvc.lock."""
+    return {entry["path"]: str(entry["md5"]) for entry in locked(stage, "outs", project)}
 
 
 def locked_hash(stage: str, dependency: str, project: Path = Path()) -> str:
@@ -114,14 +223,15 @@ def locked_hash(stage: str, dependency: str, project: Path = Path()) -> str:
     A stage that runs for the first time is not locked yet, but those before it are. Without DVC (a stage script
     that was run by hand before any `dvc repro`) the answer is `none`.
     """
+    found = (entry["md5"] for entry in locked(stage, "deps", project) if entry["path"] == dependency)
+    return str(next(found, "none"))
+
+
+def locked(stage: str, part: str, project: Path) -> list[dict[str, Any]]:
+    """The entries of one part of a stage in dvc.lock; none if it has never run."""
     lock = project / "dvc.lock"
-    if not lock.exists():
-        return "none"
-    stages = read_yaml(lock).get("stages") or {}
-    for entry in (stages.get(stage) or {}).get("deps") or []:
-        if entry["path"] == dependency:
-            return str(entry["md5"])
-    return "none"
+    stages = (read_yaml(lock).get("stages") or {}) if lock.exists() else {}
+    return (stages.get(stage) or {}).get(part) or []
 
 
 def status(*targets: str, project: Path = Path()) -> dict[str, Any]:

@@ -1,13 +1,19 @@
-"""An affine displacement field fitted to the reliable tiles, and what it says: shift, scale, rotation, corners."""
+"""A displacement field fitted to tiles, and what it says: shift, scale, rotation, corners, and how sure it is."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float64]
+Model = Literal["shift", "similarity", "affine"]
 OUTLIER_PX = 1.0
 """A tile further from the fitted field than this, and than thrice the usual residual, is left out."""
+LEAST_ERROR_PX = 0.1
+"""Tiles are never taken to be more exact than this, however well few of them agree."""
+TILES: dict[Model, int] = {"affine": 6, "similarity": 4, "shift": 1}
+"""Tiles that a model needs: with as many unknowns as tiles it would fit their errors."""
 
 
 @dataclass(frozen=True)
@@ -16,16 +22,20 @@ class Field:
 
     shift: Vectors
     matrix: Vectors
+    covariance: Vectors
+    """(u, u) of the unknowns, pixels squared, as `design` orders them; NaN where tiles cannot tell."""
+    model: Model
     tiles: int
     """Tiles that bear it out."""
 
     def at(self, points: Vectors) -> Vectors:
         """(n, 2) displacements at (n, 2) points."""
-        return self.shift + points @ self.matrix.T
+        return np.asarray(self.shift + points @ self.matrix.T)
 
-    def corners(self, size: tuple[float, float]) -> Vectors:
-        """(4, 2) displacements at the corners of an image (height, width)."""
-        return self.at(np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]]) * np.array(size) / 2)
+    def error_at(self, points: Vectors) -> Vectors:
+        """(n,) standard error of the displacements at (n, 2) points, pixels (the length's, not an axis's)."""
+        rows = design(points, self.model)
+        return np.sqrt(np.einsum("aiu,uv,aiv->i", rows, self.covariance, rows))
 
     @property
     def scale_percent(self) -> float:
@@ -37,20 +47,28 @@ class Field:
         """How far the sensor's image is turned against the reference's, degrees, clockwise on the screen."""
         return float(np.degrees(np.arctan2((self.matrix[0, 1] - self.matrix[1, 0]) / 2, 1 + self.scale_percent / 100)))
 
+    def scaled(self, factor: float) -> "Field":
+        """The same field where a pixel is `factor` pixels."""
+        unit = np.array([1.0, 1.0] + [1 / factor] * (len(self.covariance) - 2)) * factor
+        return Field(self.shift * factor, self.matrix, self.covariance * np.outer(unit, unit), self.model, self.tiles)
 
-def fit_field(points: Vectors, vectors: Vectors, weights: NDArray[np.float64]) -> Field:
-    """Fit a field to tile vectors, robustly.
 
-    A full affine map from six tiles on, a similarity (shift, scale, rotation) from three, below that the weighted
-    mean: a map with as many unknowns as tiles would fit their errors.
+def corners_of(size: tuple[float, float]) -> Vectors:
+    """(4, 2) the corners of an image (height, width), from its centre."""
+    return np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]]) * np.array(size) / 2
+
+
+def fit_field(points: Vectors, vectors: Vectors, weights: NDArray[np.float64], model: Model) -> Field:
+    """Fit a field to tile vectors, robustly: tiles far off the field of the others are left out.
 
     Args:
         points: (n, 2) tile centres, y and x from the image's centre.
         vectors: (n, 2) displacement of each tile.
         weights: (n,) positive.
+        model: the richest model to use; fewer tiles than it needs get a poorer one.
     """
     keep = np.ones(len(points), bool)
-    field = solve(points, vectors, weights)
+    field = solve(points, vectors, weights, model)
     for _ in range(4):
         residual = np.hypot(*(vectors - field.at(points)).T)
         limit = max(OUTLIER_PX, 3 * float(np.median(residual[keep])))
@@ -58,26 +76,41 @@ def fit_field(points: Vectors, vectors: Vectors, weights: NDArray[np.float64]) -
         if (kept == keep).all() or kept.sum() < max(3, len(points) / 2):
             break
         keep = kept
-        field = solve(points[keep], vectors[keep], weights[keep])
+        field = solve(points[keep], vectors[keep], weights[keep], model)
     return field
 
 
-def solve(points: Vectors, vectors: Vectors, weights: NDArray[np.float64]) -> Field:
-    """Weighted least squares for the map that the number of tiles allows."""
-    n = len(points)
-    root = np.sqrt(weights)[:, None]
-    if n >= 6:
-        design = np.column_stack([np.ones(n), points])
-        solution = np.linalg.lstsq(design * root, vectors * root, rcond=None)[0]
-        return Field(solution[0], solution[1:].T, n)
-    if n >= 3:
-        # dy = ty + s y + r x, dx = tx + s x - r y
-        zero, one = np.zeros(n), np.ones(n)
-        rows_y = np.column_stack([one, zero, points[:, 0], points[:, 1]])
-        rows_x = np.column_stack([zero, one, points[:, 1], -points[:, 0]])
-        design = np.concatenate([rows_y * root, rows_x * root])
-        target = np.concatenate([vectors[:, :1] * root, vectors[:, 1:] * root])[:, 0]
-        ty, tx, s, r = np.linalg.lstsq(design, target, rcond=None)[0]
-        return Field(np.array([ty, tx]), np.array([[s, r], [-r, s]]), n)
-    shift = np.average(vectors, axis=0, weights=weights)
-    return Field(shift, np.zeros((2, 2)), n)
+def design(points: Vectors, model: Model) -> NDArray[np.float64]:
+    """(2, n, u) how the unknowns make the displacement in y and in x at each point.
+
+    Unknowns: the shift ty, tx; then s and r of a similarity (dy = ty + s y + r x, dx = tx + s x - r y), or the
+    matrix row by row.
+    """
+    zero, one = np.zeros(len(points)), np.ones(len(points))
+    y, x = points.T
+    if model == "shift":
+        return np.stack([np.column_stack([one, zero]), np.column_stack([zero, one])])
+    if model == "similarity":
+        return np.stack([np.column_stack([one, zero, y, x]), np.column_stack([zero, one, x, -y])])
+    return np.stack([np.column_stack([one, zero, y, x, zero, zero]), np.column_stack([zero, one, zero, zero, y, x])])
+
+
+def solve(points: Vectors, vectors: Vectors, weights: NDArray[np.float64], model: Model) -> Field:
+    """Weighted least squares for the model, or the richest that the number of tiles allows."""
+    order: tuple[Model, ...] = ("affine", "similarity", "shift")
+    used = next(m for m in order[order.index(model) :] if len(points) >= TILES[m])
+    rows = np.concatenate(design(points, used))
+    target = vectors.T.ravel()
+    root = np.sqrt(np.tile(weights / weights.mean(), 2))
+    solution = np.linalg.lstsq(rows * root[:, None], target * root, rcond=None)[0]
+    freedom = len(target) - len(solution)
+    residual = float((((target - rows @ solution) * root) ** 2).sum())
+    variance = max(residual / freedom, LEAST_ERROR_PX**2) if freedom else np.nan
+    covariance = variance * np.linalg.pinv((rows * root[:, None]).T @ (rows * root[:, None]))
+    matrix = np.zeros((2, 2))
+    if used == "similarity":
+        s, r = solution[2:]
+        matrix = np.array([[s, r], [-r, s]])
+    elif used == "affine":
+        matrix = solution[2:].reshape(2, 2)
+    return Field(solution[:2], matrix, covariance, used, len(points))

@@ -7,29 +7,27 @@ Phase correlation: Kuglin and Hines 1975. Displacement (dy, dx) of a pair means 
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-Image = NDArray[np.float32]
-Spectra = NDArray[np.complex64]
-Mask = NDArray[np.bool_]
+from sensorproof.alignment.edges import Edges
 
-SMOOTHING_PX = 0.8
-"""Standard deviation of the Gaussian before the gradient; below it pixels are noise, not edges."""
+Surface = NDArray[np.float32]
+Spectra = NDArray[np.complex64]
+
 BAND = 0.2
-"""Standard deviation of the Gaussian weight on the whitened spectrum, cycles a pixel."""
+"""Standard deviation of the Gaussian weight on the whitened spectrum, cycles a sample."""
 WHITEN_FLOOR = 1e-4
 """Frequencies weaker than this share of the strongest are left weak: they are rounding, not content."""
-MIN_VALID = 0.5
-"""Share of valid pixels a tile needs."""
 SEARCH = 0.25
 """Largest displacement looked for, as a share of the tile's side."""
 FULL_SAMPLING_PX = 192
 """Tiles with at least this side are sampled at every other pixel: displacements stay exact to a tenth of one."""
 MIN_TILE = 24
 """Tiles with a shorter side hold too little."""
+RIVAL = 3
+"""A peak's rivals are further from it than this many samples."""
 
 
 @dataclass(frozen=True)
@@ -85,90 +83,40 @@ def fast_length(side: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def band_mean(height: int, width: int) -> float:
-    """The value at zero displacement of the inverse transform of the band weight."""
-    return float(scipy.fft.irfft2(band(height, width), (height, width))[0, 0])
-
-
-@dataclass(frozen=True)
-class View:
-    """An image as the registration sees it: edges (H, W) and where they are known, in samples of the grid."""
-
-    edges: Image
-    valid: Mask
-
-
-def make_view(image: Image, valid: Mask, size: tuple[int, int]) -> View:
-    """Bring an image (H, W) to a size and take its edges."""
-    height, width = size
-    if image.shape != size:
-        shrinks = image.shape[0] >= height and image.shape[1] >= width
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = cv2.resize(image, (width, height), interpolation=method)
-        if valid.all():
-            valid = np.ones(size, bool)
-        else:
-            valid = cv2.resize(valid.astype(np.float32), (width, height), interpolation=method) > 0.99
-    return View(edges(image, valid), valid)
-
-
-def edges(image: Image, valid: Mask) -> Image:
-    """(H, W) gradient magnitude, square-rooted so that one strong edge does not rule; 0 at invalid pixels."""
-    if not valid.all():
-        # The gradient at the border of a hole is the hole's, not the scene's.
-        filled = np.where(valid, image, image[valid].mean() if valid.any() else 0).astype(np.float32)
-    else:
-        filled = image
-    smooth = cv2.GaussianBlur(filled, (0, 0), SMOOTHING_PX, borderType=cv2.BORDER_REFLECT)
-    dx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, borderType=cv2.BORDER_REFLECT)
-    dy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, borderType=cv2.BORDER_REFLECT)
-    magnitude = cv2.sqrt(cv2.magnitude(dx, dy))
-    if not valid.all():
-        magnitude[cv2.dilate((~valid).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0] = 0
-    return magnitude
-
-
-@lru_cache(maxsize=16)
-def window(height: int, width: int) -> Image:
+def window(height: int, width: int) -> Surface:
     """Hann window (h, w)."""
     return np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
-def band(height: int, width: int) -> Image:
-    """Gaussian weight (h, w // 2 + 1) on frequencies: the correlation peak becomes a Gaussian that a parabola in
-    its logarithm fits exactly, and the noise of the highest frequencies is left out."""
-    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    return np.exp(-(fy**2 + fx**2) / (2 * BAND**2)).astype(np.float32)
+def band(height: int, width: int) -> Surface:
+    """Gaussian weight (h, w) on frequencies, with mean 1: the peak of a correlation becomes a Gaussian that a
+    parabola in its logarithm fits exactly, and the noise of the highest frequencies is left out."""
+    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]
+    weight = np.exp(-(fy**2 + fx**2) / (2 * BAND**2))
+    return (weight / weight.mean()).astype(np.float32)
 
 
-def spectra(view: View, grid: Grid, moves: NDArray[np.int64] | None = None) -> Spectra:
-    """Whitened spectra (n, h, w // 2 + 1) of the tiles of one image; zero for tiles with nothing to see.
+def spectra(edges: Edges, grid: Grid, moves: NDArray[np.int64] | None = None) -> Spectra:
+    """Whitened spectra (n, h, w) of the tiles of one image; zero for tiles with nothing to see.
 
     Args:
+        edges: (H, W), see alignment.edges, at the grid's size.
         moves: (n, 2) whole samples by which each tile is moved before it is cut; see `moves_inside`.
     """
     height, width = grid.tile
     corners = np.stack([grid.tops, grid.lefts], 1) + (0 if moves is None else moves)
-    cut = np.stack([view.edges[y : y + height, x : x + width] for y, x in corners])
-    if not view.valid.all():
-        for tile, (y, x) in zip(cut, corners, strict=True):
-            fill_holes(tile, view.valid[y : y + height, x : x + width])
-    cut -= cut.mean((1, 2), keepdims=True)
+    cut = np.stack([edges[y : y + height, x : x + width] for y, x in corners])
     cut *= window(height, width)
-    spectrum: Spectra = scipy.fft.rfft2(cut, overwrite_x=True)
-    size = np.abs(spectrum)
-    spectrum /= size + (WHITEN_FLOOR * size.max((1, 2), keepdims=True) + 1e-20)
+    return whiten(scipy.fft.fft2(cut, overwrite_x=True))
+
+
+def whiten(spectrum: Spectra) -> Spectra:
+    """Give all frequencies of spectra (n, h, w) the same weight, in place, but for those that are mere rounding."""
+    size = np.sqrt(spectrum.real**2 + spectrum.imag**2)
+    size += WHITEN_FLOOR * size.max((1, 2), keepdims=True) + 1e-20
+    spectrum *= np.reciprocal(size, out=size)
     return spectrum
-
-
-def fill_holes(tile: Image, valid: Mask) -> None:
-    """Give a tile's holes its mean, so that their outline does not correlate; blank a tile that is mostly holes."""
-    known = tile[valid & (tile > 0)]
-    if valid.mean() < MIN_VALID or not len(known):
-        tile[:] = 0
-    else:
-        tile[tile == 0] = known.mean()
 
 
 def moves_inside(grid: Grid, displacement: tuple[float, float]) -> NDArray[np.int64]:
@@ -179,19 +127,19 @@ def moves_inside(grid: Grid, displacement: tuple[float, float]) -> NDArray[np.in
     return np.clip(corners + wanted, 0, room) - corners
 
 
-def surfaces(reference: Spectra, sensor: Spectra, tile: tuple[int, int]) -> Image:
+def surfaces(reference: Spectra, sensor: Spectra, tile: tuple[int, int]) -> Surface:
     """Correlation surfaces (n, h, w) of tiles; 1 at the displacement of equal content, about 0 elsewhere."""
-    weight = band(*tile)
     cross = np.conj(reference)
     cross *= sensor
-    cross *= weight
-    return scipy.fft.irfft2(cross, tile) / band_mean(*tile)
+    cross *= band(*tile)
+    return np.ascontiguousarray(scipy.fft.ifft2(cross, overwrite_x=True).real)
 
 
-def mean_surface(reference: Spectra, sensor: Spectra, tile: tuple[int, int]) -> Image:
+def mean_surface(reference: Spectra, sensor: Spectra, tile: tuple[int, int]) -> Surface:
     """The mean over all tiles of their correlation surfaces (h, w), with one transform."""
-    cross = np.einsum("nij,nij->ij", np.conj(reference), sensor) / len(reference)
-    return scipy.fft.irfft2(cross * band(*tile), tile) / band_mean(*tile)
+    cross = np.einsum("nij,nij->ij", np.conj(reference), sensor)
+    cross *= band(*tile) / np.float32(len(reference))
+    return np.ascontiguousarray(scipy.fft.ifft2(cross, overwrite_x=True).real)
 
 
 @dataclass(frozen=True)
@@ -203,12 +151,13 @@ class Peaks:
     reliability: NDArray[np.float64]
 
 
-def find_peaks(surface: Image, center: tuple[int, int], reach: int) -> Peaks:
+def find_peaks(surface: Surface, center: tuple[int, int], reach: int, rival: int = RIVAL) -> Peaks:
     """Find the highest point of each surface (n, h, w) within `reach` samples of center.
 
     The position between samples comes from a parabola through the logarithm of the peak and its neighbours, which
-    is exact for the Gaussian that the band weight makes of it. Reliability is Scheffler et al. 2017 (AROSICS):
-    100 - (mean + 2 standard deviations of the surface off the peak) / peak * 100, never below 0.
+    is exact for the Gaussian that the band weight makes of it. Reliability is 100 - rival / peak * 100, where the
+    rival is the highest point within reach and further than `rival` samples from the peak; never below 0. (AROSICS
+    takes the surface's mean and two standard deviations for the rival: the best of many chance points passes that.)
     """
     n, height, width = surface.shape
     side = 2 * reach + 3
@@ -223,7 +172,7 @@ def find_peaks(surface: Image, center: tuple[int, int], reach: int) -> Peaks:
     dy = parabola(near[k, y - 1, x], peak, near[k, y + 1, x])
     dx = parabola(near[k, y, x - 1], peak, near[k, y, x + 1])
     position = np.stack([y + dy + center[0] - reach - 1, x + dx + center[1] - reach - 1], 1)
-    return Peaks(position, peak, reliability(surface, peak, near, y, x))
+    return Peaks(position, peak, reliability(near[:, 1:-1, 1:-1], peak, y - 1, x - 1, rival))
 
 
 def parabola(before: NDArray, peak: NDArray, after: NDArray) -> NDArray[np.float64]:
@@ -234,18 +183,11 @@ def parabola(before: NDArray, peak: NDArray, after: NDArray) -> NDArray[np.float
     return np.where(np.isfinite(offset), np.clip(offset, -0.5, 0.5), 0.0)
 
 
-def reliability(surface: Image, peak: NDArray[np.float64], near: Image, y: NDArray, x: NDArray) -> NDArray[np.float64]:
-    """(n,) reliability of peaks at near[y, x]; the 3 x 3 around a peak is left out of the statistics."""
-    cells = surface[0].size - 9
-    total = surface.sum((1, 2), dtype=np.float64)
-    squares = np.einsum("nij,nij->n", surface, surface).astype(np.float64)
-    for i in (-1, 0, 1):
-        for j in (-1, 0, 1):
-            value = near[np.arange(len(y)), y + i, x + j].astype(np.float64)
-            total -= value
-            squares -= value**2
-    mean = total / cells
-    spread = np.sqrt(np.maximum(squares / cells - mean**2, 0))
+def reliability(near: Surface, peak: NDArray[np.float64], y: NDArray, x: NDArray, apart: int) -> NDArray[np.float64]:
+    """(n,) reliability of the peaks at near[k, y, x], whose rivals are more than `apart` samples away."""
+    side = np.arange(near.shape[1])
+    own = (np.abs(side[None] - y[:, None]) <= apart)[:, :, None] & (np.abs(side[None] - x[:, None]) <= apart)[:, None]
+    rival = np.where(own, -np.inf, near).max((1, 2), initial=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        score = 100 - (mean + 2 * spread) / peak * 100
+        score = 100 - rival / peak * 100
     return np.where(peak > 0, np.clip(score, 0, 100), 0.0)

@@ -1,6 +1,7 @@
 """Does a frame show anything at all? Frozen, blank, saturated, dead, invalid: measures of one sensor alone."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -38,40 +39,59 @@ def health(image: Image, sensor: Sensor, blank_contrast: float, grid: int) -> He
     """
     low, high = sensor.range
     valid = np.isfinite(image)
-    count = int(valid.sum())
+    count = int(np.count_nonzero(valid))
     if not count:
         return Health(1.0, 0.0, 0.0, 1.0, 2 ** (grid * grid) - 1)
-    above = int((image >= high).sum())
+    full = count == image.size
     # Where nothing is valid, the highest is below the lowest: that is no contrast.
-    top, bottom = np.where(valid, image, -np.inf), np.where(valid, image, np.inf)
-    contrast = max(0.0, float((top.max((1, 2)) - bottom.min((1, 2))).max()))
+    extremes = [
+        Extremes(
+            channel if full else np.where(there, channel, np.float32(-np.inf)),
+            channel if full else np.where(there, channel, np.float32(np.inf)),
+            grid,
+        )
+        for channel, there in zip(image, valid, strict=True)
+    ]
+    limit = blank_contrast * (high - low)
+    blank = np.all([e.tile_contrast <= limit for e in extremes], axis=0).ravel()
     return Health(
         invalid_share=1 - count / image.size,
-        saturated_share=above / count,
-        contrast=contrast / (high - low),
-        dead_lines=max(stuck_share(top, bottom, 2), stuck_share(top, bottom, 1)),
-        blank_tiles=blank_tiles(top, bottom, blank_contrast * (high - low), grid),
+        saturated_share=int(np.count_nonzero(image >= high)) / count,
+        contrast=max(0.0, max(float(e.tile_high.max() - e.tile_low.min()) for e in extremes)) / (high - low),
+        dead_lines=max(float(np.all([e.stuck(axis) for e in extremes], axis=0).mean()) for axis in (0, 1)),
+        blank_tiles=int(sum(1 << k for k in np.flatnonzero(blank).tolist())),
     )
 
 
-def stuck_share(top: Image, bottom: Image, axis: int) -> float:
-    """Share of lines along axis whose valid pixels all have one value in every channel."""
-    highest, lowest = top.max(axis), bottom.min(axis)
-    return float(((highest == lowest) | ~np.isfinite(highest)).all(0).mean())
+class Extremes:
+    """Highest and lowest values of one channel (H, W): of its tiles, its rows and its columns.
 
+    Args:
+        top: the channel, invalid pixels -inf.
+        bottom: the channel, invalid pixels +inf.
+    """
 
-def blank_tiles(top: Image, bottom: Image, limit: float, grid: int) -> int:
-    """Bit set of the tiles whose valid pixels differ by no more than limit in every channel."""
-    height, width = top.shape[1:]
-    rows = np.linspace(0, height, grid + 1).astype(int)
-    columns = np.linspace(0, width, grid + 1).astype(int)
-    bits = 0
-    for k in range(grid * grid):
-        y, x = divmod(k, grid)
-        area = (slice(None), slice(rows[y], rows[y + 1]), slice(columns[x], columns[x + 1]))
-        if (top[area].max((1, 2), initial=-np.inf) - bottom[area].min((1, 2), initial=np.inf)).max() <= limit:
-            bits |= 1 << k
-    return bits
+    def __init__(self, top: Image, bottom: Image, grid: int) -> None:
+        rows, columns = (np.linspace(0, side, grid + 1).astype(int) for side in top.shape)
+        bands = [slice(a, b) for a, b in pairwise(rows)]
+        highest = np.concatenate([cv2.reduce(top[band], 0, cv2.REDUCE_MAX) for band in bands])
+        lowest = np.concatenate([cv2.reduce(bottom[band], 0, cv2.REDUCE_MIN) for band in bands])
+        self.tile_high = np.maximum.reduceat(highest, columns[:-1], axis=1)
+        self.tile_low = np.minimum.reduceat(lowest, columns[:-1], axis=1)
+        self.lines = (
+            (highest.max(0), lowest.min(0)),
+            (cv2.reduce(top, 1, cv2.REDUCE_MAX)[:, 0], cv2.reduce(bottom, 1, cv2.REDUCE_MIN)[:, 0]),
+        )
+
+    @property
+    def tile_contrast(self) -> NDArray[np.float32]:
+        """(grid, grid) highest less lowest value; below zero where nothing is valid."""
+        return np.asarray(self.tile_high - self.tile_low)
+
+    def stuck(self, axis: int) -> NDArray[np.bool_]:
+        """Which columns (axis 0) or rows (axis 1) have one value only."""
+        highest, lowest = self.lines[axis]
+        return np.asarray(highest == lowest)
 
 
 def thumbnail(image: Image) -> Image:
@@ -97,14 +117,3 @@ def change(before: Image, after: Image) -> float:
     moved = float(np.abs(after[both] - before[both]).sum())
     scaled = moved / spread if spread > 0 else float(moved > 0) * float(both.sum())
     return (scaled + float((either & ~both).sum())) / float(either.sum())
-
-
-def gray(image: Image) -> tuple[Image, NDArray[np.bool_]]:
-    """Mean over the channels (H, W), and where all of them are valid; invalid pixels are zero."""
-    valid = np.isfinite(image).all(0)
-    if image.shape[0] == 3:
-        mixed = cv2.transform(np.ascontiguousarray(image.transpose(1, 2, 0)), np.array([[0.299, 0.587, 0.114]]))
-        flat = mixed.reshape(image.shape[1:])
-    else:
-        flat = image.mean(0)
-    return np.where(valid, flat, 0).astype(np.float32), valid

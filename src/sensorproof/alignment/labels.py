@@ -1,4 +1,4 @@
-"""Label measures: unknown ids, coverage, size. Edges are measured by registering the label like a sensor."""
+"""Label measures: unknown ids, coverage. Where its edges lie is measured by registering the label like a sensor."""
 
 from dataclasses import dataclass
 
@@ -21,9 +21,10 @@ class LabelMeasures:
     """How many classes occur."""
 
 
-def label_measures(label: NDArray[np.uint8], info: BatchInfo) -> LabelMeasures:
+def label_measures(label: NDArray[np.integer], info: BatchInfo) -> LabelMeasures:
     """Measure one label (H, W)."""
-    counts = np.bincount(label.ravel(), minlength=256)
+    inside = label[(label >= 0) & (label <= 255)]
+    counts = np.bincount(inside.astype(np.uint8), minlength=256)
     ids = [c.id for c in info.classes]
     ignored = int(counts[info.ignore_index])
     known = int(counts[ids].sum())
@@ -33,17 +34,3 @@ def label_measures(label: NDArray[np.uint8], info: BatchInfo) -> LabelMeasures:
         label_coverage=1 - ignored / size,
         label_classes=float((counts[ids] > 0).sum()),
     )
-
-
-def label_edges(label: NDArray[np.uint8], ignore_index: int) -> NDArray[np.float32]:
-    """(H, W) 1 on pixels that border on another class, 0 elsewhere; the border of ignored areas is no edge."""
-    edges = np.zeros(label.shape, np.float32)
-    kept = label != ignore_index
-    for a, b in (
-        ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
-        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
-    ):
-        step = (label[a] != label[b]) & kept[a] & kept[b]
-        edges[a] += step
-        edges[b] += step
-    return np.minimum(edges, 1)

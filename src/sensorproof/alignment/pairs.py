@@ -1,22 +1,28 @@
 """Content measures of one sensor against the reference, frame after frame, pooled by sequence and over the batch."""
 
 from collections import deque
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from sensorproof.alignment.affine import Field
-from sensorproof.alignment.content import Grid, Image, Spectra, find_peaks, mean_surface
+from sensorproof.alignment.affine import corners_of
+from sensorproof.alignment.content import Grid, Spectra, Surface, find_peaks, mean_surface
+from sensorproof.alignment.records import Records
 from sensorproof.alignment.registration import Registration, register, register_pool
 from sensorproof.alignment.seen import Seen
+from sensorproof.alignment.swaps import LostFrames, Pair
 from sensorproof.settings import ContentChecks
 
-NEIGHBOURS = 2
+NEIGHBOURS = 1
 """Frames before and after with which a sensor's frame is compared, to see whether it is another's."""
-NEAR = 2
-"""Displacement in samples within which a frame matches its own partner in a sound rig."""
+CORNERS = tuple(f"corner{k}_{axis}_px" for k in range(4) for axis in "yx")
+"""Displacements at the four corners, by the frame's field."""
+COLUMNS = (
+    "match", "reliability", "coverage", "certainty", "shift_y_px", "shift_x_px", "scale_percent", "rotation_deg",
+    "corner_px", "corner_error_px", "other_match", "other_position",
+)  # fmt: skip
 
 
 @dataclass
@@ -24,46 +30,45 @@ class Pool:
     """The sum of the correlation surfaces of many frames: what is the same in all of them stands out."""
 
     grid: Grid
-    total: Image
+    total: Surface
     frames: int
     pixels_per_sample: float
 
-    def add(self, surface: Image, frames: int = 1) -> None:
+    def add(self, surface: Surface, frames: int = 1) -> None:
         self.total += surface
         self.frames += frames
 
     def register(self, settings: ContentChecks) -> Registration:
-        found = register_pool(self.total / self.frames, self.grid, settings)
-        return scaled(found, self.pixels_per_sample)
+        return register_pool(self.total / np.float32(self.frames), self.grid, settings).scaled(self.pixels_per_sample)
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    position: int
+    """A frame that later ones are compared with; its row may still change."""
+
     grid: Grid
     reference: Spectra
     sensor: Spectra
-
-
-def scaled(found: Registration, factor: float) -> Registration:
-    """A registration with its lengths in pixels of the reference's image."""
-    field = found.field
-    if field is not None:
-        field = Field(field.shift * factor, field.matrix, field.tiles)
-    size = (found.size[0] * factor, found.size[1] * factor)
-    return replace(found, field=field, vectors=found.vectors * factor, size=size)
+    row: dict[str, Any]
 
 
 class PairTracker:
-    """Registers the frames of one pair as they come. Holds the last few frames' spectra and two pools, no more."""
+    """Registers the frames of one pair as they come. Holds the last few frames' spectra and two pools, no more.
+
+    Lengths are pixels of the reference's image.
+    """
 
     def __init__(self, sensor: str, settings: ContentChecks) -> None:
         self.sensor, self.settings = sensor, settings
-        self.rows: dict[int, dict[str, Any]] = {}
-        self.found: dict[int, Registration] = {}
-        self.sequences: dict[int, Registration] = {}
+        self.frames = Records(("position", *COLUMNS, *CORNERS))
+        """A row per frame: position, COLUMNS and CORNERS."""
+        self.sequences = Records(("sequence_number", *COLUMNS, *CORNERS))
+        """A row per sequence: its number and the same, of all its frames together."""
         self.sequence = -1
-        self.recent: deque[Neighbour] = deque(maxlen=NEIGHBOURS)
+        self.recent: deque[Neighbour] = deque()
+        self.lost = LostFrames()
+        self.swaps: list[tuple[int, int, float]] = []
+        """Position, the position whose reference the frame there belongs to, and how well they match."""
         self.current: Pool | None = None
         self.whole: Pool | None = None
 
@@ -76,30 +81,53 @@ class PairTracker:
         if grid is None:
             return
         reference, sensor = seen.spectra_of(seen.reference, grid), seen.spectra_of(self.sensor, grid)
-        found, surface = register(reference, sensor, seen.view(self.sensor, grid), grid, self.settings)
+        found, surface = register(reference, sensor, seen.edges_of(self.sensor, grid), grid, self.settings)
         factor = seen.pixels_per_sample(grid)
-        self.found[position] = scaled(found, factor)
-        self.rows[position] = content_columns(self.found[position])
-        near = find_peaks(surface.mean(0, keepdims=True), (0, 0), NEAR)
-        self.rows[position].update(
-            near_match=float(near.height[0]), near_reliability=float(near.reliability[0]), other_match=0.0
-        )
+        row = {"position": position, **columns_of(found.scaled(factor))}
         self.pool(surface, grid, factor)
-        now = Neighbour(position, grid, reference, sensor)
+        if found.shift is None:
+            self.lost.add(position, reference, sensor, grid)
+        now = Neighbour(grid, reference, sensor, row)
         for other in self.recent:
             if other.grid == grid:
-                self.compare(position, sensor, other.position, other.reference, grid)
-                self.compare(other.position, other.sensor, position, reference, grid)
+                self.compare(now, other)
+                self.compare(other, now)
         self.recent.append(now)
+        if len(self.recent) > NEIGHBOURS:
+            self.frames.add(self.recent.popleft().row)
 
-    def compare(self, position: int, sensor: Spectra, other: int, reference: Spectra, grid: Grid) -> None:
-        """Note how well the sensor's frame at position matches the reference's frame of another position."""
-        peak = find_peaks(mean_surface(reference, sensor, grid.tile)[None], (0, 0), NEAR)
-        row = self.rows[position]
-        if peak.reliability[0] >= self.settings.reliability and peak.height[0] > row["other_match"]:
-            row.update(other_match=float(peak.height[0]), other_position=other)
+    def compare(self, one: Neighbour, other: Neighbour) -> None:
+        """Note whether the sensor's frame of `one` matches the reference's frame of `other`, and how well."""
+        peak = find_peaks(mean_surface(other.reference, one.sensor, one.grid.tile)[None], (0, 0), one.grid.reach)
+        height = float(peak.height[0])
+        if peak.reliability[0] >= self.settings.reliability and height > one.row.get("other_match", 0.0):
+            one.row.update(other_match=height, other_position=float(other.row["position"]))
 
-    def pool(self, surface: Image, grid: Grid, factor: float) -> None:
+    def find_swaps(self, look: Callable[[int], Seen]) -> None:
+        """Note whose partners lost frames are. Call it at the end.
+
+        Args:
+            look: position -> the frame there, read again.
+        """
+        table = self.frames.table()
+        usual = table.shift_y_px.notna().mean() if len(table) else 0.0
+        self.lost.compare()
+        found = [swap for pair in self.lost.found if (swap := self.confirm(pair, look))]
+        # Of a pair that is mostly unmeasurable some frames match others by chance; most do where all are mixed up.
+        if usual >= 0.5 or len(found) >= self.lost.count / 2:
+            self.swaps = found
+
+    def confirm(self, pair: Pair, look: Callable[[int], Seen]) -> tuple[int, int, float] | None:
+        """Register the sensor's frame of one position to the reference's of another: both, and how well they match."""
+        one, other = look(pair[0]), look(pair[1])
+        grid = one.grid(self.sensor)
+        if grid is None or other.grid(self.sensor) != grid:
+            return None
+        spectra = other.spectra_of(other.reference, grid), one.spectra_of(self.sensor, grid)
+        peak = find_peaks(mean_surface(*spectra, grid.tile)[None], (0, 0), grid.reach)
+        return (*pair, float(peak.height[0])) if peak.reliability[0] >= self.settings.reliability else None
+
+    def pool(self, surface: Surface, grid: Grid, factor: float) -> None:
         """Add a frame's surfaces to its sequence. Frames of another size than the first are left out."""
         if self.current is None:
             self.current = Pool(grid, np.zeros_like(surface), 0, factor)
@@ -108,29 +136,28 @@ class PairTracker:
 
     def close(self) -> None:
         """End a sequence: register its pool and add it to the batch's."""
-        self.recent.clear()
+        while self.recent:
+            self.frames.add(self.recent.popleft().row)
         if self.current is None:
             return
-        self.sequences[self.sequence] = self.current.register(self.settings)
+        found = self.current.register(self.settings)
+        self.sequences.add({"sequence_number": self.sequence, **columns_of(found)})
         if self.whole is None:
             self.whole = self.current
         elif self.whole.grid == self.current.grid:
             self.whole.add(self.current.total, self.current.frames)
         self.current = None
 
-    def table(self) -> pd.DataFrame:
-        """The frames' measures, by position."""
-        table = pd.DataFrame.from_dict(self.rows, orient="index").rename_axis("position").reset_index()
-        return table.assign(sensor=self.sensor)
 
-
-def content_columns(found: Registration) -> dict[str, float]:
-    """The columns of the table that one frame's registration fills."""
-    field = found.field
-    columns = {"match": found.match, "reliability": found.reliability, "coverage": found.coverage}
-    if field is not None:
-        columns["shift_y_px"], columns["shift_x_px"] = float(field.shift[0]), float(field.shift[1])
+def columns_of(found: Registration) -> dict[str, float]:
+    """The columns that one registration fills."""
+    names = ("match", "reliability", "coverage", "certainty")
+    columns: dict[str, float] = {name: getattr(found, name) for name in names}
+    if found.shift is not None:
+        columns["shift_y_px"], columns["shift_x_px"] = (float(v) for v in found.shift)
         columns["corner_px"] = found.corner_px
-        if field.matrix.any():
-            columns["scale_percent"], columns["rotation_deg"] = field.scale_percent, field.rotation_deg
+    if found.field is not None:
+        columns["scale_percent"], columns["rotation_deg"] = found.field.scale_percent, found.field.rotation_deg
+        columns["corner_error_px"] = found.corner_error_px
+        columns |= dict(zip(CORNERS, map(float, found.field.at(corners_of(found.size)).ravel()), strict=True))
     return columns

@@ -1,27 +1,37 @@
 """One sensor's image registered to the reference's: from surfaces to shift, scale, rotation and corner residual."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensorproof.alignment.affine import Field, fit_field
+from sensorproof.alignment.affine import TILES, Field, corners_of, fit_field
 from sensorproof.alignment.content import (
     Grid,
-    Image,
+    Peaks,
     Spectra,
-    View,
+    Surface,
     find_peaks,
     moves_inside,
     spectra,
     surfaces,
 )
+from sensorproof.alignment.edges import Edges
+from sensorproof.alignment.similarity import fit_vote, vote_near, vote_wide
 from sensorproof.settings import ContentChecks
 
 LOCAL = 6
 """Largest difference between a tile's displacement and the whole frame's, samples."""
-RECUT = 1.5
-"""Samples of displacement from which the tiles are cut again at the place found."""
+RECUT = 0.04
+"""Displacement, as a share of the tile's side, from which the tiles are cut again at the place found."""
+TILE_HEIGHT = 0.5
+"""A tile's peak must reach this share of the whole frame's."""
+NEAREST = 1
+"""Samples around the whole displacement in which its fraction is sought."""
+SURE = 5.0
+"""Standard errors that make a difference sure: by chance, none of a thousand sound frames shows it."""
+CERTAIN = 1.75
+"""Standard deviations of chance by which a field must beat every other that differs critically from it."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +44,12 @@ class Registration:
     """Of that peak; 0 to 100."""
     coverage: float
     """Share of tiles that are reliable by themselves."""
+    certainty: float
+    """Of the field, in standard deviations of chance; see CERTAIN."""
+    shift: NDArray[np.float64] | None
+    """(2,) of the whole frame, y and x; None where the pair is unmeasurable."""
     field: Field | None
-    """None where the pair is unmeasurable."""
+    """With scale and rotation; None where they are not certain."""
     vectors: NDArray[np.float64]
     """(n, 2) displacement of each tile, NaN where it is not reliable."""
     size: tuple[float, float]
@@ -43,71 +57,102 @@ class Registration:
 
     @property
     def corner_px(self) -> float:
-        """Largest displacement at any corner."""
-        return np.nan if self.field is None else float(np.hypot(*self.field.corners(self.size).T).max())
+        """Largest displacement at any corner; the shift alone where there is no field."""
+        if self.shift is None:
+            return np.nan
+        if self.field is None:
+            return float(np.hypot(*self.shift))
+        return float(np.hypot(*self.field.at(corners_of(self.size)).T).max())
+
+    @property
+    def corner_error_px(self) -> float:
+        """Standard error of the displacement at the corners, NaN without a field."""
+        return np.nan if self.field is None else float(self.field.error_at(corners_of(self.size)).max())
+
+    def scaled(self, factor: float) -> "Registration":
+        """The same with lengths in units of which a pixel has `factor`."""
+        return replace(
+            self,
+            shift=None if self.shift is None else self.shift * factor,
+            field=None if self.field is None else self.field.scaled(factor),
+            vectors=self.vectors * factor,
+            size=(self.size[0] * factor, self.size[1] * factor),
+        )
 
 
 def register(
-    reference: Spectra, sensor: Spectra, view: View, grid: Grid, settings: ContentChecks
-) -> tuple[Registration, Image]:
+    reference: Spectra, sensor: Spectra, edges: Edges, grid: Grid, settings: ContentChecks
+) -> tuple[Registration, Surface]:
     """Register one frame. Also returns the surfaces (n, h, w), which add up over frames.
 
     Args:
         reference, sensor: whitened spectra of the two images' tiles.
-        view: the sensor's image, for tiles that are cut again.
+        edges: the sensor's, for tiles that are cut again.
     """
     surface = surfaces(reference, sensor, grid.tile)
-    whole = find_peaks(surface.mean(0, keepdims=True), (0, 0), grid.reach)
+    whole, agreed = find_whole(surface, grid, settings)
     moves = np.zeros((len(surface), 2), np.int64)
     tiles = surface
-    if whole.reliability[0] >= settings.reliability and np.abs(whole.displacement[0]).max() >= RECUT:
+    if whole.reliability[0] >= settings.reliability and np.abs(whole.displacement[0]).max() >= RECUT * min(grid.tile):
         moves = moves_inside(grid, tuple(whole.displacement[0]))
-        tiles = surfaces(reference, spectra(view, grid, moves), grid.tile)
-        center = whole.displacement[0] - np.median(moves, axis=0)
-    else:
-        center = whole.displacement[0]
-    return summarize(tiles, moves, center, whole.height[0], whole.reliability[0], grid, settings), surface
+        tiles = surfaces(reference, spectra(edges, grid, moves), grid.tile)
+    return summarize(tiles, moves, whole, agreed, grid, settings), surface
 
 
-def register_pool(surface: Image, grid: Grid, settings: ContentChecks) -> Registration:
-    """Register many frames at once, by their surfaces' mean."""
-    whole = find_peaks(surface.mean(0, keepdims=True), (0, 0), grid.reach)
-    moves = np.zeros((len(surface), 2), np.int64)
-    return summarize(surface, moves, whole.displacement[0], whole.height[0], whole.reliability[0], grid, settings)
+def register_pool(surface: Surface, grid: Grid, settings: ContentChecks) -> Registration:
+    """Register many frames at once, by their surfaces' mean: a full affine field where enough tiles are reliable."""
+    whole, agreed = find_whole(surface, grid, settings)
+    found = summarize(surface, np.zeros((len(surface), 2), np.int64), whole, agreed, grid, settings)
+    good = np.isfinite(found.vectors).all(1)
+    if found.shift is None or good.sum() < TILES["affine"] or found.coverage < settings.min_coverage:
+        return found
+    weights = np.ones(int(good.sum()))
+    affine = replace(found, field=fit_field(grid.centers[good] * grid.step, found.vectors[good], weights, "affine"))
+    return affine if SURE * affine.corner_error_px <= settings.critical_px - settings.margin_px else found
+
+
+def find_whole(surface: Surface, grid: Grid, settings: ContentChecks) -> tuple[Peaks, bool]:
+    """The displacement that all tiles (n, h, w) vote for, and whether they agree on one: else it is a similarity's."""
+    alike = find_peaks(surface.mean(0, keepdims=True), (0, 0), grid.reach)
+    if alike.reliability[0] >= settings.reliability:
+        return alike, True
+    return vote_wide(surface, grid), False
 
 
 def summarize(
-    surface: Image,
-    moves: NDArray[np.int64],
-    center: NDArray[np.float64],
-    match: float,
-    reliability: float,
-    grid: Grid,
-    settings: ContentChecks,
+    surface: Surface, moves: NDArray[np.int64], whole: Peaks, agreed: bool, grid: Grid, settings: ContentChecks
 ) -> Registration:
-    """Tile vectors near the whole frame's displacement, and the field through the reliable ones.
+    """Shift, tile vectors and field near the whole frame's displacement.
 
-    Where too few tiles are reliable by themselves the whole frame's peak still gives the shift.
+    Args:
+        surface: (n, h, w) of the tiles as cut.
+        moves: (n, 2) by which they were moved.
+        whole, agreed: see find_whole; before the tiles were moved.
     """
     n = len(surface)
     size = (grid.image[0] * float(grid.step), grid.image[1] * float(grid.step))
     vectors = np.full((n, 2), np.nan)
+    match, reliability = float(whole.height[0]), float(whole.reliability[0])
     if reliability < settings.reliability:
-        return Registration(float(match), float(reliability), 0.0, None, vectors, size)
-    whole = find_peaks(surface.mean(0, keepdims=True), (round(center[0]), round(center[1])), 2)
-    middle = whole.displacement[0]
-    peaks = find_peaks(surface, (round(middle[0]), round(middle[1])), min(LOCAL, grid.reach))
-    good = peaks.reliability >= settings.reliability - LOCAL_RELIEF
-    vectors[good] = (peaks.displacement + moves)[good] * grid.step
+        return Registration(match, reliability, 0.0, 0.0, None, None, vectors, size)
+    # Tiles at the border may have moved less than the others: each is sought where the whole displacement leaves it.
+    middle = np.round(whole.displacement[0]).astype(int)
+    aligned = np.stack([np.roll(t, tuple(m - middle), (0, 1)) for t, m in zip(surface, moves, strict=True)])
+    critical = (settings.critical_px - settings.margin_px) / grid.step
+    vote = vote_near(aligned, grid, critical)
+    chance = float(surface.std()) / np.sqrt(n)
+    certainty = (vote.score - vote.rival) / (np.sqrt(2) * chance) if chance > 0 else 0.0
+    fitted = fit_vote(aligned, grid, vote).scaled(grid.step)
+    fitted = replace(fitted, shift=fitted.shift + middle * grid.step)
+    peaks = find_peaks(aligned, (0, 0), min(LOCAL, grid.reach))
+    good = (peaks.reliability >= settings.reliability) & (peaks.height >= TILE_HEIGHT * vote.score)
+    vectors[good] = (peaks.displacement + middle)[good] * grid.step
+    together = find_peaks(aligned.mean(0, keepdims=True), (0, 0), NEAREST)
     coverage = float(good.mean())
-    if good.sum() >= 3 and coverage >= settings.min_coverage:
-        weights = peaks.reliability[good]
-        field = fit_field(grid.centers[good] * grid.step, vectors[good], weights)
-    else:
-        shift = (middle + np.median(moves, axis=0)) * grid.step
-        field = Field(shift, np.zeros((2, 2)), int(good.sum()))
-    return Registration(float(match), float(reliability), coverage, field, vectors, size)
-
-
-LOCAL_RELIEF = 10.0
-"""A tile is sought in a small neighbourhood, where chance makes lower peaks than in the whole surface."""
+    if certainty >= CERTAIN:
+        turned = vote.scale or vote.turn
+        shift = fitted.shift if turned else (together.displacement[0] + middle) * grid.step
+        return Registration(match, reliability, coverage, certainty, shift, fitted, vectors, size)
+    # Tiles that agree on no shift, nor surely on a similarity, agree on nothing.
+    shift = (together.displacement[0] + middle) * grid.step if agreed else None
+    return Registration(match, reliability, coverage, certainty, shift, None, vectors, size)

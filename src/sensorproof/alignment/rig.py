@@ -1,90 +1,161 @@
 """What the whole batch says of a pair: the rig's own bias, how exact the pair is, and which frames stand out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from sensorproof.alignment.affine import Field
-from sensorproof.alignment.pairs import PairTracker
-from sensorproof.alignment.registration import Registration
+from sensorproof.alignment.affine import corners_of
+from sensorproof.alignment.pairs import CORNERS, PairTracker
+from sensorproof.alignment.registration import SURE, Registration
 from sensorproof.settings import ContentChecks
 
-MIN_FRAMES = 5
+State = Literal["aligned", "misaligned", "unmeasurable"]
+MIN_FRAMES = 10
 """Measured frames from which their scatter says how exact the pair is."""
-SWAP_MARGIN = 1.15
-"""A frame is another's where it matches that one better than its own partner by this factor."""
+SHIFT_SCATTER = 5.0
+"""Times the usual deviation of a frame's shift that is more than the scatter of sound frames."""
+CORNER_SCATTER = 4.0
+"""The same of a certain field at the corners, whose scatter has shorter tails."""
+SAME = 0.95
+"""Matches within this factor of each other are equally good."""
+BETTER = 1.5
+"""A frame may be another's where it matches that one by this factor better than its own partner."""
+RIG_COLUMNS = (
+    "precision_px", "rig_corner_px", "rig_limit_px", "rig_warn_px", "rig_scale_percent", "rig_rotation_deg",
+)  # fmt: skip
+FRAME_COLUMNS = (
+    "deviation_px", "deviation_limit_px", "corner_deviation_px", "corner_limit_px", "sequence_deviation_px", "swapped",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Rig:
     """A pair over the whole batch. `found` is None where no frame could be compared."""
 
+    sensor: str
     found: Registration | None
     precision_px: float
-    """Standard deviation of the frames' shifts (from their median absolute deviation), NaN below MIN_FRAMES."""
-    frames: int
+    """Usual deviation of a single frame's shift from the others': the median; NaN below MIN_FRAMES."""
+    compared: int
+    """Frames that have both images."""
+    measured: int
     """Frames that are measurable by themselves."""
 
     @property
-    def field(self) -> Field | None:
-        return None if self.found is None else self.found.field
+    def corner_px(self) -> float:
+        """How far the sensor is off in all frames alike, at the worst corner; NaN where unmeasurable."""
+        return np.nan if self.found is None else self.found.corner_px
+
+    @property
+    def error_px(self) -> float:
+        """Standard error of corner_px; zero where nothing tells it."""
+        if self.found is None or self.found.shift is None:
+            return 0.0
+        error = self.found.corner_error_px
+        if self.found.field is None:
+            error = self.precision_px / np.sqrt(max(1, self.measured))
+        return 0.0 if np.isnan(error) else float(error)
+
+    def limit_px(self, settings: ContentChecks) -> float:
+        """From where on the rig is at fault: what is critical, or what can be told, whichever is more."""
+        return max(settings.critical_px - settings.margin_px, SURE * self.error_px)
+
+    def state(self, settings: ContentChecks) -> State:
+        if self.found is None or self.found.shift is None:
+            return "unmeasurable"
+        return "misaligned" if self.corner_px > self.limit_px(settings) else "aligned"
 
 
 def rig_of(tracker: PairTracker, settings: ContentChecks) -> Rig:
     """The pooled registration of a pair, and the scatter of its frames."""
     found = None if tracker.whole is None else tracker.whole.register(settings)
-    shifts = np.array([f.field.shift for f in tracker.found.values() if f.field is not None]).reshape(-1, 2)
-    precision = np.nan
-    if len(shifts) >= MIN_FRAMES:
-        off = np.abs(shifts - np.median(shifts, axis=0))
-        precision = 1.4826 * float(np.hypot(*np.median(off, axis=0)))
-    return Rig(found, precision, len(shifts))
+    frames = tracker.frames.table()
+    shifts = frames[["shift_y_px", "shift_x_px"]].dropna().to_numpy(float)
+    off = np.hypot(*(shifts - np.median(shifts, axis=0)).T) if len(shifts) else np.empty(0)
+    return Rig(tracker.sensor, found, usual(off), len(frames), len(shifts))
 
 
-def is_exact(rig: Rig, settings: ContentChecks) -> bool:
-    """Whether single frames of the pair can be judged: their usual scatter stays well inside what is critical."""
-    return not 3 * rig.precision_px > settings.critical_px - settings.margin_px
+def usual(deviations: NDArray[np.float64]) -> float:
+    """The median of those that are known; NaN where they are too few to tell. Up to half may be at fault."""
+    known = deviations[np.isfinite(deviations)]
+    return float(np.median(known)) if len(known) >= MIN_FRAMES else np.nan
 
 
-def add_rig(table: pd.DataFrame, trackers: dict[str, PairTracker], settings: ContentChecks) -> dict[str, Rig]:
-    """Fill the columns that compare frames with the batch; returns each pair's rig.
+def pair_columns(tracker: PairTracker, rig: Rig, sequence: NDArray[np.int64], settings: ContentChecks) -> pd.DataFrame:
+    """What compares the frames of a pair with the batch: position, pairs.COLUMNS and FRAME_COLUMNS.
 
-    rig_*: the batch's pooled registration. deviation_px: largest corner difference between a frame's field and the
-    rig's. sequence_deviation_px: the same for the sequence's pool. expected_match: median of near_match in the
-    sequence. Pairs that are not exact enough to judge single frames keep NaN: they abstain.
+    deviation_px is how far the whole frame's shift is from the rig's, corner_deviation_px how far its field, where
+    that is certain, is from the rig's at the worst corner. Their limits are what is critical, or what is more than the
+    scatter of the pair's frames; NaN where too few frames tell that: single frames are not judged then.
+    sequence_deviation_px is as corner_deviation_px, of the sequence's pool. swapped is 1 where the frame belongs to
+    another frame's reference.
+
+    Args:
+        sequence: (N,) number of the sequence at each position.
     """
-    rigs = {}
-    columns = ["rig_corner_px", "rig_scale_percent", "rig_rotation_deg", "precision_px", "deviation_px"]
-    table[[*columns, "sequence_deviation_px", "swapped"]] = np.nan
-    for sensor, tracker in trackers.items():
-        rig = rigs[sensor] = rig_of(tracker, settings)
-        rows = table.index[(table.sensor == sensor) & table["match"].notna()]
-        if rig.found is None or not len(rows):
-            continue
-        table.loc[rows, "precision_px"] = rig.precision_px
-        if rig.field is not None:
-            slack = 0.0 if np.isnan(rig.precision_px) or is_exact(rig, settings) else rig.precision_px
-            table.loc[rows, "rig_corner_px"] = max(0.0, rig.found.corner_px - slack)
-            table.loc[rows, "rig_scale_percent"] = rig.field.scale_percent
-            table.loc[rows, "rig_rotation_deg"] = rig.field.rotation_deg
-        if is_exact(rig, settings):
-            positions = table.loc[rows, "position"]
-            table.loc[rows, "deviation_px"] = [deviation(tracker.found[p], rig) for p in positions]
-            by_sequence = {s: deviation(f, rig) for s, f in tracker.sequences.items()}
-            numbers = pd.factorize(table.sequence)[0]
-            table.loc[rows, "sequence_deviation_px"] = [by_sequence.get(n, np.nan) for n in numbers[rows]]
-        part = table.loc[rows]
-        table.loc[rows, "swapped"] = (part.other_match > SWAP_MARGIN * part.near_match).astype(float)
-    return rigs
+    table = tracker.frames.table()
+    if table.empty:
+        return table
+    table["sensor"] = tracker.sensor
+    critical = settings.critical_px - settings.margin_px
+    table["deviation_px"] = shift_deviation(table, rig)
+    table["deviation_limit_px"] = np.maximum(critical, SHIFT_SCATTER * rig.precision_px)
+    table["corner_deviation_px"] = corner_deviation(table, rig)
+    table["corner_limit_px"] = np.maximum(critical, CORNER_SCATTER * usual(table.corner_deviation_px.to_numpy(float)))
+    pools = tracker.sequences.table()
+    pools = pools.assign(
+        sequence_deviation_px=corner_deviation(pools, rig),
+    ).set_index("sequence_number")
+    number = sequence[table.position.to_numpy(np.int64)]
+    table["sequence_deviation_px"] = pools.sequence_deviation_px.reindex(number).to_numpy()
+    for position, other, match in tracker.swaps:
+        table.loc[table.position == position, ["other_match", "other_position"]] = match, other
+    table["swapped"] = swapped(table)
+    return table
 
 
-def deviation(found: Registration, rig: Rig) -> float:
-    """Largest difference at any corner between a field and the rig's, pixels; a lone shift is compared by itself."""
-    if found.field is None:
-        return np.nan
-    if rig.field is None:
-        return found.corner_px
-    if not found.field.matrix.any():
-        return float(np.hypot(*(found.field.shift - rig.field.shift)))
-    return float(np.hypot(*(found.field.corners(found.size) - rig.field.corners(found.size)).T).max())
+def rig_columns(rigs: Iterable[Rig], settings: ContentChecks) -> pd.DataFrame:
+    """What is the same in all frames of a pair: a row per sensor, with RIG_COLUMNS. Unmeasurable pairs abstain."""
+    rows = []
+    for rig in rigs:
+        known = rig.state(settings) != "unmeasurable"
+        field = rig.found.field if known and rig.found else None
+        numbers = (
+            rig.precision_px,
+            rig.corner_px,
+            rig.limit_px(settings) if known else np.nan,
+            max(settings.warn_px, SURE * rig.error_px) if known else np.nan,
+            np.nan if field is None else field.scale_percent,
+            np.nan if field is None else field.rotation_deg,
+        )
+        rows.append({"sensor": rig.sensor, **dict(zip(RIG_COLUMNS, numbers, strict=True))})
+    return pd.DataFrame(rows)
+
+
+def shift_deviation(frames: pd.DataFrame, rig: Rig) -> NDArray[np.float64]:
+    """(n,) distance of the frames' shifts from the rig's, pixels; NaN where either is unmeasurable."""
+    if rig.found is None or rig.found.shift is None:
+        return np.full(len(frames), np.nan)
+    return np.hypot(*(frames[["shift_y_px", "shift_x_px"]].to_numpy(float) - rig.found.shift).T)
+
+
+def corner_deviation(frames: pd.DataFrame, rig: Rig) -> NDArray[np.float64]:
+    """(n,) largest distance at any corner of the frames' fields from the rig's, pixels; NaN where there is none."""
+    if rig.found is None or rig.found.shift is None:
+        return np.full(len(frames), np.nan)
+    usual = rig.found.shift if rig.found.field is None else rig.found.field.at(corners_of(rig.found.size))
+    fields = frames[list(CORNERS)].to_numpy(float).reshape(-1, 4, 2)
+    return np.asarray(np.hypot(*np.moveaxis(fields - usual, 2, 0)).max(1))
+
+
+def swapped(frames: pd.DataFrame) -> NDArray[np.float64]:
+    """(n,) 1 where a frame clearly belongs to another one's reference, which has no better partner itself."""
+    own = frames.set_index("position").match
+    rival = own.reindex(frames.other_position.to_numpy()).to_numpy(float)
+    found = frames.other_match.to_numpy(float)
+    # A comparison with NaN is false: a frame that matches no other is not swapped.
+    return ((found >= BETTER * frames.match.to_numpy(float)) & (found >= SAME * rival)).astype(float)

@@ -6,7 +6,7 @@ from typing import Literal
 from sensorproof.files import hash_json
 from sensorproof.settings import ValidateSettings
 
-SUITE_VERSION = 1
+SUITE_VERSION = 2
 """Rises when a rule is added, removed or means something else."""
 
 Severity = Literal["critical", "warning"]
@@ -54,8 +54,7 @@ def suite_name(settings: ValidateSettings) -> str:
 
 def batch_rules(settings: ValidateSettings) -> list[Rule]:
     """Faults of the rig and of its clocks, the same in every frame: the batch is refused."""
-    content, calibration = settings.content, settings.calibration
-    rigid = calibration.rigid_error
+    content, calibration, rigid = settings.content, settings.calibration, settings.calibration.rigid_error
     return [
         Rule("time_unit", "at_most", 0, "critical", "batch", "times are not in seconds"),
         Rule("clock_offset_share", "at_most", 1, "critical", "batch", "the clock is off by more than the tolerance"),
@@ -70,9 +69,11 @@ def batch_rules(settings: ValidateSettings) -> list[Rule]:
         Rule("view_error_px", "at_most", content.critical_px, "warning", "batch", "K claims another view"),
         Rule("calibration_age_days", "at_least", -1, "critical", "batch", "the calibration is newer than the frames"),
         Rule("calibration_age_days", "at_most", calibration.max_age_days, "warning", "batch", "the calibration is old"),
-        Rule("rig_corner_px", "below", content.critical_px - content.margin_px, "critical", "batch",
-             "the sensor is off in all frames alike: a fault of the rig"),
-        Rule("rig_corner_px", "below", content.warn_px, "warning", "batch", "slightly off in all frames alike"),
+        Rule("rig_corner_px", "within", 0, "critical", "batch",
+             "the sensor is off in all frames alike: a fault of the rig", other="rig_limit_px"),
+        Rule("rig_corner_px", "within", 0, "warning", "batch", "slightly off in all frames alike", other="rig_warn_px"),
+        Rule("precision_px", "at_most", (content.critical_px - content.margin_px) / 2, "warning", "batch",
+             "frames scatter too much to judge single ones: a loose mount, or images with little in common"),
     ]  # fmt: skip
 
 
@@ -87,12 +88,12 @@ def time_rules() -> list[Rule]:
 
 def content_rules(settings: ValidateSettings) -> list[Rule]:
     """Where the images of single frames lie on each other."""
-    content = settings.content
-    critical = content.critical_px - content.margin_px
+    limit = settings.content.critical_px - settings.content.margin_px
     return [
-        Rule("deviation_px", "below", critical, "critical", "frame", "off against the rig in this frame"),
-        Rule("deviation_px", "below", max(content.warn_px, critical / 2), "warning", "frame", "slightly off here"),
-        Rule("sequence_deviation_px", "below", critical, "critical", "frame", "off against the rig in this sequence"),
+        Rule("deviation_px", "within", 0, "critical", "frame", "is off against the rig", other="deviation_limit_px"),
+        Rule("corner_deviation_px", "within", 0, "critical", "frame", "is off against the rig at a corner",
+             other="corner_limit_px"),
+        Rule("sequence_deviation_px", "below", limit, "critical", "frame", "is off against the rig in this sequence"),
         Rule("swapped", "at_most", 0, "critical", "frame", "matches another frame's reference, not its own"),
     ]  # fmt: skip
 
@@ -101,6 +102,7 @@ def health_rules(settings: ValidateSettings) -> list[Rule]:
     """Frames that show nothing of use."""
     health = settings.health
     return [
+        Rule("sensors", "at_least", 1, "critical", "frame", "no sensor has a file"),
         Rule("unreadable", "at_most", 0, "critical", "frame", "cannot be read"),
         Rule("wrong_size", "at_most", 0, "critical", "frame", "has another size than the sensor's other frames"),
         Rule("invalid_share", "at_most", health.invalid, "critical", "frame", "has no valid pixels"),
@@ -109,7 +111,7 @@ def health_rules(settings: ValidateSettings) -> list[Rule]:
         Rule("saturated_share", "at_most", health.saturated, "critical", "frame", "is saturated"),
         Rule("saturated_share", "at_most", health.saturated_warn, "warning", "frame", "is mostly saturated"),
         Rule("blank_excess", "below", health.blank_tiles, "critical", "frame", "is blank in many tiles"),
-        Rule("blank_excess", "at_most", 0, "warning", "frame", "is blank in a tile that seldom is"),
+        Rule("blank_excess", "below", health.blank_tiles / 2, "warning", "frame", "is blank in tiles that seldom are"),
         Rule("dead_excess", "at_most", health.dead_lines, "warning", "frame", "has dead rows or columns"),
         Rule("image_change", "unless_still", health.frozen_change, "critical", "frame", "is frozen",
              other="scene_change", other_limit=health.moved_change),

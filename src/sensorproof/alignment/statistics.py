@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sensorproof.alignment.health import gray
+from sensorproof.alignment.edges import gray
 from sensorproof.data.batch import Sensor
 
 FEATURES = ("mean", "spread", "low", "high", "edges", "fine_edges", "invalid")
@@ -18,7 +18,7 @@ def image_statistics(image: NDArray[np.float32], sensor: Sensor, row: dict[str, 
     mean, spread (standard deviation), low and high (5th and 95th percentile), edges (mean gradient magnitude),
     fine_edges (mean absolute Laplacian), invalid (share of pixels).
     """
-    keys = {k: row[k] for k in ("batch", "frame_id", "sequence", "sensor")}
+    keys = {k: row[k] for k in ("batch", "frame_id", "site", "sequence", "sensor")}
     flat, valid = gray(image)
     if not valid.any():
         return {**keys, **dict.fromkeys(FEATURES, np.nan), "invalid": 1.0}

@@ -68,8 +68,8 @@ def clock(offset_s: NDArray[np.float64], time_s: NDArray[np.float64], sequence: 
     if len(offset) < DRIFT_MIN_FRAMES:
         return Clock(middle, np.nan, np.nan, np.nan)
     frame = pd.DataFrame({"offset": offset, "time": time, "group": group})
-    means = frame.groupby("group")[["offset", "time"]].transform("mean")
-    dx, dy = (frame.time - means.time).to_numpy(), (frame.offset - means.offset).to_numpy()
+    middles = frame.groupby("group")[["offset", "time"]].transform("median")
+    dx, dy = (frame.time - middles.time).to_numpy(), (frame.offset - middles.offset).to_numpy()
     slope = robust_slope(dx, dy)
     rest = dy - slope * dx
     jitter = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
@@ -105,22 +105,24 @@ def time_measures(
 
     Returns:
         time_offset_s, time_tolerance_s, time_step_s (to the sensor's frame before, within the sequence; zero is a
-        duplicate, less than zero goes backwards), clock_offset_s, clock_drift_s (over the longest sequence),
-        clock_jitter_s (the same in every row), time_unit (0 seconds, 1 something else).
+        duplicate, less than zero goes backwards); the same in every row: clock_offset_share, clock_drift_share
+        (gained over the longest sequence) and clock_jitter_share (one standard deviation) of the tolerance, and
+        time_unit (0 seconds, 1 something else).
     """
     stamps = batch.frames[f"{sensor}_time"].to_numpy(float)[order]
     reference = batch.frames[f"{batch.info.reference}_time"].to_numpy(float)[order]
     offset = stamps - reference
     steps = steps_s(stamps, sequence)
     state = clock(offset, reference, sequence)
+    tolerance = tolerance_s(batch, sensor, settings) + STAMP_SLACK_S
     return pd.DataFrame(
         {
             "time_offset_s": offset,
-            "time_tolerance_s": tolerance_s(batch, sensor, settings) + STAMP_SLACK_S,
+            "time_tolerance_s": tolerance,
             "time_step_s": steps,
-            "clock_offset_s": state.offset_s,
-            "clock_drift_s": state.drift_span_s,
-            "clock_jitter_s": state.jitter_s,
+            "clock_offset_share": abs(state.offset_s) / tolerance,
+            "clock_drift_share": abs(state.drift_span_s) / tolerance,
+            "clock_jitter_share": state.jitter_s / tolerance,
             "time_unit": float(other_unit(stamps, steps)),
         }
     )
@@ -138,8 +140,3 @@ def other_unit(stamps: NDArray[np.float64], steps: NDArray[np.float64]) -> bool:
     """Whether stamps cannot be seconds: too large for a date, or frames of one sequence many days apart."""
     known, gaps = np.abs(stamps[np.isfinite(stamps)]), np.abs(steps[np.isfinite(steps)])
     return bool((len(known) and np.median(known) > SECONDS_LIMIT) or (len(gaps) and np.median(gaps) > INTERVAL_LIMIT_S))
-
-
-def spread_of(values: pd.Series) -> float:
-    """Difference of the highest and the lowest value."""
-    return float(values.max() - values.min())

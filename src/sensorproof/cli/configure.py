@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from sensorproof.errors import SettingsError
-from sensorproof.files import write_text
+from sensorproof.files import parse_yaml, write_text
 from sensorproof.settings import parse_settings
 
 
@@ -21,11 +21,14 @@ def configure(
     yaml = YAML()
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
+    # Else null would be written as nothing at all.
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
     document, changes = read(yaml, params), read(yaml, override)
     merge(document, changes)
     text = io.StringIO()
     yaml.dump(document, text)
-    parse_settings(YAML(typ="safe").load(text.getvalue()), str(override))
+    # Read back as every stage will read it, not as the library of the round trip understands it.
+    parse_settings(parse_yaml(text.getvalue()), f"{params} with {override}")
     write_text(params, text.getvalue())
 
 
@@ -33,7 +36,7 @@ def read(yaml: YAML, path: Path) -> Any:
     """A YAML mapping, or SettingsError."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, ValueError, YAMLError, RecursionError) as error:
         raise SettingsError(path, f"cannot be read ({error})", "give a YAML file") from error
     if not isinstance(document, dict):
         raise SettingsError(path, "is not a mapping", "write `key: value` lines as in params.yaml")

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def reported(function: Callable[P, T]) -> Callable[P, T]:
-    """Print a SensorproofError as one line and exit with its code, unless SENSORPROOF_DEBUG is set."""
+    """Print a SensorproofError or an OSError as one line and exit with its code, unless SENSORPROOF_DEBUG is set."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -24,5 +24,11 @@ def reported(function: Callable[P, T]) -> Callable[P, T]:
                 raise
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(error.exit_code) from None
+        except OSError as error:
+            if os.environ.get("SENSORPROOF_DEBUG") or isinstance(error, BrokenPipeError):
+                raise
+            where = error.filename or "files"
+            print(f"error: {where}: {error.strerror or error}; see to its place and permissions", file=sys.stderr)
+            raise SystemExit(1) from None
 
     return wrapper

@@ -11,11 +11,9 @@ from sensorproof.data.simulator import Plan, default_workers, simulate_batch
 def simulate(
     out: Annotated[Path, typer.Argument(help="folder to write the batch to")],
     size: Annotated[tuple[int, int], typer.Option(help="height and width of the images in pixels")] = (128, 160),
-    sites: Annotated[int, typer.Option(help="how many places")] = 5,
-    sequences: Annotated[
-        int, typer.Option(help="drives at each place; they take day, night, fog and rain in turn")
-    ] = 4,
-    frames: Annotated[int, typer.Option(help="frames of each drive")] = 20,
+    sites: Annotated[int, typer.Option(help="how many places")] = 16,
+    sequences: Annotated[int, typer.Option(help="drives at each place, by day, night, in fog and rain")] = 4,
+    frames: Annotated[int, typer.Option(help="frames of each drive")] = 6,
     seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 0,
     site_offset: Annotated[int, typer.Option(help="number of the first site; other numbers are other places")] = 0,
     name: Annotated[str | None, typer.Option(help="the batch's name; else the folder's")] = None,

@@ -1,6 +1,8 @@
 """A batch, the unit of data: a folder with batch.yaml, frames.csv and the files that frames.csv names."""
 
 import csv
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,28 +12,25 @@ import numpy as np
 import pandas as pd
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from sensorproof.errors import BatchError
-from sensorproof.files import confined
-from sensorproof.settings import describe
+from sensorproof.errors import BatchError, SensorproofError, UsageError
+from sensorproof.files import confined, parse_yaml
+from sensorproof.settings import Section, checked
 
 KEYS = ("frame_id", "sequence", "site", "condition", "label")
 SPLITS = ("train", "val", "test")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Text = Annotated[str, Field(min_length=1)]
+DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class Calibration(Section):
     """K: 3 x 3 intrinsics in pixels, row by row. T_ref: 4 x 4 pose, sensor to reference, metres, row by row."""
 
-    K: Annotated[tuple[Finite, ...], Field(min_length=9, max_length=9)]
-    T_ref: Annotated[tuple[Finite, ...], Field(min_length=16, max_length=16)]
-    captured: date
+    K: Annotated[tuple[float, ...], Field(min_length=9, max_length=9, strict=False)]
+    T_ref: Annotated[tuple[float, ...], Field(min_length=16, max_length=16, strict=False)]
+    captured: Annotated[date, Field(strict=False)]
 
     @property
     def intrinsics(self) -> NDArray[np.float64]:
@@ -47,9 +46,9 @@ class Sensor(Section):
 
     kind: Literal["camera", "thermal", "depth", "lidar", "event", "radar", "polarization", "nir", "other"]
     channels: Annotated[int, Field(ge=1, le=64)]
-    range: tuple[Finite, Finite]
-    nodata: Finite | None
-    max_time_offset_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    range: Annotated[tuple[float, float], Field(strict=False)]
+    nodata: float | None
+    max_time_offset_s: Annotated[float, Field(ge=0)]
     calibration: Calibration | None
 
     @model_validator(mode="after")
@@ -60,33 +59,42 @@ class Sensor(Section):
 
 
 class Class(Section):
+    """`id` is the value of its pixels in the labels."""
+
     id: Annotated[int, Field(ge=0, le=255)]
-    name: str
+    name: Text
 
 
 class BatchInfo(Section):
     """batch.yaml."""
 
     name: Name
-    classes: Annotated[tuple[Class, ...], Field(min_length=2)]
+    classes: Annotated[tuple[Class, ...], Field(min_length=2, strict=False)]
     ignore_index: Annotated[int, Field(ge=0, le=255)]
     reference: str
     sensors: Annotated[dict[Name, Sensor], Field(min_length=1)]
 
     @model_validator(mode="after")
     def is_consistent(self) -> Self:
-        ids = [c.id for c in self.classes]
-        if len(set(ids)) != len(ids):
-            raise ValueError("two classes have the same id")
-        if self.ignore_index in ids:
-            raise ValueError(f"ignore_index {self.ignore_index} is the id of a class")
-        if self.reference not in self.sensors:
-            raise ValueError(f"reference {self.reference!r} is not among the sensors {sorted(self.sensors)}")
-        if len(self.sensors) < 2:
-            raise ValueError("one sensor only: there is nothing to balance; give two or more")
-        if clash := {s for s in self.sensors if s in (*KEYS, "split") or f"{s}_time" in self.sensors}:
-            raise ValueError(f"sensor names {sorted(clash)} clash with columns of frames.csv")
+        check_claims(self.classes, self.ignore_index, self.reference, list(self.sensors))
         return self
+
+
+def check_claims(classes: Sequence[Class], ignore_index: int, reference: str, sensors: Sequence[str]) -> None:
+    """Raise ValueError where parts of batch.yaml, each right by itself, contradict one another."""
+    ids = [c.id for c in classes]
+    if len(set(ids)) != len(ids):
+        raise ValueError("two classes have the same id")
+    if len({c.name for c in classes}) != len(ids):
+        raise ValueError("two classes have the same name")
+    if ignore_index in ids:
+        raise ValueError(f"ignore_index {ignore_index} is the id of a class")
+    if reference not in sensors:
+        raise ValueError(f"reference {reference!r} is not among the sensors {sorted(sensors)}")
+    if len(sensors) < 2:
+        raise ValueError("one sensor only: there is nothing to balance; give two or more")
+    if clash := {s for s in sensors if s in (*KEYS, "split") or f"{s}_time" in sensors}:
+        raise ValueError(f"sensor names {sorted(clash)} clash with columns of frames.csv")
 
 
 @dataclass(frozen=True)
@@ -129,16 +137,12 @@ def read_batch(root: Path) -> Batch:
 def read_info(path: Path) -> BatchInfo:
     """Read and check batch.yaml; see read_batch for the errors."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BatchError(path, "is missing", "a batch is a folder with batch.yaml and frames.csv") from error
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise BatchError(path, f"cannot be read ({error})", "mend its syntax") from error
-    try:
-        return BatchInfo.model_validate(document)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'document'}: {describe(e)}" for e in error.errors()]
-        raise BatchError(path, "; ".join(faults), "mend these keys") from error
+    return checked(BatchInfo, document, path, BatchError)
 
 
 def read_frames(path: Path, info: BatchInfo) -> pd.DataFrame:
@@ -170,18 +174,19 @@ def read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a CSV file, each row as long as the header."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [row for row in csv.reader(file, strict=True) if row]
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError as error:
         raise BatchError(path, "is missing", "a batch is a folder with batch.yaml and frames.csv") from error
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise BatchError(path, f"cannot be read ({error})", "write it as UTF-8 CSV") from error
     if not lines:
         raise BatchError(path, "is empty", "write a header and one row per frame")
-    header = [cell.strip() for cell in lines[0]]
-    for number, row in enumerate(lines[1:], start=2):
+    header = [cell.strip() for cell in lines[0][1]]
+    for number, row in lines[1:]:
         if len(row) != len(header):
-            raise BatchError(path, f"row {number} has {len(row)} cells, the header {len(header)}", "mend the row")
-    return header, lines[1:]
+            raise BatchError(path, f"line {number} has {len(row)} cells, the header {len(header)}", "mend the line")
+    return header, [row for _, row in lines[1:]]
 
 
 def check_keys(path: Path, frames: pd.DataFrame) -> None:
@@ -214,10 +219,7 @@ def parse_times(path: Path, frames: pd.DataFrame, sensor: str) -> NDArray[np.flo
 
 
 def parse_time(path: Path, frame_id: str, sensor: str, cell: str) -> float:
-    try:
-        time = float(cell)
-    except ValueError:
-        time = np.nan
+    time = float(cell) if DECIMAL.fullmatch(cell) else np.nan
     if not np.isfinite(time):
         raise BatchError(path, f"{sensor}_time of frame {frame_id!r} is {cell!r}", "write seconds as a decimal")
     return time
@@ -226,8 +228,8 @@ def parse_time(path: Path, frame_id: str, sensor: str, cell: str) -> float:
 def check_path(table: Path, relative: str) -> None:
     try:
         confined(table.parent, relative)
-    except Exception as error:
-        raise BatchError(table, f"path {relative!r} leaves the batch", "name files inside the folder") from error
+    except SensorproofError as error:
+        raise BatchError(table, error.fault, "name files inside the batch") from error
 
 
 def write_batch(root: Path, info: dict[str, Any], frames: pd.DataFrame) -> None:
@@ -235,7 +237,16 @@ def write_batch(root: Path, info: dict[str, Any], frames: pd.DataFrame) -> None:
     text = yaml.safe_dump(info, sort_keys=False, allow_unicode=True)
     (root / "batch.yaml").write_text(text, encoding="utf-8")
     table = frames.copy()
-    for column in table.columns:
-        if column.endswith("_time"):
-            table[column] = ["" if pd.isna(t) else f"{t:.6f}" for t in table[column]]
+    for column in (f"{sensor}_time" for sensor in info["sensors"]):
+        table[column] = ["" if pd.isna(t) else f"{t:.6f}" for t in table[column]]
     table.to_csv(root / "frames.csv", index=False, lineterminator="\n")
+
+
+def check_free(out: Path, force: bool) -> None:
+    """Refuse (UsageError) to write a batch over what is no batch, and over a batch unless forced."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "batch.yaml").is_file():
+        raise UsageError(out, "exists and is no batch", "choose another folder")
+    if not force:
+        raise UsageError(out, "holds a batch already", "choose another folder, or replace it with --force")

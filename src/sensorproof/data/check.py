@@ -1,6 +1,5 @@
-"""Every claim of batch.yaml and frames.csv checked against the files, one frame at a time."""
+"""What batch.yaml and frames.csv claim of one frame, checked against its files."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from sensorproof.data.batch import Batch
 from sensorproof.data.images import read_image, read_label
-from sensorproof.errors import BatchError
+from sensorproof.errors import SensorproofError
 
 OUT_OF_RANGE_SHARE = 0.01
 """Up to this share of a frame's pixels may lie outside the claimed range before it is reported."""
@@ -50,7 +49,7 @@ def load_frame(batch: Batch, index: int) -> tuple[Frame, list[Finding]]:
             continue
         try:
             pixels = read_image(batch.path(row[name]), sensor)
-        except BatchError as error:
+        except SensorproofError as error:
             found(name, row[name], error.fault, error.fix, "critical")
             continue
         valid = np.isfinite(pixels)
@@ -69,24 +68,10 @@ def load_frame(batch: Batch, index: int) -> tuple[Frame, list[Finding]]:
     if row.label:
         try:
             label = read_label(batch.path(row.label), batch.info)
-        except BatchError as error:
+        except SensorproofError as error:
             found("label", row.label, error.fault, error.fix, "critical")
     reference = images.get(batch.info.reference)
     if label is not None and reference is not None and label.shape != reference.shape[1:]:
         fault = f"is {label.shape[0]} x {label.shape[1]}, the reference {reference.shape[1]} x {reference.shape[2]}"
         found("label", row.label, fault, "write labels at the reference sensor's size", "critical")
     return Frame(row.frame_id, images, label), findings
-
-
-def check_files(batch: Batch) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield (frame_id, findings) for every frame; a sensor whose size changes over the batch is found as well."""
-    sizes: dict[str, tuple[int, ...]] = {}
-    for index in range(len(batch.frames)):
-        frame, findings = load_frame(batch, index)
-        for name, pixels in frame.images.items():
-            size = sizes.setdefault(name, pixels.shape[1:])
-            if pixels.shape[1:] != size:
-                fault = f"is {pixels.shape[1]} x {pixels.shape[2]}, earlier frames {size[0]} x {size[1]}"
-                file = batch.frames[name].iloc[index]
-                findings.append(Finding(frame.frame_id, name, file, fault, "keep one size a sensor", "critical"))
-        yield frame.frame_id, findings

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sensorproof.data.prepared import PreparedMeta, read_meta
+from sensorproof.data.prepared import PreparedMeta, SensorInput, read_meta
 from sensorproof.errors import SensorproofError
 
 
@@ -29,6 +29,14 @@ class TensorBatch:
             {name: x.to(device, non_blocking=True) for name, x in self.present.items()},
             self.target.to(device, non_blocking=True),
         )
+
+
+def standardize(pixels: NDArray[np.float16], sensor: SensorInput) -> Tensor:
+    """Scaled pixels (B, C, H, W) as a model sees them; those that are not finite are 0, the training mean."""
+    mean = torch.tensor(sensor.mean).reshape(1, -1, 1, 1)
+    std = torch.tensor(sensor.std).reshape(1, -1, 1, 1)
+    standardized = (torch.from_numpy(pixels.astype(np.float32)) - mean) / std
+    return torch.nan_to_num(standardized, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 class PreparedData:
@@ -71,11 +79,7 @@ class PreparedData:
         places = np.searchsorted(order, rows)
         inputs, present = {}, {}
         for name in self.sensors:
-            described = self.meta.sensors[name]
-            pixels = torch.from_numpy(self.images[name][order][places].astype(np.float32))
-            mean = torch.tensor(described.mean).reshape(1, -1, 1, 1)
-            std = torch.tensor(described.std).reshape(1, -1, 1, 1)
-            inputs[name] = torch.nan_to_num((pixels - mean) / std, nan=0.0)
+            inputs[name] = standardize(self.images[name][order][places], self.meta.sensors[name])
             present[name] = torch.from_numpy(self.frames.loc[rows, f"present_{name}"].to_numpy(dtype=bool).copy())
         target = torch.from_numpy(self.labels[order][places].astype(np.int64))
         return TensorBatch(inputs, present, target)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensorproof.data.batch import Batch, BatchInfo, Sensor, read_batch
+from sensorproof.data.batch import SPLITS, Batch, BatchInfo, Sensor, read_batch
 from sensorproof.data.check import load_frame
 from sensorproof.data.prepared import IGNORE, PreparedMeta, SensorInput
 from sensorproof.data.splits import assign_splits
@@ -16,14 +16,16 @@ from sensorproof.errors import BatchError, SensorproofError
 from sensorproof.files import atomic_folder, write_json
 from sensorproof.settings import DataSettings
 
+HALF = float(np.finfo(np.float16).max)
 COLUMNS = ["frame_id", "batch", "sequence", "site", "condition", "split"]
 
 
-def prepare(settings: DataSettings, out: Path) -> PreparedMeta:
-    """Read every batch of settings.raw and write `out` atomically.
+def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFrame]:
+    """Read every batch of settings.raw, write `out` atomically, and return meta and the table of the frames.
 
     Writes frames.csv (one row per frame: COLUMNS, labelled, present_<sensor>, fault), <sensor>.npy
     (N, C, H, W) float16 scaled by the sensor's range, NaN where invalid, label.npy (N, H, W) uint8, meta.json.
+    A frame with a fault keeps its row and says what the fault is; a frame without a label has no split.
 
     Raises:
         BatchError: a batch is faulty as a whole, or two batches differ in classes or sensors.
@@ -32,25 +34,32 @@ def prepare(settings: DataSettings, out: Path) -> PreparedMeta:
     batches = read_batches(Path(settings.raw))
     info = common_info(batches)
     table = frame_table(batches, info, settings)
+    require_splits(settings.raw, table)
     with atomic_folder(out) as folder:
         statistics = write_arrays(batches, info, table, settings, folder)
-        sensors = {name: describe_sensor(sensor, statistics[name]) for name, sensor in info.sensors.items()}
+        require_splits(settings.raw, table)
         good = table[table.fault == ""]
-        for split in ("train", "val", "test"):
-            if not (good.labelled & (good.split == split)).any():
-                fix = "give labelled sequences enough for train, val and test, or a split column in frames.csv"
-                raise SensorproofError(settings.raw, f"no labelled frame for {split}", fix)
         meta = PreparedMeta(
-            sensors=sensors,
+            sensors={name: describe_sensor(sensor, statistics[name]) for name, sensor in info.sensors.items()},
             reference=info.reference,
             classes=info.classes,
             size=(settings.size[0], settings.size[1]),
             batches=tuple(batch.name for batch in batches),
-            frames={split: int((good.split == split).sum()) for split in ("train", "val", "test")},
+            frames={split: int((good.split == split).sum()) for split in SPLITS},
         )
         table.to_csv(folder / "frames.csv", index=False, lineterminator="\n")
         write_json(folder / "meta.json", meta.model_dump(mode="json"))
-    return meta
+    return meta, table
+
+
+def require_splits(raw: str, table: pd.DataFrame) -> None:
+    """Raise SensorproofError where a split has no labelled frame without a fault."""
+    good, bad = table[table.fault == ""], table[table.fault != ""]
+    for split in SPLITS:
+        if not (good.split == split).any():
+            fix = "give labelled sequences enough for train, val and test, or a split column in frames.csv"
+            why = f" ({len(bad)} frames have faults, as {bad.fault.iloc[0]})" if len(bad) else ""
+            raise SensorproofError(raw, f"no labelled frame for {split}{why}", fix)
 
 
 def read_batches(raw: Path) -> list[Batch]:
@@ -89,8 +98,9 @@ def frame_table(batches: Sequence[Batch], info: BatchInfo, settings: DataSetting
     """All frames of all batches, with their splits; `fault` and the rest are filled in as pixels are read."""
     parts = []
     for batch, split in zip(batches, assign_splits(batches, settings.split), strict=True):
-        part = batch.frames[["frame_id", "sequence", "site", "condition"]].assign(batch=batch.name, split=split)
-        part["labelled"] = batch.frames.label != ""
+        labelled = batch.frames.label != ""
+        part = batch.frames[["frame_id", "sequence", "site", "condition"]].assign(batch=batch.name)
+        part["split"], part["labelled"] = split.where(labelled, ""), labelled
         for name in sorted(info.sensors):
             part[f"present_{name}"] = batch.frames[name] != "" if name in batch.sensors else False
         parts.append(part.assign(fault=""))
@@ -119,17 +129,16 @@ def write_arrays(
             row += 1
             frame, findings = load_frame(batch, index)
             faults = [f for f in findings if f.severity == "critical"]
-            if frame is None or faults:
-                table.loc[row, "fault"] = "; ".join(f"{f.file}: {f.fault}" for f in faults)
+            table.loc[row, "fault"] = "; ".join(f"{batch.root / f.file}: {f.fault}" for f in faults)
             for name, sensor in info.sensors.items():
-                pixels = None if frame is None or faults else frame.images.get(name)
+                pixels = None if faults else frame.images.get(name)
                 if pixels is None:
                     images[name][row] = np.nan
                     continue
                 images[name][row] = scaled = resize_image(scale(pixels, sensor), (height, width), sensor)
                 if table.split[row] == "train":
                     statistics[name].add(scaled)
-            label = None if frame is None or faults else frame.label
+            label = None if faults else frame.label
             labels[row] = IGNORE if label is None else resize_label(places[label], (height, width))
     for array in (*images.values(), labels):
         array.flush()
@@ -137,9 +146,11 @@ def write_arrays(
 
 
 def scale(pixels: NDArray[np.float32], sensor: Sensor) -> NDArray[np.float32]:
-    """Own units -> [0, 1] over the claimed range; values beyond it are kept."""
+    """Own units -> [0, 1] over the claimed range; values beyond it are kept, unless float16 cannot hold them (NaN)."""
     low, high = sensor.range
-    return ((pixels - low) / (high - low)).astype(np.float32)
+    scaled = ((pixels - low) / (high - low)).astype(np.float32)
+    scaled[np.abs(scaled) > HALF] = np.nan
+    return scaled
 
 
 def resize_image(pixels: NDArray[np.float32], size: tuple[int, int], sensor: Sensor) -> NDArray[np.float32]:

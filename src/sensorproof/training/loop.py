@@ -67,6 +67,7 @@ def train(
             loss = objective(model, batch.inputs, batch.target, present, step)
         optimizer.zero_grad(set_to_none=True)
         loss.value.backward()
+        objective.after_backward(model)
         optimizer.step()
         schedule.step()
         if (step + 1) % RECORD_EVERY == 0 or step + 1 == steps:
@@ -84,7 +85,7 @@ def record(step: int, value: Tensor, parts: dict[str, Tensor]) -> dict[str, floa
     if not torch.isfinite(value):
         fix = "lower train.learning_rate or regularizer.strength"
         raise SensorproofError(f"training step {step}", f"the loss is {float(value)}", fix)
-    return {"step": step, "loss": float(value)} | {name: float(part) for name, part in parts.items()}
+    return {"step": step, "loss": float(value.detach())} | {name: float(part) for name, part in parts.items()}
 
 
 def choose_device(name: str) -> torch.device:

@@ -39,7 +39,7 @@ def albedo(hits: Hits, found: Patterns, camera: Pinhole, style: Style, weather: 
     """Diffuse reflectance (H, W, 3) with texture; wet ground is darker."""
     colour = hits.of(hits.primitives.colour, 0).astype(np.float32)
     near = np.where(np.isfinite(hits.distance), hits.distance, 0) / np.float32(camera.intrinsics[0, 0])
-    footprint = near / np.maximum(hits.incidence, 0.2)
+    footprint = np.asarray(near / np.maximum(hits.incidence, 0.2), np.float32)
     p, local = hits.point, hits.local
     rough = np.zeros(hits.label.shape, np.float32)
     for label, base in (

@@ -17,7 +17,7 @@ NODATA = 0
 BASELINE = 0.12
 """Metres between the two lenses; the second is on the right."""
 NEAREST = 0.6
-NOISE = 0.0012
+NOISE = 0.003
 """Standard deviation per square metre of depth, in metres."""
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-FIELD_OF_VIEW = np.radians(70.0)
+FIELD_OF_VIEW = np.radians(52.0)
 """Horizontal, of the reference camera."""
 CAMERA_HEIGHT = 1.55
 CAMERA_PITCH = np.radians(4.0)
@@ -23,9 +23,9 @@ LIDAR_POSITION = np.array([-0.35, 0.12, 0.32])
 """In the camera's place but with body axes: behind, left of and above the lens."""
 LIDAR_ANGLES = np.radians([0.4, 1.2, -0.7])
 """Roll, pitch, yaw against the vehicle."""
-BEAMS = 32
+BEAMS = 16
 BEAM_ELEVATION = np.radians([-27.0, 13.0])
-AZIMUTH_STEP = np.radians(0.35)
+AZIMUTH_STEP = np.radians(0.5)
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,14 @@ class Pinhole:
     def windows(self, corners: Floats) -> NDArray[np.int64]:
         """Rows and columns (N, 4: top, bottom, left, right) that boxes (N, 8, 3), camera frame, may cover."""
         front = corners[..., 2] > 0.1
+        some: NDArray[np.bool_] = np.any(front, axis=1)
         uv, _ = self.project(corners.astype(np.float64))
         low, high = np.floor(uv.min(1)) - 1, np.ceil(uv.max(1)) + 1
-        partly = front.any(1) & ~front.all(1)
+        partly: NDArray[np.bool_] = some & ~np.all(front, axis=1)
         size = np.array([self.width, self.height])
         low = np.clip(np.where(partly[:, None], 0, low), 0, size)
         high = np.clip(np.where(partly[:, None], size, high), 0, size)
-        high = np.where(front.any(1)[:, None], high, low)
+        high = np.where(some[:, None], high, low)
         return np.stack([low[:, 1], high[:, 1], low[:, 0], high[:, 0]], 1).astype(np.int64)
 
 

@@ -41,14 +41,15 @@ def make_style(rng: Random) -> Style:
     grey = rng.uniform(0.07, 0.2)
     grass = np.array([0.07, 0.14, 0.035])
     ground = [grass, grass * 1.4, np.array([0.2, 0.17, 0.08]), np.array([0.2, 0.18, 0.155])][rng.integers(4)]
-    leaves = [np.array([0.04, 0.09, 0.02]), np.array([0.07, 0.12, 0.03]), np.array([0.16, 0.1, 0.025])]
-    facades = rng.uniform(0.12, 0.5, (5, 1)) * rng.uniform([0.85, 0.7, 0.5], [1.15, 1.0, 1.0], (5, 3))
+    leaves = [np.array([0.04, 0.11, 0.02]), np.array([0.07, 0.15, 0.03]), np.array([0.1, 0.15, 0.025])]
+    # Brick and plaster: warm, as most facades are.
+    facades = rng.uniform(0.2, 0.5, (5, 1)) * rng.uniform([0.95, 0.55, 0.3], [1.15, 0.8, 0.6], (5, 3))
     azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.0)
     low = int(rng.integers(1, 4))
     return Style(
         curve=(rng.uniform(0.5, 6), rng.uniform(90, 180), rng.uniform(0, 2 * np.pi)),
         road_half=rng.uniform(4.4, 5.8),
-        sidewalk=rng.uniform(1.6, 3.2),
+        sidewalk=rng.uniform(2.0, 4.0),
         verge=float(rng.choice([0.0, rng.uniform(1.0, 2.5)])),
         crossing=rng.uniform(45, 80),
         buildings=rng.uniform(0.45, 0.9),
@@ -56,16 +57,16 @@ def make_style(rng: Random) -> Style:
         storeys=(low, low + int(rng.integers(1, 4))),
         trees=rng.uniform(0.5, 1.3),
         bushes=rng.uniform(0.5, 1.5),
-        parked=rng.uniform(0.35, 0.8),
-        pedestrians=rng.uniform(0.7, 1.5),
-        traffic=rng.uniform(2.5, 5),
+        parked=rng.uniform(0.1, 0.4),
+        pedestrians=rng.uniform(1.2, 2.4),
+        traffic=rng.uniform(1.5, 3.5),
         poles=rng.uniform(10, 16),
         road_colour=(grey * rng.uniform(0.95, 1.05, 3)).astype(np.float32),
-        sidewalk_colour=(rng.uniform(0.15, 0.36) * rng.uniform([1, 0.9, 0.75], [1.08, 1, 1])).astype(np.float32),
+        sidewalk_colour=(rng.uniform(0.25, 0.42) * rng.uniform([1, 0.9, 0.75], [1.08, 1, 1])).astype(np.float32),
         terrain_colour=(ground * rng.uniform(0.8, 1.2, 3)).astype(np.float32),
         foliage=(leaves[rng.integers(3)] * rng.uniform(0.8, 1.2, 3)).astype(np.float32),
         facades=facades.astype(np.float32),
-        reflectivity=(rng.uniform(0.1, 0.2), rng.uniform(0.22, 0.35), rng.uniform(0.35, 0.5)),
+        reflectivity=(rng.uniform(0.1, 0.25), rng.uniform(0.15, 0.35), rng.uniform(0.2, 0.5)),
         air=rng.uniform(6, 22),
         sun=np.array(
             [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)], np.float32

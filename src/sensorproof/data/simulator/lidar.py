@@ -90,8 +90,8 @@ def draw(points: Doubles, intensity: Doubles, camera: Pinhole, surface: Floats |
     image = np.zeros((camera.height, camera.width, 2), np.float16)
     order = np.argsort(-depth[seen], kind="stable")
     values = np.stack([reach, intensity], 1)[seen][order].astype(np.float16)
-    # A beam is about a pixel and a half wide; nearer returns are drawn over farther ones.
-    spot = max(1, round(camera.width / 80))
+    # A return is a small spot; nearer returns are drawn over farther ones.
+    spot = max(1, round(camera.width / 160))
     first = np.floor(pixels[seen][order] - (spot - 1) / 2).astype(int)
     across, down = np.meshgrid(np.arange(spot), np.arange(spot))
     x, y = first[:, :1] + across.ravel(), first[:, 1:] + down.ravel()

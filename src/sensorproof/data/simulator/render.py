@@ -58,7 +58,7 @@ def render(sequence: Sequence, time: float, lidar_offset: float, failure: str, r
     heat = thermal.measure(thermal.temperature(hits, found, weather, style), sequence.columns, rng)
     if failure == "thermal_low_resolution":
         heat = low_resolution(heat)
-    images = {
+    images: dict[str, NDArray] = {
         "camera": optics.expose(light, weather, rng, GAIN.get(failure, 1.0)),
         "thermal": heat,
         "depth": depth.measure(hits, found, pinhole, weather, rng),

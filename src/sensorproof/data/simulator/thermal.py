@@ -15,8 +15,8 @@ CENTIKELVIN = 100.0
 FREEZING = 273.15
 RANGE = (23315.0, 33315.0)
 """Centikelvin: -40 to 60 °C."""
-LENS_BLUR = 0.75
-NOISE = 0.12
+LENS_BLUR = 1.5
+NOISE = 0.2
 """Kelvin, of each pixel in each frame."""
 COLUMN_NOISE = 0.12
 """Kelvin, of each column, the same in all frames."""
@@ -51,7 +51,7 @@ def own_heat(hits: Hits, found: Patterns) -> Floats:
     warmth[vehicle] *= forward[vehicle]
     warmth[found.tyre] += 3
     each = chance(hits.of(hits.primitives.seed, 0)[..., None].astype(np.int64), 9)
-    apart = np.where(hits.index >= 0, (each - 0.5) * 2.5, 0)
+    apart = np.where(hits.index >= 0, (each - 0.5) * 4, 0)
     return (warmth + apart).astype(np.float32)
 
 

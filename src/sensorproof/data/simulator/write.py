@@ -14,13 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from sensorproof.data.batch import write_batch
+from sensorproof.data.batch import check_free, write_batch
 from sensorproof.data.simulator.failures import draw_failure
 from sensorproof.data.simulator.geometry import Pinhole
 from sensorproof.data.simulator.layout import make_drive, make_scene, make_style
 from sensorproof.data.simulator.render import Sequence, render
 from sensorproof.data.simulator.sensors import CLOCKS, RATE, batch_info, draw_offset
-from sensorproof.data.simulator.weather import CONDITIONS
+from sensorproof.data.simulator.weather import DRIVEN_IN
 from sensorproof.errors import UsageError
 from sensorproof.files import atomic_folder
 
@@ -35,10 +35,10 @@ class Plan:
 
     name: str
     size: tuple[int, int] = (128, 160)
-    sites: int = 5
+    sites: int = 16
     sequences: int = 4
-    """Of each site; they take the conditions in turn."""
-    frames: int = 20
+    """Of each site; all of them together take the conditions in turn."""
+    frames: int = 6
     """Of each sequence."""
     seed: int = 0
     site_offset: int = 0
@@ -80,16 +80,6 @@ def simulate_batch(out: Path, plan: Plan, workers: int = 1, force: bool = False)
         write_batch(folder, batch_info(plan.name, Pinhole(*plan.size)), pd.DataFrame(rows))
 
 
-def check_free(out: Path, force: bool) -> None:
-    """Refuse to write over what is no batch, and over a batch unless forced."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / "batch.yaml").is_file():
-        raise UsageError(out, "exists and is no batch", "choose another folder")
-    if not force:
-        raise UsageError(out, "holds a batch already", "choose another folder, or replace it with --force")
-
-
 def run(folder: Path, plan: Plan, tasks: list[tuple[int, int]], workers: int) -> Iterator[list[dict[str, object]]]:
     """Write every sequence and yield its rows, in the order of tasks."""
     workers = min(workers, len(tasks))
@@ -115,11 +105,11 @@ def write_sequence(folder: Path, plan: Plan, site: int, sequence: int) -> list[d
     style = make_style(generator(plan, site))
     rng = generator(plan, site, sequence + 1)
     drive = make_drive(style, rng)
-    weather = CONDITIONS[(site * (plan.sequences % len(CONDITIONS) != 0) + sequence) % len(CONDITIONS)]
+    weather = DRIVEN_IN[(site * plan.sequences + sequence) % len(DRIVEN_IN)]
     scene = make_scene(drive, plan.frames / RATE, rng)
     columns = generator(plan, site, 0).standard_normal(plan.size[1]).astype(np.float32)
     world = Sequence(scene, drive, weather, Pinhole(*plan.size), columns)
-    start = FIRST_DAY.timestamp() + 86400 * number + 3600 * (weather.hour + sequence // len(CONDITIONS))
+    start = FIRST_DAY.timestamp() + 86400 * number + 3600 * (weather.hour + sequence / 4)
     start += float(rng.uniform(0, 600))
     place, drive_name = f"site-{number:02d}", f"site-{number:02d}-{sequence:02d}"
     rows = []

@@ -1,0 +1,126 @@
+"""Flow `retraining`: each stage of dvc.yaml is a task that reproduces it with DVC, in the order of the graph.
+
+Run it by itself (`make retrain`) or as the deployment `retraining/nightly`. Where nothing has changed since the last
+run it says so and does nothing, so that it may be started as often as one likes.
+"""
+
+import sys
+from typing import Any, NamedTuple
+
+from prefect import State, flow, get_run_logger, task
+from prefect.client.schemas import TaskRun
+from prefect.states import Completed, Failed
+
+from sensorproof.adapters import dvc
+from sensorproof.artifacts import SUMMARY
+from sensorproof.cli.errors import reported
+from sensorproof.errors import EXIT_REFUSED, Refused, SensorproofError
+from sensorproof.files import read_json
+from sensorproof.locks import Busy, locked
+from sensorproof.settings import load_settings
+
+LOCK = "retraining"
+REFUSED, KILLED = "Refused", "Killed"
+"""Names of failed states: a batch or a candidate was turned down; the stage was ended from outside."""
+
+
+class Key(NamedTuple):
+    """What a run is a function of."""
+
+    data: str
+    params: str
+
+    def __str__(self) -> str:
+        return f"data {self.data:.8}, params {self.params:.8}"
+
+
+def was_killed(task: Any, run: TaskRun, state: State[Any]) -> bool:
+    """Only what was ended from outside is worth another try: bad input stays bad. Training goes on where it was."""
+    return state.name == KILLED
+
+
+@task(task_run_name="{stage}", retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=was_killed)
+def reproduce(stage: str) -> Any:
+    """Reproduce one DVC stage; its output is the run's log. Returns whether it ran, and the hashes of what it wrote."""
+    logger = get_run_logger()
+    try:
+        ran = dvc.reproduce(stage, echo=logger.info)
+    except Refused as error:
+        return Failed(name=REFUSED, message=str(error))
+    except dvc.StageKilled as error:
+        return Failed(name=KILLED, message=str(error))
+    except SensorproofError as error:
+        return Failed(message=str(error))
+    return {"stage": stage, "ran": ran, "outputs": dvc.locked_outputs(stage)}
+
+
+@flow(name="retraining", log_prints=True)
+def retraining() -> State[Any]:
+    """Reproduce every stage that is out of date. Ends as failed with one line that says why, if one fails."""
+    try:
+        with locked(LOCK, wait=False):
+            return run_stages()
+    except Busy as error:
+        return Completed(name="Skipped", message=str(error))
+    except SensorproofError as error:
+        return Failed(message=str(error))
+
+
+def run_stages() -> State[Any]:
+    """The flow's body; the lock is held."""
+    if is_current():
+        return Completed(name="Unchanged", message=unchanged())
+    states: dict[str, State[Any]] = {}
+    for stage, before in dvc.stage_graph().items():
+        states[stage] = reproduce(stage, wait_for=[states[name] for name in sorted(before)], return_state=True)
+        if not states[stage].is_completed():
+            return Failed(name=states[stage].name, message=states[stage].message)
+    results = {stage: state.result() for stage, state in states.items()}
+    ran = [stage for stage, result in results.items() if result["ran"]]
+    return Completed(message=f"{key()}: {', '.join(ran) or 'no stage'} ran{decision()}", data=results)
+
+
+def is_current() -> bool:
+    """True if every stage has run on the data, parameters and code as they are."""
+    return not dvc.status()
+
+
+def key() -> Key:
+    """The hashes of the data and the parameters of the last run."""
+    settings = load_settings()
+    return Key(dvc.locked_hash("prepare", settings.data.raw), settings.hash)
+
+
+def unchanged() -> str:
+    return f"nothing to do: {key()} have been trained on"
+
+
+def decision() -> str:
+    """What became of the candidate, where the pipeline says so."""
+    if not SUMMARY.exists():
+        return ""
+    promotion = read_json(SUMMARY)["promotion"]
+    version = "" if promotion["version"] is None else f" version {promotion['version']}"
+    return f"; {promotion['decision']}: {promotion['model']}{version}"
+
+
+@reported
+def main() -> None:
+    """Run the flow here and now; without a Prefect server of its own where there is nothing to do."""
+    if is_current():
+        print(unchanged())
+        return
+    report(retraining(return_state=True))
+
+
+def report(state: State[Any]) -> None:
+    """Print how a run ended, as one line, and exit with the code that goes with it."""
+    if state.is_completed():
+        print(state.message)
+        return
+    print(f"error: {state.message}", file=sys.stderr)
+    raise SystemExit(EXIT_REFUSED if state.name == REFUSED else 1)
+
+
+if __name__ == "__main__":
+    main()

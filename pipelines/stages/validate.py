@@ -1,0 +1,40 @@
+"""Stage validate: measure the alignment of every batch, judge it, set frames aside or refuse a batch."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from sensorproof.alignment.verdict import FAULT_COLUMNS, Verdict
+from sensorproof.artifacts import QUARANTINED, VALIDATION, VERDICT
+from sensorproof.cli.errors import reported
+from sensorproof.data.prepare import read_batches
+from sensorproof.files import write_json, write_text
+from sensorproof.settings import load_settings
+from sensorproof.validation import validate_batch
+
+
+@reported
+def main() -> None:
+    settings = load_settings()
+    verdicts: list[Verdict] = []
+    for batch in read_batches(Path(settings.data.raw)):
+        verdicts.append(validate_batch(batch.root, settings, VALIDATION / batch.name))
+        print("\n".join(verdicts[-1].lines()))
+    faults = pd.concat([v.faults for v in verdicts], ignore_index=True)[FAULT_COLUMNS]
+    write_text(QUARANTINED, faults.to_csv(index=False, lineterminator="\n"))
+    totals = {key: sum(v.to_json()["frames"][key] for v in verdicts) for key in ("total", "quarantined", "released")}
+    refused = [v for v in verdicts if v.refused]
+    write_json(
+        VERDICT,
+        {
+            "decision": "refused" if refused else "accepted",
+            "frames": totals,
+            "batches": {v.batch: v.to_json() for v in verdicts},
+        },
+    )
+    if refused:
+        raise refused[0].refusal()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The packaged model as MLflow serves it. MLflow copies this file into the model and runs it there: no pickle.
+
+Nothing imports this module. Beside it in the model lie our own code and the model folder (JSON and safetensors).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
+from numpy.typing import NDArray
+
+from sensorproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from sensorproof.serving.predictor import Predictor
+
+
+class Serving:
+    """Maps {sensor: (B, C, H, W)} in the sensors' own units to class ids (B, H, W).
+
+    NaN marks a pixel that is missing; a sensor that is all NaN in a sample, at any size, is absent there. The
+    parameter `without` names sensors to leave out of every sample. The label maps have the size of the reference
+    sensor, or, in a call without it, of the largest one.
+    """
+
+    predictor: "Predictor"
+
+    def load_context(self, context: Any) -> None:
+        from sensorproof.serving.predictor import load_predictor  # torch loads slowly, and logging needs none
+
+        self.predictor = load_predictor(Path(context.artifacts["model"]))
+
+    def predict(
+        self, context: Any, model_input: Mapping[str, NDArray], params: Mapping[str, Any] | None = None
+    ) -> NDArray[np.uint8]:
+        left_out = self.predictor.check_without((params or {}).get("without") or [])
+        kept = {name: pixels for name, pixels in model_input.items() if name not in left_out}
+        counts = {name: len(pixels) for name, pixels in model_input.items()}
+        if len(set(counts.values())) != 1:
+            raise UsageError("inputs", f"differ in their number of samples: {counts}", "give each sensor the same")
+        frames = [{name: pixels[row] for name, pixels in kept.items()} for row in range(next(iter(counts.values())))]
+        valid = {name: pixels[0] for name, pixels in kept.items() if np.isfinite(pixels).any()}
+        size = self.predictor.natural_size(valid) if valid else None
+        return np.stack(self.predictor.predict(frames, size))
+
+
+class PackagedModel(Serving, PythonModel):
+    """Serving as a PythonModel; `predict` comes from a plain class, for MLflow would read a schema from its hints."""
+
+
+set_model(PackagedModel())

@@ -1,0 +1,62 @@
+"""Whose partner is a frame that matches its own reference no longer? Lost frames of a pair against each other."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensorproof.alignment.content import Grid, Spectra, band
+
+CUT = 0.25
+"""Cycles a sample up to which frequencies are kept: the band weight leaves little beyond."""
+ROOM = 96 * 2**20
+"""Bytes that the kept frames of a pair may take: memory must not grow with the batch."""
+STANDS_OUT = 4.0
+"""Standard deviations by which the best partner must stand out of all others before it is looked at closely."""
+Pair = tuple[int, int]
+"""The sensor's frame at one position, and the position whose reference it may belong to."""
+
+
+@dataclass
+class LostFrames:
+    """Tile spectra of frames whose own pair could not be registered. When the room is full they are compared and go."""
+
+    positions: list[int] = field(default_factory=list)
+    references: list[NDArray[np.complex64]] = field(default_factory=list)
+    sensors: list[NDArray[np.complex64]] = field(default_factory=list)
+    grid: Grid | None = None
+    count: int = 0
+    """Of all lost frames, those that went included."""
+    found: list[Pair] = field(default_factory=list)
+
+    def add(self, position: int, reference: Spectra, sensor: Spectra, grid: Grid) -> None:
+        """Take in one frame's whitened spectra (n, h, w). Frames of another size than the first are left out."""
+        self.count += 1
+        if self.grid is None:
+            self.grid = grid
+        if grid != self.grid:
+            return
+        self.positions.append(position)
+        self.references.append(cut(reference))
+        self.sensors.append(cut(sensor))
+        if 2 * len(self.positions) * self.sensors[0].nbytes > ROOM:
+            self.compare()
+
+    def compare(self) -> None:
+        """Find pairs that are each other's best match at zero displacement, by a matrix product; forget the frames."""
+        if self.grid is not None and len(self.positions) > 1:
+            weight = np.tile(cut(band(*self.grid.tile)[None]).ravel(), len(self.grid.tops))
+            score = np.real((np.stack(self.sensors) * weight) @ np.conj(np.stack(self.references)).T)
+            np.fill_diagonal(score, -np.inf)
+            best = score.argmax(1)
+            others = score[np.isfinite(score)]
+            clear = score.max(1) >= others.mean() + STANDS_OUT * others.std() if len(best) > 9 else score.max(1) > 0
+            mutual = score.argmax(0)[best] == np.arange(len(best))
+            self.found += [(self.positions[k], self.positions[best[k]]) for k in np.flatnonzero(mutual & clear)]
+        self.positions, self.references, self.sensors = [], [], []
+
+
+def cut(spectra: NDArray) -> NDArray:
+    """The frequencies up to CUT of (n, h, w), in one row."""
+    rows, columns = (np.abs(np.fft.fftfreq(side)) <= CUT for side in spectra.shape[1:])
+    return spectra[:, rows][:, :, columns].ravel()

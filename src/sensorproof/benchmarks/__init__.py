@@ -1,0 +1,1 @@
+"""What `sensorproof bench` measures."""

@@ -1,0 +1,140 @@
+"""What the regulariser costs: step time and memory of each form as a ratio to the plain step, in one run."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from sensorproof.data.loading import TensorBatch
+from sensorproof.models import Segmenter
+from sensorproof.regularization.arms import Regularized, build_objective
+from sensorproof.regularization.objective import Objective, Plain
+from sensorproof.settings import RegularizerSettings
+
+VARIANTS = ("plain", "regularized", "default", "exact", "paper", "gat")
+"""`exact` is ours with second derivatives, `paper` arXiv 2505.06635 and `gat` NeurIPS 2020, both exact as well."""
+WARMUP = 3
+
+
+def bench_regularizer(
+    settings: RegularizerSettings,
+    *,
+    rounds: int = 15,
+    samples: int = 16,
+    sensors: int = 4,
+    size: tuple[int, int] = (64, 80),
+) -> dict[str, float]:
+    """Ratios to the plain training step.
+
+    Each round takes one step of every variant in turn, so that what else the machine does strikes all alike; the
+    figure is the median over the rounds of the ratio within a round.
+
+    Returns:
+        `time/<variant>` and `memory/<variant>` for all but plain: step time, and peak memory beyond what the
+        process held before its first step; `inference/time` and `inference/parameters` of a regularised model
+        against a plain one; `plain/seconds`.
+    """
+    batch = made_up_batch(samples, sensors, size)
+    model = Segmenter({name: x.shape[1] for name, x in batch.inputs.items()}, 9, "tiny", 64).train()
+    steps = {name: stepper(model, objective_of(name, settings), batch) for name in VARIANTS}
+    for _ in range(WARMUP):
+        for step in steps.values():
+            step()
+    seconds: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            seconds[name].append(timed(step))
+    plain = seconds["plain"]
+    found = {"plain/seconds": median(plain)}
+    for name in VARIANTS[1:]:
+        found[f"time/{name}"] = median(a / b for a, b in zip(seconds[name], plain, strict=True))
+    peaks = {name: peak_memory(name, settings, samples, sensors, size) for name in VARIANTS}
+    for name in VARIANTS[1:]:
+        found[f"memory/{name}"] = peaks[name] / peaks["plain"]
+    return found | inference(settings, batch, rounds)
+
+
+def made_up_batch(samples: int, sensors: int, size: tuple[int, int]) -> TensorBatch:
+    """Random images and labels of the shape of training data."""
+    torch.manual_seed(0)
+    names = [f"sensor{i}" for i in range(sensors)]
+    inputs = {name: torch.randn(samples, 3 if name == "sensor0" else 1, *size) for name in names}
+    present = {name: torch.ones(samples, dtype=torch.bool) for name in names}
+    return TensorBatch(inputs, present, torch.randint(0, 9, (samples, *size)))
+
+
+def objective_of(name: str, settings: RegularizerSettings) -> Objective:
+    """The objective of a variant."""
+    if name == "plain":
+        return Plain()
+    if name == "regularized":
+        return build_objective("regularized", settings)
+    if name == "default":
+        return build_objective("default", settings)
+    form = "single" if name == "exact" else name
+    exact = settings.model_copy(update={"form": form, "estimator": "exact", "fraction": 1.0, "every": 1})
+    return Regularized(exact, "single")
+
+
+def stepper(model: Segmenter, objective: Objective, batch: TensorBatch) -> Callable[[], None]:
+    """One forward and backward pass as the training loop makes it; the step counts up, as `every` needs it."""
+    taken = iter(range(10**9))
+
+    def step() -> None:
+        model.zero_grad(set_to_none=True)
+        objective(model, batch.inputs, batch.target, None, next(taken)).value.backward()
+
+    return step
+
+
+def timed(function: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def peak_memory(name: str, settings: RegularizerSettings, samples: int, sensors: int, size: tuple[int, int]) -> float:
+    """Peak resident memory of a few steps beyond that of the process before them, MiB, in a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(grown, name, settings, samples, sensors, size).result()
+
+
+def grown(name: str, settings: RegularizerSettings, samples: int, sensors: int, size: tuple[int, int]) -> float:
+    batch = made_up_batch(samples, sensors, size)
+    model = Segmenter({n: x.shape[1] for n, x in batch.inputs.items()}, 9, "tiny", 64).train()
+    step = stepper(model, objective_of(name, settings), batch)
+    step()  # what is allocated once and kept
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = status_kib("VmRSS")
+    for _ in range(3):
+        step()
+    return (status_kib("VmHWM") - before) / 1024
+
+
+def status_kib(key: str) -> int:
+    """A line of /proc/self/status, KiB; Linux only."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
+
+
+def inference(settings: RegularizerSettings, batch: TensorBatch, rounds: int) -> dict[str, float]:
+    """A model after a regularised step against one after a plain step: parameters and prediction time."""
+    models = {}
+    for name in ("plain", "default"):
+        torch.manual_seed(0)
+        model = Segmenter({n: x.shape[1] for n, x in batch.inputs.items()}, 9, "tiny", 64).train()
+        stepper(model, objective_of(name, settings), batch)()
+        models[name] = model.eval()
+    count = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
+    with torch.inference_mode():
+        for model in models.values():
+            model(batch.inputs)
+        ratios = [
+            timed(lambda: models["default"](batch.inputs)) / timed(lambda: models["plain"](batch.inputs))
+            for _ in range(rounds)
+        ]
+    return {"inference/time": median(ratios), "inference/parameters": count["default"] / count["plain"]}

@@ -1,0 +1,51 @@
+"""`sensorproof bench …`: what the project claims of its speed and its measures, measured on the spot."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sensorproof.files import write_json
+
+app = typer.Typer(no_args_is_help=True, help="Measure what the project claims.")
+Json = Annotated[Path | None, typer.Option("--json", help="write the figures to this file as well")]
+
+
+def report(figures: dict[str, Any], json: Path | None) -> None:
+    """Print {name of the measure: figure}, and write it where asked."""
+    for name, value in figures.items():
+        print(f"{name:<48} {value:>12.4g}" if isinstance(value, float) else f"{name:<48} {value:>12}")
+    if json is not None:
+        write_json(json, figures)
+
+
+@app.command()
+def alignment(json: Json = None) -> None:
+    """Speed and memory of validation: registration against scikit-image, 10,000 rows judged, memory per frame."""
+    from sensorproof.benchmarks.alignment import bench_alignment
+
+    report(bench_alignment(), json)
+
+
+@app.command()
+def faults(
+    batches: Annotated[list[Path], typer.Argument(help="folders of batches that are sound")],
+    json: Json = None,
+    frames: Annotated[int | None, typer.Option(help="only the first frames of each batch", min=24)] = None,
+) -> None:
+    """Detection and false alarms: known faults put into sound batches. Prints the table of docs/alignment.md."""
+    from sensorproof.benchmarks.faults import bench_faults, markdown
+
+    outcomes = bench_faults(batches, frames)
+    print(markdown(outcomes))
+    if json is not None:
+        write_json(json, [vars(outcome) for outcome in outcomes])
+
+
+@app.command()
+def regularizer(json: Json = None) -> None:
+    """Step time and memory of the regulariser's forms as ratios to the plain step."""
+    from sensorproof.benchmarks.regularizer import bench_regularizer
+    from sensorproof.settings import load_settings
+
+    report(dict(bench_regularizer(load_settings().regularizer)), json)

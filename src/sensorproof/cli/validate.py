@@ -1,0 +1,30 @@
+"""`sensorproof validate`: may a batch be trained on, and without which of its frames?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sensorproof.artifacts import CHECKS
+from sensorproof.data.batch import read_batch
+from sensorproof.files import write_json
+from sensorproof.settings import load_settings
+
+
+def validate(
+    batch: Annotated[Path, typer.Argument(help="folder of the batch")],
+    json: Annotated[Path | None, typer.Option(help="write the verdict to this file as well")] = None,
+) -> None:
+    """Measure the sensors' alignment, judge it, set frames aside. Exit code 3: some were; 4: the batch is refused."""
+    from sensorproof.validation import validate_batch
+
+    settings = load_settings()
+    out = CHECKS / read_batch(batch).name
+    verdict = validate_batch(batch, settings, out)
+    if json is not None:
+        write_json(json, verdict.to_json())
+    print("\n".join(verdict.lines()))
+    print(f"details: {out / 'docs' / 'index.html'}, {out / 'measures.csv'}")
+    if verdict.refused:
+        raise verdict.refusal()
+    raise typer.Exit(verdict.exit_code)

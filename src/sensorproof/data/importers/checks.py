@@ -1,0 +1,137 @@
+"""Arrays held to what the mapping says of them, before anything is written; and what the frames are."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensorproof.data.batch import SPLITS
+from sensorproof.data.formats import MAX_PIXELS
+from sensorproof.data.importers.archive import Arrays
+from sensorproof.data.importers.mapping import SECONDS, FrameRole, Mapping, SensorArray, Times, role_of
+from sensorproof.errors import BatchError
+
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+MAX_NAME = 200
+"""Letters: a file's name may have 255 bytes."""
+
+
+def check_arrays(source: Path, plan: Mapping, arrays: Arrays) -> None:
+    """Raise BatchError where an array's dimensions, type or length are not what the mapping says."""
+    lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1:
+        said = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise BatchError(source, f"arrays differ in length ({said})", "give every array one entry a frame")
+    if not all(lengths.values()):
+        raise BatchError(source, "has no frames", "an empty batch cannot be used")
+    for sensor in plan.sensors.values():
+        check_sensor(source, sensor, arrays[sensor.array])
+    if plan.label is None:
+        return
+    label, reference = arrays[plan.label.array], plan.sensors[plan.reference]
+    if label.ndim != 3 and not (label.ndim == 4 and label.shape[-1] == 1):
+        raise BatchError(source, f"label {plan.label.array!r} has shape {label.shape}", "give (N, H, W)")
+    if label.dtype.kind not in "biu":
+        raise BatchError(source, f"label {plan.label.array!r} holds {label.dtype}", "give integers")
+    size = size_of(reference, arrays[reference.array])
+    if label.shape[1:3] != size:
+        fault = (
+            f"label {plan.label.array!r} is {label.shape[1]} x {label.shape[2]}, the reference {size[0]} x {size[1]}"
+        )
+        raise BatchError(source, fault, "give labels at the reference sensor's size")
+
+
+def check_sensor(source: Path, sensor: SensorArray, array: NDArray[Any]) -> None:
+    """Raise BatchError where a sensor's array is not what the mapping says."""
+    where = f"array {sensor.array!r}"
+    if array.dtype.kind not in "biuf":
+        raise BatchError(source, f"{where} holds {array.dtype}", "give numbers")
+    if array.ndim not in (3, 4):
+        raise BatchError(source, f"{where} has shape {array.shape}", "give (N, H, W) or (N, H, W, C)")
+    channels = 1 if array.ndim == 3 else array.shape[-1 if sensor.layout == "NHWC" else 1]
+    if channels != sensor.channels:
+        fault = f"{where} of shape {array.shape} has {channels} channels as {sensor.layout}, not {sensor.channels}"
+        raise BatchError(source, fault, "correct channels or layout in the mapping")
+    height, width = size_of(sensor, array)
+    if not 0 < height * width <= MAX_PIXELS:
+        raise BatchError(source, f"{where} has images of {height} x {width}", f"give 1 to {MAX_PIXELS:,} pixels")
+
+
+def size_of(sensor: SensorArray, array: NDArray[Any]) -> tuple[int, int]:
+    """Height and width of a sensor's images."""
+    first = 2 if array.ndim == 4 and sensor.layout == "NCHW" else 1
+    return array.shape[first], array.shape[first + 1]
+
+
+def check_pixels(source: Path, sensor: SensorArray, pixels: NDArray[Any], identity: str) -> bool:
+    """Whether any pixel of a frame (H, W) or (H, W, C) is valid; BatchError for NaN that is not allowed."""
+    finite = np.isfinite(pixels)
+    if not sensor.allow_nan and not finite.all():
+        fault = f"array {sensor.array!r} has {int((~finite).sum())} NaN or infinite values in frame {identity!r}"
+        raise BatchError(source, fault, "set allow_nan: true in the mapping if they mark invalid pixels")
+    if sensor.nodata is not None:
+        finite = finite & (pixels != sensor.nodata)
+    return bool(finite.any())
+
+
+def frame_names(source: Path, plan: Mapping, arrays: Arrays) -> list[str]:
+    """The frames' names as the array has them, or their numbers."""
+    if plan.frames.names is None:
+        count = len(arrays[plan.sensors[plan.reference].array])
+        return [f"{k:06d}" for k in range(count)]
+    names = arrays[plan.frames.names]
+    if names.ndim != 1 or names.dtype.kind not in "iuSU":
+        fault = f"names {plan.frames.names!r} have shape {names.shape} and hold {names.dtype}"
+        raise BatchError(source, fault, "give N texts or integers")
+    try:
+        return [each.decode() if isinstance(each, bytes) else str(each) for each in names.tolist()]
+    except UnicodeDecodeError as error:
+        raise BatchError(source, f"names {plan.frames.names!r} are no UTF-8", "save them as text") from error
+
+
+def frame_ids(source: Path, plan: Mapping, arrays: Arrays) -> list[str]:
+    """A frame_id for every name: the same, with a hyphen for what a file's name had better not have."""
+    names = frame_names(source, plan, arrays)
+    ids = [UNSAFE.sub("-", name).strip("-.") for name in names]
+    for name, identity in zip(names, ids, strict=True):
+        if not 0 < len(identity) <= MAX_NAME:
+            raise BatchError(source, f"frame name {name[:40]!r} makes no frame_id", f"give 1 to {MAX_NAME} letters")
+    seen: dict[str, str] = {}
+    for name, identity in zip(names, ids, strict=True):
+        # A file system may take A and a for the same.
+        if (other := seen.setdefault(identity.lower(), name)) is not name:
+            raise BatchError(source, f"frame names {other!r} and {name!r} both make {identity!r}", "make names unique")
+    return ids
+
+
+def frame_roles(source: Path, plan: Mapping, arrays: Arrays) -> list[FrameRole]:
+    """What the rules make of every frame."""
+    roles = []
+    for name in frame_names(source, plan, arrays):
+        role = role_of(name, plan.frames.rules)
+        if role is None:
+            raise BatchError(
+                source, f"no rule of the mapping matches frame name {name!r}", "add one under frames.rules"
+            )
+        if not role.leave_out and role.split not in ("", *SPLITS):
+            raise BatchError(source, f"frame {name!r} gets the split {role.split!r}", f"use {', '.join(SPLITS)}")
+        if not role.leave_out and not (role.sequence and role.site):
+            raise BatchError(source, f"frame {name!r} gets no sequence or site", "correct its rule in the mapping")
+        roles.append(role)
+    if len({bool(role.split) for role in roles if not role.leave_out}) > 1:
+        raise BatchError(source, "some frames get a split and some do not", "give all of them one, or none")
+    return roles
+
+
+def frame_times(source: Path, times: Times, arrays: Arrays, count: int) -> NDArray[np.float64]:
+    """Times in seconds, NaN where the array has NaN."""
+    if times.rate_hz is not None:
+        return times.start_s + np.arange(count) / times.rate_hz
+    assert times.array is not None
+    stamps = arrays[times.array]
+    if stamps.ndim != 1 or stamps.dtype.kind not in "iuf":
+        fault = f"times {times.array!r} have shape {stamps.shape} and hold {stamps.dtype}"
+        raise BatchError(source, fault, "give N numbers")
+    return np.asarray(stamps, np.float64) * SECONDS[times.unit]

@@ -1,0 +1,84 @@
+"""From the name of an arm to what it minimises. Each arm has one number to tune, its strength."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from sensorproof.data.prepared import IGNORE
+from sensorproof.models import Segmenter
+from sensorproof.regularization.functional_entropy import FunctionalEntropy
+from sensorproof.regularization.losses import batch_cross_entropy
+from sensorproof.regularization.modulation import AGM, OGMGE
+from sensorproof.regularization.objective import Loss, Objective, Plain, Stateless
+from sensorproof.regularization.rivals import ModalityDropout, RandomSubset, SingleModality
+from sensorproof.regularization.thinning import Subsets
+from sensorproof.settings import Arm, RegularizerSettings
+
+RECORD_EVERY = 10
+"""Steps between two measurements of what each sensor contributes, which cost a pass of their own."""
+
+
+class Regularized(Stateless):
+    """The plain loss plus functional entropy regularisation, of single sensors or of any subset of them.
+
+    The encoder's work is shared.
+    """
+
+    def __init__(self, settings: RegularizerSettings, subsets: Subsets) -> None:
+        self.term = FunctionalEntropy(
+            settings.strength,
+            settings.scales,
+            form=settings.form,
+            estimator=settings.estimator,
+            subsets=subsets,
+            sigma=settings.sigma,
+            fraction=settings.fraction,
+            every=settings.every,
+            weigh=settings.weigh,
+            ignore_index=IGNORE,
+        )
+
+    def __call__(
+        self,
+        model: Segmenter,
+        inputs: Mapping[str, Tensor],
+        target: Tensor,
+        present: Mapping[str, Tensor] | None,
+        step: int,
+    ) -> Loss:
+        features = model.encode(inputs)
+        plain = batch_cross_entropy(model.decode(features, present, target.shape[-2:]), target, IGNORE)
+        measure = (step + 1) % RECORD_EVERY == 0
+        term = self.term(model, inputs, target, present=present, features=features, measure=measure)
+        parts = {"cross_entropy": plain.detach(), "regularizer": term.value.detach()}
+        for scale, each in term.information.items():
+            parts |= {f"information/{scale}/{name}": value for name, value in each.items()}
+        return Loss(plain + term.value, parts)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.term.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.term.load_state_dict(state)
+
+
+def build_objective(arm: Arm, settings: RegularizerSettings) -> Objective:
+    """The objective of an arm at the strength that settings give."""
+    strength = settings.strength
+    match arm:
+        case "baseline":
+            return Plain()
+        case "regularized":
+            return Regularized(settings, "single")
+        case "default":
+            return Regularized(settings, "any")
+        case "modality_dropout":
+            return ModalityDropout(strength)
+        case "random_subset":
+            return RandomSubset(strength)
+        case "single_modality":
+            return SingleModality(strength)
+        case "ogm_ge":
+            return OGMGE(strength)
+        case "agm":
+            return AGM(strength)

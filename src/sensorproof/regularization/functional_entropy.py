@@ -1,0 +1,327 @@
+"""The regulariser: one training-only loss term that makes every sensor contribute. Use it in any training loop.
+
+Forms (docs/regularization.md has the maths and what was measured):
+
+- `single`: f_i is the cross-entropy of the prediction from sensor i alone, the penalty -sum_i log I_i, or a random
+  subset of the sensors in the place of i. Ours.
+- `paper`: f is the cross-entropy of the prediction with all sensors perturbed, the penalty sum_i 1 / I_i
+  (arXiv 2505.06635, eqs. 4, 6 and 7).
+- `gat`: f is the cross-entropy between clean and perturbed prediction, the penalty |(1 / I_1 … 1 / I_M)|_2
+  (Gat et al., NeurIPS 2020).
+
+f is summed over the valid pixels of a sample, which makes I independent of resolution and batch size.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.regularization.information import Probe, penalty
+from sensorproof.regularization.losses import SMALLEST_F, presence, sample_cross_entropy
+from sensorproof.regularization.passes import running_statistics, unwrapped
+from sensorproof.regularization.stages import stage_terms
+from sensorproof.regularization.thinning import Subsets, draw_kept, thinned_logits
+from sensorproof.regularization.usefulness import Usefulness
+
+Features = Mapping[str, Sequence[Tensor]]
+SCALES = ("prediction", "stage1", "stage2", "stage3", "stage4")
+FORMS = ("single", "paper", "gat")
+ESTIMATORS = ("exact", "first_order")
+
+
+@dataclass(frozen=True)
+class Term:
+    """What to add to the loss, and what each sensor contributes.
+
+    `information` is {scale: {sensor: scalar}}, detached: the functional Fisher information, per valid pixel's nat.
+    Empty where it was not asked for.
+    """
+
+    value: Tensor
+    information: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    """{sensor: weight in [0, 1]} that measured usefulness gave it."""
+
+
+class FunctionalEntropy:
+    """Functional entropy regularisation.
+
+        regularizer = FunctionalEntropy(strength=0.3)
+        term = regularizer(model, inputs, target)
+        loss = criterion(model(inputs), target) + term.value
+
+    `model` maps {sensor: (B, C, H, W)} to logits (B, K, h, w). Feature scales need `encode(inputs) -> {sensor:
+    [feature per stage]}` and `decode(features) -> logits` as well.
+
+    Args:
+        strength: of the term, or {scale: strength}.
+        scales: `prediction` and `stage1` … `stage4`.
+        form, estimator: see the module. `exact` differentiates twice. `first_order` holds |grad f|^2 constant in
+            form `single`, and takes it from the difference of two passes in the others.
+        subsets: form `single` looks at `single` sensors, or at `any` subset: modality dropout and the regulariser
+            in one.
+        sigma: standard deviation of the perturbation, as a multiple of each sensor's own.
+        fraction: share of the batch on which the term is computed, at least one sample.
+        every: apply at every k-th call, the weight times k.
+        sensors: regularise these only; None for all.
+        absent: how form `single` takes the other sensors away: `omit` leaves them out of the inputs, `zero` gives
+            zeros, for models that need every input.
+        weigh: scale each sensor's term by its measured usefulness (form `single`).
+        ignore_index: label of pixels that do not count.
+        epsilon: keeps 1 / I and log I finite for an ignored or constant sensor.
+
+    Raises:
+        UsageError: a strength below 0, an unknown scale, form or estimator, a figure out of range.
+    """
+
+    def __init__(
+        self,
+        strength: float | Mapping[str, float] = 0.3,
+        scales: Sequence[str] = ("prediction",),
+        *,
+        form: Literal["single", "paper", "gat"] = "single",
+        estimator: Literal["exact", "first_order"] = "first_order",
+        subsets: Subsets = "single",
+        sigma: float = 0.3,
+        fraction: float = 1.0,
+        every: int = 1,
+        sensors: Sequence[str] | None = None,
+        absent: Literal["omit", "zero"] = "omit",
+        weigh: bool = True,
+        ignore_index: int = 255,
+        epsilon: float = 1e-3,
+    ) -> None:
+        strengths = dict(strength) if isinstance(strength, Mapping) else dict.fromkeys(scales, strength)
+        check_options(strengths, scales, form, estimator, sigma, fraction, every)
+        if subsets != "single" and (form != "single" or estimator != "first_order"):
+            raise UsageError("subsets", f"is {subsets!r}", "it goes with form single and estimator first_order")
+        self.subsets: Subsets = subsets
+        self.strengths = {scale: float(strengths[scale]) for scale in scales}
+        self.form, self.estimator, self.sigma, self.epsilon = form, estimator, sigma, epsilon
+        self.fraction, self.every, self.absent, self.ignore_index = fraction, every, absent, ignore_index
+        self.sensors = None if sensors is None else tuple(sensors)
+        self.usefulness = Usefulness() if weigh else None
+        self.calls = 0
+
+    def __call__(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, Tensor],
+        target: Tensor,
+        *,
+        present: Mapping[str, Tensor] | None = None,
+        features: Features | None = None,
+        measure: bool = True,
+    ) -> Term:
+        """The term of one step.
+
+        Args:
+            model: in training mode; see the class.
+            inputs: {sensor: (B, C, H, W)}; sensors may differ in size.
+            target: (B, H, W), classes or ignore_index.
+            present: {sensor: (B,) bool}, which samples have the sensor; None for all.
+            features: `model.encode(inputs)`, where the plain loss has it already: form `single` then costs no
+                encoding.
+            measure: fill in `Term.information`; without it form `single` is cheaper.
+
+        Raises:
+            UsageError: no sensor is present, a sensor in `sensors` or `present` is unknown, or feature scales are
+                asked of a model without `encode` and `decode`.
+            SensorproofError: the logits are not finite.
+        """
+        here = self.check_call(model, inputs, target, present)
+        active = self.calls % self.every == 0
+        self.calls += 1
+        if not active:
+            return Term(target.new_zeros((), dtype=torch.float32))
+        model = unwrapped(model)
+        rows = self.choose_rows(here, target)
+        total = torch.zeros((), dtype=torch.float32, device=target.device)
+        information: dict[str, dict[str, Tensor]] = {}
+        for scale, strength in self.strengths.items():
+            if scale == "prediction":
+                value, found = self.prediction_term(model, inputs, target, here, features, rows, measure)
+            else:
+                value, found = self.stage_term(model, inputs, here, features, rows, scale)
+            total = total + strength * self.every * value
+            information[scale] = found
+        weights = {} if self.usefulness is None else self.usefulness.weights(sorted(here))
+        return Term(total, {scale: found for scale, found in information.items() if found}, weights)
+
+    def prediction_term(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, Tensor],
+        target: Tensor,
+        here: Mapping[str, Tensor],
+        features: Features | None,
+        rows: Tensor,
+        measure: bool,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The penalty on predictions, and the information of each sensor."""
+        probe = Probe(model, self.sigma, self.ignore_index, self.epsilon, self.absent)
+        if self.form != "single":
+            taken = {name: inputs[name][rows] for name in here}
+            with running_statistics(model):
+                joint = probe.joint(
+                    taken, target[rows], {n: here[n][rows] for n in here}, self.form, exact=self.estimator == "exact"
+                )
+            kept = {name: each for name, each in joint.items() if name in self.names(here)}
+            return penalty(kept, self.form, self.epsilon), detached(kept)
+        exact = self.estimator == "exact"
+        found = {}
+        if exact or measure:
+            with running_statistics(model):
+                for name, dealt in partition(rows, {n: here[n] for n in self.names(here)}).items():
+                    found[name] = probe.alone(inputs, name, target, dealt, exact=exact)
+        if exact:
+            return penalty(found, self.form, self.epsilon), detached(found)
+        return self.log_term(model, inputs, target, here, features, rows), detached(found)
+
+    def log_term(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, Tensor],
+        target: Tensor,
+        here: Mapping[str, Tensor],
+        features: Features | None,
+        rows: Tensor,
+    ) -> Tensor:
+        """-sum_i log I_i with |grad f_i|^2 held constant: the weighted mean of log f, times the number of sensors."""
+        names = self.names(here)
+        kept = draw_kept({name: here[name][rows] for name in names}, names, self.subsets)
+        some = torch.stack(list(kept.values())).any(0)
+        rows, kept = rows[some], {name: each[some] for name, each in kept.items()}
+        if not len(rows):
+            return target.new_zeros((), dtype=torch.float32)
+        taken = {name: inputs[name][rows] for name in inputs}
+        maps = None if features is None else {name: [stage[rows] for stage in features[name]] for name in features}
+        height, width = target.shape[-2:]
+        logits = thinned_logits(model, taken, maps, kept, self.absent, (height, width))
+        losses, _ = sample_cross_entropy(logits, target[rows], self.ignore_index)
+        check_finite(losses)
+        logs = losses.clamp_min(SMALLEST_F).log()
+        if self.usefulness is not None:
+            self.usefulness.observe(kept, logits, target[rows], losses, self.ignore_index)
+            logs = logs * self.usefulness.of_subsets(kept)
+        return len(names) * logs.mean()
+
+    def stage_term(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, Tensor],
+        here: Mapping[str, Tensor],
+        features: Features | None,
+        rows: Tensor,
+        scale: str,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The penalty on one encoder stage, and the information of each sensor there."""
+        with running_statistics(model):
+            whole: Any = model.encode(inputs) if features is None else features  # type: ignore[operator]
+        stage = SCALES.index(scale) - 1
+        if any(stage >= len(whole[name]) for name in here):
+            raise UsageError(
+                "scales", f"{scale} is not there", f"the model has {len(next(iter(whole.values())))} stages"
+            )
+        maps = {name: whole[name][stage][rows] for name in here}
+        exact = self.form != "single" or self.estimator == "exact"
+        f, found = stage_terms(maps, {n: here[n][rows] for n in here}, self.sigma, self.epsilon, exact=exact)
+        names = self.names(here)
+        if not exact:
+            value = torch.stack([f[n].clamp_min(SMALLEST_F).log().mean() for n in names if n in f]).sum()
+            return value, detached(found)
+        return penalty({n: found[n] for n in names if n in found}, self.form, self.epsilon), detached(found)
+
+    def names(self, here: Mapping[str, Tensor]) -> list[str]:
+        """The sensors to regularise."""
+        return sorted(here if self.sensors is None else set(self.sensors) & set(here))
+
+    def choose_rows(self, here: Mapping[str, Tensor], target: Tensor) -> Tensor:
+        """Rows of the sub-batch: at random, of those with a sensor and a valid pixel."""
+        usable = torch.stack(list(here.values())).any(0) & (target != self.ignore_index).flatten(1).any(1)
+        rows = usable.nonzero()[:, 0]
+        order = torch.randperm(len(rows), device=rows.device)
+        return rows[order[: max(1, round(len(target) * self.fraction))]]
+
+    def check_call(
+        self, model: nn.Module, inputs: Mapping[str, Tensor], target: Tensor, present: Mapping[str, Tensor] | None
+    ) -> dict[str, Tensor]:
+        """{sensor: (B,) bool} of the sensors that any sample has; see __call__ for the errors."""
+        asked = {*(self.sensors or ()), *(present or {})}
+        if unknown := sorted(asked - set(inputs)):
+            raise UsageError("sensors", f"{unknown} are unknown", f"the inputs have {sorted(inputs)}")
+        here = {name: mask for name, mask in presence(sorted(inputs), present, target).items() if bool(mask.any())}
+        if not here:
+            raise UsageError("inputs", "no sensor is present", "give at least one")
+        inner = unwrapped(model)
+        if set(self.strengths) != {"prediction"} and not (hasattr(inner, "encode") and hasattr(inner, "decode")):
+            fix = "give the model encode(inputs) and decode(features), or regularise the prediction alone"
+            raise UsageError("scales", f"{sorted(self.strengths)} need encode and decode", fix)
+        return here
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What must survive a cut: the number of calls and the measured usefulness."""
+        state = {"calls": torch.tensor(self.calls)}
+        return state if self.usefulness is None else state | self.usefulness.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self.calls = int(state["calls"])
+        if self.usefulness is not None:
+            self.usefulness.load_state_dict({k: v for k, v in state.items() if k != "calls"})
+
+
+def partition(rows: Tensor, here: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Deal the rows out to the sensors they have, in turn, so that one pass over them serves all sensors.
+
+    Rows come in random order, so that over the steps every sensor sees every sample.
+    """
+    names = list(here)
+    dealt: dict[str, list[int]] = {name: [] for name in names}
+    masks = {name: here[name][rows].tolist() for name in names}
+    for place, row in enumerate(rows.tolist()):
+        able = [name for name in names if masks[name][place]]
+        if able:
+            dealt[min(able, key=lambda name: len(dealt[name]))].append(row)
+    return {name: torch.tensor(taken, device=rows.device) for name, taken in dealt.items() if taken}
+
+
+def detached(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: each.detach() for name, each in found.items()}
+
+
+def check_finite(losses: Tensor) -> None:
+    """Raise SensorproofError where a loss is not finite."""
+    if not bool(torch.isfinite(losses).all()):
+        raise SensorproofError("logits", "are not finite", "lower the learning rate or the regulariser's strength")
+
+
+def check_options(
+    strengths: Mapping[str, float],
+    scales: Sequence[str],
+    form: str,
+    estimator: str,
+    sigma: float,
+    fraction: float,
+    every: int,
+) -> None:
+    """Raise UsageError for options that make no sense."""
+    if unknown := sorted({*scales, *strengths} - set(SCALES)):
+        raise UsageError("scales", f"{unknown} are unknown", f"choose from {', '.join(SCALES)}")
+    if not scales or set(strengths) != set(scales):
+        raise UsageError("strength", f"is given for {sorted(strengths)}", f"give one for each of {sorted(scales)}")
+    for scale, strength in strengths.items():
+        if not 0 <= strength < float("inf"):
+            raise UsageError("strength", f"is {strength} for {scale}", "give 0 or more")
+    for name, value, allowed in (("form", form, FORMS), ("estimator", estimator, ESTIMATORS)):
+        if value not in allowed:
+            raise UsageError(name, f"is {value!r}", f"choose from {', '.join(allowed)}")
+    if not sigma > 0:
+        raise UsageError("sigma", f"is {sigma}", "give a number above 0")
+    if not 0 < fraction <= 1:
+        raise UsageError("fraction", f"is {fraction}", "give a share above 0, up to 1")
+    if every < 1:
+        raise UsageError("every", f"is {every}", "give 1 or more")

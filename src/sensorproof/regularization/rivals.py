@@ -1,0 +1,73 @@
+"""What a user would choose instead of the regulariser, each as its authors describe it and behind one interface.
+
+All share the encoder's work with the plain loss, so that none is slower than it must be.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from sensorproof.data.prepared import IGNORE
+from sensorproof.models import Segmenter
+from sensorproof.regularization.losses import batch_cross_entropy, presence
+from sensorproof.regularization.objective import Loss, Stateless
+from sensorproof.regularization.thinning import drop
+
+Present = Mapping[str, Tensor] | None
+
+
+class ModalityDropout(Stateless):
+    """Drop each sensor of each sample with probability p, keep at least one (Neverova et al., ModDrop, 2016)."""
+
+    def __init__(self, p: float) -> None:
+        self.p = p
+
+    def __call__(
+        self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Present, step: int
+    ) -> Loss:
+        kept = drop(presence(sorted(inputs), present, target), self.p)
+        value = batch_cross_entropy(model.decode(model.encode(inputs), kept, target.shape[-2:]), target, IGNORE)
+        return Loss(value, {"cross_entropy": value.detach()})
+
+
+class RandomSubset(Stateless):
+    """The plain loss plus the loss on a random non-empty subset of the sensors, drawn for every sample."""
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def __call__(
+        self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Present, step: int
+    ) -> Loss:
+        size = target.shape[-2:]
+        features = model.encode(inputs)
+        plain = batch_cross_entropy(model.decode(features, present, size), target, IGNORE)
+        kept = drop(presence(sorted(inputs), present, target), 0.5)
+        subset = batch_cross_entropy(model.decode(features, kept, size), target, IGNORE)
+        value = plain + self.strength * subset
+        return Loss(value, {"cross_entropy": plain.detach(), "subset": subset.detach()})
+
+
+class SingleModality(Stateless):
+    """The plain loss plus the mean of the single-sensor losses, each over the samples that have the sensor."""
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def __call__(
+        self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Present, step: int
+    ) -> Loss:
+        size = target.shape[-2:]
+        features = model.encode(inputs)
+        plain = batch_cross_entropy(model.decode(features, present, size), target, IGNORE)
+        here = presence(sorted(inputs), present, target)
+        losses = []
+        for name, mask in here.items():
+            rows = mask.nonzero()[:, 0]
+            if len(rows):
+                logits = model.decode({name: [stage[rows] for stage in features[name]]}, None, size)
+                losses.append(batch_cross_entropy(logits, target[rows], IGNORE))
+        single = torch.stack(losses).mean()
+        value = plain + self.strength * single
+        return Loss(value, {"cross_entropy": plain.detach(), "single": single.detach()})

@@ -1,0 +1,72 @@
+"""Functional entropy between features: what "the cross-entropy of features" means here.
+
+At every position of a stage the channels of a sensor's feature, and of the mean over the sensors, are read as logits
+of a distribution; f_i is the cross-entropy of the sensor's against the mean's (arXiv 2505.06635, eq. 7 with f =
+CE(F_i, F_fused)), averaged over the channels' logarithm and summed over the positions of a sample.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from sensorproof.regularization.entropy import fisher_information
+
+
+def feature_cross_entropy(feature: Tensor, fused: Tensor) -> Tensor:
+    """CE(softmax(fused), softmax(feature)) over channels, summed over positions.
+
+    Args:
+        feature, fused: (B, C, H, W).
+
+    Returns:
+        (B,), in nats and float32.
+    """
+    return -(fused.float().softmax(1) * feature.float().log_softmax(1)).sum((1, 2, 3))
+
+
+def stage_terms(
+    maps: Mapping[str, Tensor], here: Mapping[str, Tensor], sigma: float, epsilon: float, *, exact: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """f and the information of every sensor at one stage.
+
+    Args:
+        maps: {sensor: (B, C, H, W)}; smaller ones are enlarged to the largest, as fusion does.
+        here: {sensor: (B,) bool}, which samples have it.
+        sigma: perturbation, as a multiple of each feature's own standard deviation.
+        exact: perturb the features and keep the graph of the information, to be differentiated twice; otherwise f
+            is that of the clean features, against a mean that is held constant, and the information has no graph.
+
+    Returns:
+        {sensor: (n,)} f per position of the samples that have the sensor, and {sensor: scalar} information. Sensors
+        that no sample has are left out.
+    """
+    size = max((m.shape[-2:] for m in maps.values()), key=lambda s: s[0] * s[1])
+    maps = {
+        n: m if m.shape[-2:] == size else interpolate(m, size=tuple(size), mode="bilinear", align_corners=False)
+        for n, m in maps.items()
+    }
+    scale = {name: sigma * m.detach().float().std() for name, m in maps.items()}
+    points = {name: m + scale[name] * torch.randn_like(m) for name, m in maps.items()}
+    if not exact:
+        points = {name: point.detach().requires_grad_() for name, point in points.items()}
+    weight = torch.stack([here[name].to(points[name]) for name in points])
+    fused = torch.einsum("mb,mb...->b...", weight / weight.sum(0).clamp_min(1), torch.stack(list(points.values())))
+    clean = None if exact else mean_of(maps, weight).detach()
+    f, information = {}, {}
+    for name, point in points.items():
+        rows = here[name].nonzero()[:, 0]
+        if not len(rows):
+            continue
+        values = feature_cross_entropy(point, fused)
+        each = fisher_information(values, {name: point}, scale, create_graph=exact, epsilon=epsilon)[name]
+        information[name] = each[rows].mean()
+        own = values if clean is None else feature_cross_entropy(maps[name], clean)
+        f[name] = own[rows] / (size[0] * size[1])
+    return f, information
+
+
+def mean_of(maps: Mapping[str, Tensor], weight: Tensor) -> Tensor:
+    """Mean over the present sensors: weight (M, B), maps (B, C, H, W) in the same order."""
+    return torch.einsum("mb,mb...->b...", weight / weight.sum(0).clamp_min(1), torch.stack(list(maps.values())))

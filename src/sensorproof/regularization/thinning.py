@@ -1,0 +1,102 @@
+"""Predictions from a part of the sensors: which part each sample keeps, and one pass that serves all of them."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from sensorproof.regularization.passes import running_statistics
+
+Kept = dict[str, Tensor]
+Subsets = Literal["single", "any"]
+
+
+def draw_kept(here: Mapping[str, Tensor], names: Sequence[str], subsets: Subsets) -> Kept:
+    """Draw the sensors that each sample keeps.
+
+    Args:
+        here: {sensor: (B,) bool}, which samples have it.
+        names: the sensors to choose from.
+        subsets: `single` keeps one of a sample's sensors; `any` a random non-empty subset, all about equally likely.
+
+    Returns:
+        {sensor: (B,) bool}; all False for a sample that has none of `names`.
+    """
+    mask = torch.stack([here[name] for name in names])
+    # Of those present, one at random: the largest of random numbers, absent ones below all others.
+    lottery = torch.where(mask, torch.rand(mask.shape, device=mask.device), -1.0)
+    one = torch.nn.functional.one_hot(lottery.argmax(0), len(mask)).T.bool() & mask
+    if subsets == "single":
+        return dict(zip(names, one, strict=True))
+    some = drop(dict(zip(names, mask, strict=True)), 0.5)
+    return {name: some[name] for name in names}
+
+
+def drop(here: Mapping[str, Tensor], p: float) -> Kept:
+    """Drop each sensor of each sample with probability p; where all would go, one of those present stays.
+
+    Args:
+        here: {sensor: (B,) bool}, which samples have it.
+        p: between 0 and 1; with 0.5 all subsets are about equally likely.
+    """
+    names = list(here)
+    mask = torch.stack([here[name] for name in names])
+    kept = mask & (torch.rand(mask.shape, device=mask.device) >= p)
+    spared = torch.stack(list(draw_kept(here, names, "single").values()))
+    return dict(zip(names, torch.where(kept.any(0), kept, spared), strict=True))
+
+
+def takes_presence(function: Callable[..., Any]) -> bool:
+    """Whether a model's decode can be told which samples lack a sensor."""
+    return "present" in inspect.signature(function).parameters
+
+
+def thinned_logits(
+    model: Any,
+    inputs: Mapping[str, Tensor],
+    features: Mapping[str, Sequence[Tensor]] | None,
+    kept: Mapping[str, Tensor],
+    absent: Literal["omit", "zero"],
+    size: tuple[int, int],
+) -> Tensor:
+    """Logits of every sample from the sensors it keeps.
+
+    With features, and a decode that takes `present`, that is one decoding of the whole batch; its normalisations see
+    the mixture of subsets that evaluation will bring. Otherwise samples that keep the same sensors share a pass, in
+    which running statistics are left alone: those of a lone sensor are not the data's.
+
+    Args:
+        inputs: {sensor: (B, C, H, W)}.
+        features: {sensor: stages} of the same samples, or None.
+        kept: {sensor: (B,) bool}; each sample keeps at least one.
+        absent: leave the other sensors out of a pass, or give zeros.
+        size: (H, W) of the logits to return.
+    """
+    if features is not None and takes_presence(model.decode):
+        return resized(model.decode({name: features[name] for name in kept}, dict(kept)), size)
+    codes = torch.stack(list(kept.values())).T
+    parts, places = [], []
+    with running_statistics(model):
+        for code in torch.unique(codes, dim=0):
+            rows = (codes == code).all(1).nonzero()[:, 0]
+            names = [name for name, keeps in zip(kept, code.tolist(), strict=True) if keeps]
+            if features is not None:
+                parts.append(model.decode({name: [stage[rows] for stage in features[name]] for name in names}))
+            elif absent == "zero":
+                parts.append(
+                    model({n: x[rows] if n in names else torch.zeros_like(x[rows]) for n, x in inputs.items()})
+                )
+            else:
+                parts.append(model({name: inputs[name][rows] for name in names}))
+            places.append(rows)
+    order = torch.cat(places).argsort()
+    return torch.cat([resized(part, size) for part in parts])[order]
+
+
+def resized(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear resize of (B, K, h, w) to size, where it differs."""
+    if tuple(logits.shape[-2:]) == size:
+        return logits
+    return torch.nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)

@@ -1,0 +1,1 @@
+"""The page and the figure that people read: what a run came to, drawn from what its stages left."""

@@ -1,0 +1,129 @@
+"""The figure for a README: every subset's score, baseline against candidate, and the gain with its interval."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sensorproof.errors import SensorproofError
+from sensorproof.files import atomic_file
+from sensorproof.reporting.answer import BASELINE
+from sensorproof.reporting.wording import arm_title, is_number, seeds, sensors_of, signed, subset_label
+
+THEIRS, OURS, SOFT, LINE = "#8a6d1f", "#1559c9", "#566271", "#dde2e8"
+WIDTH = 8.0
+"""Inches; twice as many hundreds of pixels."""
+FIGURES = ("full", "mean", "worst")
+
+
+class SubsetScore(NamedTuple):
+    """{"mean", "std"} of the baseline and of the candidate, in points."""
+
+    label: str
+    theirs: Mapping[str, float]
+    ours: Mapping[str, float]
+
+
+def draw_figure(document: Mapping[str, Any], out: Path) -> None:
+    """Write a PNG on white, atomically.
+
+    Args:
+        document: summary.json or evaluation.json.
+        out: the file to write.
+
+    Raises:
+        SensorproofError: the document has no baseline, or its gain is not that of any of its arms.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    candidate = compared_arm(document)
+    scores = subset_scores(document["arms"], candidate)
+    heights = [0.27 * len(scores) + 0.5, 1.3]
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.9), dpi=200, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, height_ratios=heights)
+    draw_scores(above, scores, candidate)
+    draw_gain(below, document["gain"], len(document["arms"][candidate]["seeds"]))
+    for axes in (above, below):
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0, labelsize=9)
+        axes.grid(axis="x", color=LINE, linewidth=0.8)
+        axes.set_axisbelow(True)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", metadata={"Software": None})
+    with atomic_file(out) as temporary:
+        temporary.write_bytes(drawn.getvalue())
+
+
+def compared_arm(document: Mapping[str, Any]) -> str:
+    """The arm whose gain over the baseline the document holds: the one whose scores differ by it."""
+    fix = "give the summary.json or evaluation.json of a run with a baseline and a candidate"
+    if not isinstance(document, Mapping):
+        raise SensorproofError("document", "is not a mapping", fix)
+    arms, gain = document.get("arms") or {}, (document.get("gain") or {}).get("mean") or {}
+    if BASELINE not in arms or not is_number(gain.get("value")):
+        raise SensorproofError("arms", "there is no baseline with a gain over it", fix)
+    for name, arm in arms.items():
+        distance = arm["mean"]["mean"] - arms[BASELINE]["mean"]["mean"]
+        if name != BASELINE and abs(distance - gain["value"]) < 1e-6:
+            return str(name)
+    raise SensorproofError("gain", f"{signed(gain['value'])} is not the gain of any arm", fix)
+
+
+def subset_scores(arms: Mapping[str, Any], candidate: str) -> list[SubsetScore]:
+    """Every subset that both were scored with, the baseline's lowest first."""
+    sensors = sensors_of({BASELINE: arms[BASELINE]})
+    theirs, ours = arms[BASELINE]["subsets"], arms[candidate]["subsets"]
+    rows = [SubsetScore(subset_label(s.split("+"), sensors), theirs[s], ours[s]) for s in theirs if s in ours]
+    return sorted(rows, key=lambda row: row.theirs["mean"])
+
+
+def draw_scores(axes: Any, scores: list[SubsetScore], candidate: str) -> None:
+    """Two dots a subset, joined by a line; the thin bar through a dot is one standard deviation to each side."""
+    places = range(len(scores))
+    for place, row in zip(places, scores, strict=True):
+        ends = row.theirs["mean"], row.ours["mean"]
+        axes.hlines(place, *ends, color=OURS if ends[1] >= ends[0] else THEIRS, alpha=0.3, linewidth=5)
+    for each, color, fill, name in (
+        ([row.theirs for row in scores], THEIRS, "white", BASELINE),
+        ([row.ours for row in scores], OURS, OURS, arm_title(candidate)),
+    ):
+        axes.errorbar(
+            [score["mean"] for score in each],
+            places,
+            xerr=[score["std"] for score in each],
+            fmt="o",
+            color=color,
+            markerfacecolor=fill,
+            markeredgewidth=1.8,
+            markersize=6.5,
+            elinewidth=0.9,
+            label=name,
+        )
+    axes.set_yticks(places, [row.label for row in scores])
+    axes.set_ylim(-0.7, len(scores) - 0.3)
+    axes.set_title("mIoU by the sensors that are left, test split", loc="left", fontsize=11, fontweight="bold")
+    axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor=LINE, fontsize=9)
+
+
+def draw_gain(axes: Any, gain: Mapping[str, Any], number: int) -> None:
+    """A dot and an interval for each figure, with zero marked and the numbers written out."""
+    axes.axvline(0, color=SOFT, linewidth=1.4)
+    known = [figure for figure in FIGURES if is_number((gain.get(figure) or {}).get("value"))]
+    labels = []
+    for place, figure in enumerate(reversed(known)):
+        value, (low, high) = gain[figure]["value"], gain[figure]["ci95"]
+        if low is not None and high is not None:
+            axes.hlines(place, low, high, color=OURS, alpha=0.5, linewidth=4)
+        axes.plot(value, place, "o", color=OURS, markersize=7, markerfacecolor=OURS if low is not None else "white")
+        ends = "" if low is None else f" ({signed(low)} to {signed(high)})"
+        labels.append(f"{figure}  {signed(value)}{ends}")
+    axes.set_yticks(range(len(known)), labels)
+    axes.set_ylim(-0.6, len(known) - 0.4)
+    title = (
+        f"Gain in points, with its interval over {seeds(number)}"
+        if number > 1
+        else "Gain in points; one seed gives no interval"
+    )
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")

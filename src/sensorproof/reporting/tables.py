@@ -1,0 +1,187 @@
+"""evaluation.json -> the rows of the page's tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sensorproof.evaluation.subsets import all_subsets, subset_name
+from sensorproof.reporting.answer import BASELINE
+from sensorproof.reporting.palette import class_colors
+from sensorproof.reporting.wording import arm_title, is_number, join, points, sensors_of, signed, subset_label
+
+FIGURES = {
+    "full": "all sensors present",
+    "mean": "mean over all subsets",
+    "worst": "lowest of all subsets",
+    "spread": "standard deviation over subsets; lower is steadier",
+}
+Tone = Literal["better", "worse", ""]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score in points, its standard deviation over seeds (None for one seed), and its distance to the baseline."""
+
+    value: float | None
+    std: float | None = None
+    delta: float | None = None
+    tone: Tone = ""
+    heat: float = 0.0
+    """Place between the lowest (0) and the highest (1) score of the table."""
+    weight: float = 0.0
+    """Size of the difference, as a share of the largest of the table."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: a cell per arm."""
+
+    label: str
+    cells: list[Cell]
+    present: tuple[bool, ...] = ()
+    """Per sensor, by name, whether it is in the subset."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows with as many sensors missing."""
+
+    title: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """IoU of one class: cells[condition][arm]; without support there is nothing to score."""
+
+    name: str
+    color: str
+    support: int
+    share: float
+    cells: list[list[Cell]]
+
+
+def reference_arm(arms: Mapping[str, Any]) -> str:
+    """The arm that others are compared with."""
+    return BASELINE if BASELINE in arms else next(iter(arms))
+
+
+def make_cell(arm: Mapping[str, Any], score: Mapping[str, Any] | None, base: float | None, lower: bool = False) -> Cell:
+    """A cell without colours. `base` is the baseline's mean, None for the baseline itself."""
+    value = (score or {}).get("mean")
+    std = (score or {}).get("std") if len(arm["seeds"]) > 1 else None
+    return compared(value if is_number(value) else None, base, std if is_number(std) else None, lower)
+
+
+def compared(value: float | None, base: float | None, std: float | None = None, lower: bool = False) -> Cell:
+    """A cell with its difference; a difference that is 0 to one decimal has no tone."""
+    if value is None or not is_number(base):
+        return Cell(value, std)
+    delta = value - base
+    tone: Tone = "" if signed(delta) == "0.0" else "better" if (delta > 0) != lower else "worse"
+    return Cell(value, std, delta, tone)
+
+
+def colored(cells: Sequence[Cell]) -> Iterable[Cell]:
+    """The same cells with heat and weight, by the range of them all."""
+    values = [c.value for c in cells if c.value is not None]
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    largest = max((abs(c.delta) for c in cells if c.delta is not None), default=0.0)
+    for c in cells:
+        heat = (c.value - low) / (high - low) if c.value is not None and high > low else 0.0
+        weight = abs(c.delta) / largest if c.delta is not None and largest > 0 else 0.0
+        yield Cell(c.value, c.std, c.delta, c.tone, heat, weight)
+
+
+def score_rows(arms: Mapping[str, Any]) -> list[Row]:
+    """One row per arm: full, mean, worst and spread."""
+    first = reference_arm(arms)
+    base = {figure: (arms[first].get(figure) or {}).get("mean") for figure in FIGURES}
+    return [
+        Row(
+            arm_title(name),
+            [make_cell(arm, arm.get(f), None if name == first else base[f], lower=f == "spread") for f in FIGURES],
+        )
+        for name, arm in arms.items()
+    ]
+
+
+def subset_groups(arms: Mapping[str, Any]) -> list[Group]:
+    """Every subset, those with most sensors first, within a group the baseline's best first."""
+    sensors = sensors_of(arms)
+    first = reference_arm(arms)
+    rows: dict[tuple[str, ...], list[Cell]] = {}
+    for subset in all_subsets(sensors):
+        name = subset_name(subset)
+        scores = {arm: each["subsets"].get(name) for arm, each in arms.items()}
+        base = (scores[first] or {}).get("mean")
+        rows[subset] = [make_cell(arms[arm], s, None if arm == first else base) for arm, s in scores.items()]
+    painted = iter(colored([cell for cells in rows.values() for cell in cells]))
+    whole = {subset: [next(painted) for _ in cells] for subset, cells in rows.items()}
+    place = list(arms).index(first)
+    groups = []
+    for missing in range(len(sensors)):
+        chosen = [subset for subset in whole if len(sensors) - len(subset) == missing]
+        chosen.sort(key=lambda subset: -(whole[subset][place].value or 0.0))
+        title = "nothing missing" if missing == 0 else f"{missing} {'sensor' if missing == 1 else 'sensors'} missing"
+        lines = [Row(subset_label(s, sensors), whole[s], tuple(n in s for n in sensors)) for s in chosen]
+        groups.append(Group(title, lines))
+    return groups
+
+
+def failure_sentence(arms: Mapping[str, Any]) -> str | None:
+    """What the loss of one sensor costs each arm at most; None where there is only one sensor, or no score."""
+    sensors = sensors_of(arms)
+    costs = []
+    for name, arm in arms.items():
+        means = {s: (arm["subsets"].get(subset_name(s)) or {}).get("mean") for s in conditions(sensors).values()}
+        known = {s: value for s, value in means.items() if is_number(value)}
+        full = known.pop(tuple(sensors), None)
+        if full is None or not known:
+            return None
+        low = min(known, key=lambda s: known[s])
+        lost = next(s for s in sensors if s not in low)
+        cost = full - known[low]
+        text = f"at most {points(cost)} points (without {lost})" if cost >= 0.05 else "nothing"
+        costs.append(f"the {arm_title(name)} model {text}")
+    return f"Losing one sensor costs {join(costs)}."
+
+
+def conditions(sensors: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """{label: subset}: all sensors, then each single one missing where others are left."""
+    whole = tuple(sorted(sensors))
+    labels = {"all sensors": whole}
+    if len(whole) > 1:
+        labels |= {f"without {lost}": tuple(s for s in whole if s != lost) for lost in whole}
+    return labels
+
+
+def class_rows(arms: Mapping[str, Any]) -> list[ClassRow]:
+    """IoU of every class, with all sensors and with each single one missing."""
+    first = reference_arm(arms)
+    support: Mapping[str, int] = arms[first].get("support") or {}
+    total = sum(support.values())
+    subsets = [subset_name(s) for s in conditions(sensors_of(arms)).values()]
+    colors = class_colors(list(support))
+
+    def iou(arm: str, subset: str, name: str) -> float | None:
+        value = ((arms[arm].get("per_class") or {}).get(subset) or {}).get(name)
+        return value if is_number(value) else None
+
+    cells = {
+        (name, subset, arm): compared(iou(arm, subset, name), None if arm == first else iou(first, subset, name))
+        for name in support
+        for subset in subsets
+        for arm in arms
+    }
+    painted = dict(zip(cells, colored(list(cells.values())), strict=True))
+    return [
+        ClassRow(
+            name,
+            color,
+            pixels,
+            pixels / total if total else 0.0,
+            [[painted[name, subset, arm] for arm in arms] for subset in subsets],
+        )
+        for (name, pixels), color in zip(support.items(), colors, strict=True)
+    ]

@@ -1,0 +1,136 @@
+"""A whole batch predicted into a folder: one label PNG a frame, and a table of which sensors were there."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from sensorproof.data.batch import Batch
+from sensorproof.data.check import load_frame
+from sensorproof.errors import BatchError, SensorproofError, UsageError
+from sensorproof.files import atomic_folder
+from sensorproof.serving.predictor import Predictor
+
+AT_ONCE = 16
+"""Frames in memory at a time."""
+TABLE = "predictions.csv"
+COLUMNS = ["frame_id", "prediction", "sensors", "faults"]
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Frame ids that can name a file as they are."""
+
+
+@dataclass(frozen=True)
+class Readable:
+    """What can be read of one frame: the sensors to predict from, and a line for each file that cannot."""
+
+    frame_id: str
+    images: dict[str, NDArray[np.float32]]
+    faults: list[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many frames there were, were predicted, were predicted without some sensor, and had a broken file."""
+
+    frames: int
+    predicted: int
+    partial: int
+    broken: int
+
+
+def predict_batch(
+    predictor: Predictor, batch: Batch, out: Path, *, without: Sequence[str] = (), force: bool = False
+) -> Outcome:
+    """Predict every frame of a batch and write `out`, whole or not at all.
+
+    `out` gets predictions.csv (COLUMNS) and labels/<frame_id>.png at the size of the frame's reference sensor, with
+    the class ids of batch.yaml. A file that cannot be read is a sensor that has failed: the frame is predicted from
+    the others and the fault stands in the table. A frame that has no sensor left has no prediction.
+
+    Args:
+        without: sensors to leave out as if they had failed.
+        force: replace predictions that are there already.
+
+    Raises:
+        BatchError: the batch's classes or sensors are not those of the model.
+        SensorproofError: no frame at all could be predicted.
+        UsageError: `out` is taken or overlaps the batch, or `without` makes no sense.
+    """
+    wanted = set(predictor.sensors) - predictor.check_without(without)
+    check_fits(predictor, batch)
+    check_free(out, batch, force)
+    rows: list[tuple[str, str, str, str]] = []
+    with atomic_folder(out) as folder:
+        (folder / "labels").mkdir()
+        for start in range(0, len(batch.frames), AT_ONCE):
+            chunk = [read(batch, i, wanted) for i in range(start, min(start + AT_ONCE, len(batch.frames)))]
+            labels = iter(predictor.predict([frame.images for frame in chunk if frame.images]))
+            for index, frame in enumerate(chunk, start):
+                file = ""
+                if frame.images:
+                    file = f"labels/{file_name(frame.frame_id, index)}"
+                    Image.fromarray(next(labels)).save(folder / file)
+                rows.append((frame.frame_id, file, "+".join(sorted(frame.images)), "; ".join(frame.faults)))
+        table = pd.DataFrame(rows, columns=COLUMNS)
+        table.to_csv(folder / TABLE, index=False, lineterminator="\n")
+        outcome = count(table, predictor.sensors)
+        if not outcome.predicted:
+            why = next(filter(None, table.faults), "no frame has a sensor that the model knows")
+            raise SensorproofError(batch.root, f"no frame could be predicted ({why})", "mend the files")
+    return outcome
+
+
+def read(batch: Batch, index: int, wanted: Iterable[str]) -> Readable:
+    """Decode the wanted sensors of one frame. Its label does not matter here."""
+    frame, findings = load_frame(batch, index)
+    critical = [f for f in findings if f.severity == "critical" and f.sensor in {*wanted, ""}]
+    images = {name: pixels for name, pixels in frame.images.items() if name in wanted}
+    return Readable(frame.frame_id, images, [f"{f.file}: {f.fault}" for f in critical])
+
+
+def count(table: pd.DataFrame, sensors: Sequence[str]) -> Outcome:
+    """Sum up predictions.csv."""
+    predicted = table.prediction != ""
+    partial = predicted & (table.sensors != "+".join(sensors))
+    return Outcome(len(table), int(predicted.sum()), int(partial.sum()), int((table.faults != "").sum()))
+
+
+def file_name(frame_id: str, index: int) -> str:
+    """The frame's id where it can name a file; else the row of frames.csv, counted from 0."""
+    return f"{frame_id}.png" if PLAIN.fullmatch(frame_id) else f"_row-{index:06d}.png"
+
+
+def check_fits(predictor: Predictor, batch: Batch) -> None:
+    """A batch must mean by its classes and sensors what the model means by them; it may have more or fewer sensors."""
+    description = predictor.description
+    where = batch.root / "batch.yaml"
+    if batch.info.classes != description.classes:
+        names = ", ".join(f"{c.id} {c.name}" for c in description.classes)
+        raise BatchError(where, "classes differ from the model's", f"the model has {names}")
+    shared = [name for name in predictor.sensors if name in batch.sensors]
+    if not shared:
+        raise BatchError(where, f"has none of the model's sensors {list(predictor.sensors)}", "use its names")
+    for name in shared:
+        ours, theirs = batch.sensors[name], description.sensors[name]
+        for key in ("kind", "channels", "range"):
+            if getattr(ours, key) != getattr(theirs, key):
+                fault = f"{name}: {key} is {getattr(ours, key)}, the model was trained on {getattr(theirs, key)}"
+                raise BatchError(where, fault, "give the sensor as it was in training, or name it otherwise")
+
+
+def check_free(out: Path, batch: Batch, force: bool) -> None:
+    """Refuse to write over what are no predictions, over predictions unless forced, and into or around the batch."""
+    inner, outer = out.resolve(), batch.root.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+        raise UsageError(out, "overlaps the batch", "choose a folder outside it")
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / TABLE).is_file():
+        raise UsageError(out, "exists and holds no predictions", "choose another folder")
+    if not force:
+        raise UsageError(out, "holds predictions already", "choose another folder, or replace them with --force")

@@ -1,0 +1,136 @@
+"""A batch is validated: measured, judged, and acted on. The stage, the command and ingestion all call this."""
+
+from collections.abc import Set
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sensorproof.adapters import quiet_environment
+from sensorproof.adapters.great_expectations import judge
+from sensorproof.alignment.contact_sheet import draw_contact_sheet
+from sensorproof.alignment.drift import Drift, compare
+from sensorproof.alignment.rules import make_rules, suite_name
+from sensorproof.alignment.table import Measured, measure
+from sensorproof.alignment.training import training_statistics
+from sensorproof.alignment.verdict import Verdict, decide, pair_verdict, states
+from sensorproof.data import quarantine
+from sensorproof.data.batch import read_batch
+from sensorproof.data.quarantine import Entry, Key
+from sensorproof.files import atomic_folder, write_json
+from sensorproof.locks import locked
+from sensorproof.settings import Settings, ValidateSettings
+
+
+def validate_batch(root: Path, settings: Settings, out: Path | None = None, *, record: bool = True) -> Verdict:
+    """Measure a batch, let Great Expectations judge it, and set frames at fault aside.
+
+    Args:
+        root: the batch's folder.
+        settings: all of params.yaml.
+        out: a folder that is written whole: verdict.json, measures.csv, quarantined.csv, suite.json,
+            contact_sheet.png, and Data Docs in docs/.
+        record: note what becomes of the frames in the ledger. Releases in it hold either way.
+
+    Returns:
+        The verdict. A refusal is not raised: see Verdict.refusal.
+
+    Raises:
+        BatchError: batch.yaml or frames.csv cannot be used.
+        SensorproofError: the ledger cannot be read.
+    """
+    ledger = Path(settings.data.quarantine)
+    batch = read_batch(root)
+    released = quarantine.released(quarantine.read_ledger(ledger), batch.name)
+    measured = measure(batch, settings.validate_)
+    drift = measure_drift(measured, settings)
+    if out is None:
+        verdict, _ = assess(measured, settings.validate_, released, drift)
+    else:
+        with atomic_folder(out) as folder:
+            verdict, suite = assess(measured, settings.validate_, released, drift, folder / "docs")
+            write_results(folder, measured, verdict, suite, settings.validate_)
+    if record:
+        note(ledger, verdict)
+    return verdict
+
+
+def measure_drift(measured: Measured, settings: Settings) -> Drift | None:
+    """How far the batch lies from the training data; None where there is none before it."""
+    checks = settings.validate_.drift
+    training = training_statistics(measured.batch, settings.data, checks.max_frames)
+    if training is None or measured.statistics.empty:
+        return None
+    return compare(measured.statistics, training, checks)
+
+
+def assess(
+    measured: Measured,
+    settings: ValidateSettings,
+    released: Set[Key] = frozenset(),
+    drift: Drift | None = None,
+    docs: Path | None = None,
+) -> tuple[Verdict, dict[str, Any]]:
+    """Judge what was measured: the verdict, and the suite of expectations that it rests on.
+
+    Adds the column `state` to the table: what each row's pair of images says.
+    """
+    quiet_environment()
+    rules, name = make_rules(settings), suite_name(settings)
+    table = measured.table
+    judged = judge(table, rules, name, docs)
+    decision = decide(table, rules, judged.broken, released, drift, settings)
+    table["state"] = states(table, decision.faults, settings.content)
+    aside = decision.faults.loc[~decision.faults.released, "frame_id"]
+    verdict = Verdict(
+        batch=measured.batch.name,
+        suite=name,
+        frames=len(measured.batch.frames),
+        quarantined=aside.nunique(),
+        released=len(set(decision.faults.frame_id) - set(aside)),
+        all_faults=decision.faults,
+        reasons=decision.reasons,
+        warnings=decision.warnings,
+        pairs=tuple(pair_verdict(rig, settings.content) for rig in measured.rigs.values()),
+        drift=drift,
+    )
+    return verdict, judged.suite
+
+
+def write_results(
+    folder: Path, measured: Measured, verdict: Verdict, suite: dict[str, Any], settings: ValidateSettings
+) -> None:
+    """What a person and the later stages read."""
+    write_json(folder / "verdict.json", verdict.to_json())
+    write_json(folder / "suite.json", suite)
+    measured.table.to_csv(folder / "measures.csv", index=False, lineterminator="\n")
+    verdict.faults.to_csv(folder / "quarantined.csv", index=False, lineterminator="\n")
+    draw_contact_sheet(folder / "contact_sheet.png", measured.batch, measured.table, settings)
+
+
+def note(folder: Path, verdict: Verdict) -> None:
+    """Add to the ledger what is new: frames set aside, frames no longer at fault, a refusal or its end."""
+    with locked(quarantine.LOCK):
+        last = quarantine.last_actions(quarantine.read_ledger(folder), verdict.batch)
+        blank = Entry(quarantine.now(), "quarantined", verdict.batch)
+        entries, current = [], set()
+        for fault in verdict.all_faults.itertuples():
+            key = (str(fault.frame_id), str(fault.sensor), str(fault.measure))
+            current.add(key)
+            if key not in last or last[key].action == "cleared":
+                numbers = f"{fault.value:.6g}", f"{fault.threshold:.6g}"
+                entries.append(Entry(blank.time, "quarantined", verdict.batch, *key, *numbers, str(fault.reason)))
+        for key, entry in last.items():
+            if entry.action == "quarantined" and key not in current:
+                entries.append(replace(entry, time=blank.time, action="cleared", reason="no longer fails"))
+        entries += batch_entries(last.get(("", "", "")), blank, verdict)
+        quarantine.append(folder, entries)
+
+
+def batch_entries(last: Entry | None, blank: Entry, verdict: Verdict) -> list[Entry]:
+    """The entry of the batch as a whole, where that is new: refused for these reasons, or accepted after all."""
+    reason = " ".join("; ".join(verdict.reasons).split())
+    if verdict.refused and (last is None or last.action != "refused" or last.reason != reason):
+        return [replace(blank, action="refused", reason=reason)]
+    if not verdict.refused and last is not None and last.action == "refused":
+        return [replace(blank, action="accepted", reason="the reasons no longer hold")]
+    return []

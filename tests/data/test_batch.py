@@ -1,0 +1,415 @@
+"""Every claim of batch.yaml and frames.csv is checked; what is wrong is one line: file, fault, fix."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sensorproof.data.batch import check_free, read_batch, write_batch
+from sensorproof.data.check import load_frame
+from sensorproof.errors import BatchError, UsageError
+from small_batch import edit_frames, edit_info, info_of, make_batch
+
+Edit = Callable[[Any], object]
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Path:
+    return make_batch(tmp_path / "yard")
+
+
+def fault_of(root: Path) -> str:
+    """The one line that reading a faulty batch gives."""
+    with pytest.raises(BatchError) as caught:
+        read_batch(root)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(str(root))
+    assert line.count("; ") >= 1
+    return line
+
+
+def put(*path: Any, value: Any) -> Edit:
+    """An edit that sets one value deep in a document."""
+
+    def change(document: Any) -> None:
+        for key in path[:-1]:
+            document = document[key]
+        document[path[-1]] = value
+
+    return change
+
+
+def drop(*path: Any) -> Edit:
+    def change(document: Any) -> None:
+        for key in path[:-1]:
+            document = document[key]
+        del document[path[-1]]
+
+    return change
+
+
+def test_a_right_batch_is_read_as_it_was_written(batch: Path) -> None:
+    read = read_batch(batch)
+    assert (read.name, list(read.sensors), len(read.frames)) == ("yard", ["camera", "thermal", "lidar"], 8)
+    assert read.frames.camera_time.tolist() == list(range(8))
+    for index in range(8):
+        frame, findings = load_frame(read, index)
+        assert findings == []
+        assert {n: p.shape for n, p in frame.images.items()} == {
+            "camera": (3, 12, 16),
+            "thermal": (1, 12, 16),
+            "lidar": (2, 12, 16),
+        }
+        assert frame.label is not None
+        assert set(np.unique(frame.label)) == {0, 3, 255}
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault"),
+    [
+        (put("name", value="two words"), "name: "),
+        (put("name", value=7), "name: "),
+        (drop("name"), "name: missing"),
+        (put("colour", value=1), "colour: unknown key"),
+        (put("classes", value=[{"id": 0, "name": "road"}]), "classes: "),
+        (put("classes", 1, "id", value=0), "two classes have the same id"),
+        (put("classes", 1, "name", value="road"), "two classes have the same name"),
+        (put("classes", 1, "name", value=""), "classes.1.name"),
+        (put("classes", 1, "id", value=256), "classes.1.id"),
+        (put("classes", 1, "id", value=-1), "classes.1.id"),
+        (put("classes", 1, "id", value="3"), "classes.1.id"),
+        (put("classes", 1, "id", value=True), "classes.1.id"),
+        (put("ignore_index", value=3), "ignore_index 3 is the id of a class"),
+        (put("ignore_index", value=None), "ignore_index"),
+        (put("reference", value="radar"), "reference 'radar' is not among the sensors"),
+        (put("sensors", value={}), "sensors: "),
+        (put("sensors", value=[]), "sensors: "),
+        (put("sensors", "my camera", value={}), "sensors"),
+        (put("sensors", "camera", "kind", value="eye"), "sensors.camera.kind"),
+        (put("sensors", "camera", "channels", value=0), "sensors.camera.channels"),
+        (put("sensors", "camera", "channels", value=2.0), "sensors.camera.channels"),
+        (put("sensors", "camera", "range", value=[1, 1]), "range must be [lowest, highest]"),
+        (put("sensors", "camera", "range", value=[0, float("nan")]), "sensors.camera.range.1"),
+        (put("sensors", "camera", "range", value=["0", 1]), "sensors.camera.range.0"),
+        (put("sensors", "camera", "range", value=[0, 1, 2]), "sensors.camera.range"),
+        (put("sensors", "camera", "nodata", value=float("inf")), "sensors.camera.nodata"),
+        (put("sensors", "camera", "max_time_offset_s", value=-0.1), "sensors.camera.max_time_offset_s"),
+        (drop("sensors", "camera", "nodata"), "sensors.camera.nodata: missing"),
+        (drop("sensors", "camera", "calibration"), "sensors.camera.calibration: missing"),
+        (put("sensors", "camera", "calibration", value={"K": [1.0] * 8}), "calibration.K"),
+        (put("sensors", "camera", "calibration", value={"K": [1] * 9}), "calibration.T_ref: missing"),
+        (
+            put("sensors", "camera", "calibration", value={"K": [1] * 9, "T_ref": [1] * 16, "captured": "soon"}),
+            "calibration.captured",
+        ),
+    ],
+)
+def test_claims_of_batch_yaml(batch: Path, edit: Edit, fault: str) -> None:
+    edit_info(batch, edit)
+    line = fault_of(batch)
+    assert fault in line
+    assert "batch.yaml" in line
+
+
+def test_one_sensor_only_is_refused(batch: Path) -> None:
+    edit_info(batch, lambda info: [info["sensors"].pop(s) for s in ("thermal", "lidar")])
+    assert "one sensor only" in fault_of(batch)
+
+
+@pytest.mark.parametrize("name", ["label", "site", "split", "camera_time"])
+def test_sensors_named_as_columns_are_refused(batch: Path, name: str) -> None:
+    edit_info(batch, lambda info: info["sensors"].update({name: info["sensors"]["lidar"]}))
+    assert "clash with columns" in fault_of(batch)
+
+
+def test_all_faults_of_batch_yaml_come_at_once(batch: Path) -> None:
+    def change(info: dict[str, Any]) -> None:
+        info["name"], info["ignore_index"], info["x"] = "", 300, 1
+        del info["sensors"]["lidar"]["range"]
+
+    edit_info(batch, change)
+    line = fault_of(batch)
+    assert all(key in line for key in ("name:", "ignore_index:", "x: unknown key", "sensors.lidar.range: missing"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault"),
+    [
+        (lambda rows: rows.clear(), "has no frames"),
+        (lambda rows: rows[1].update(frame_id="f000"), "frame_id 'f000' repeats"),
+        (lambda rows: rows[1].update(frame_id=" f000 "), "frame_id 'f000' repeats"),
+        (lambda rows: rows[1].update(frame_id=""), "column frame_id has empty cells"),
+        (lambda rows: rows[1].update(sequence=" "), "column sequence has empty cells"),
+        (lambda rows: rows[1].update(site=""), "column site has empty cells"),
+        (lambda rows: [row.pop("site") for row in rows], "columns ['site'] are missing"),
+        (lambda rows: [row.pop("lidar_time") for row in rows], "columns ['lidar_time'] are missing"),
+        (lambda rows: [row.update(radar="x") for row in rows], "columns ['radar'] are unknown"),
+        (lambda rows: rows[2].update(thermal=""), "frame 'f002' has a time but no file for thermal"),
+        (lambda rows: rows[2].update(thermal_time=""), "frame 'f002' has a file but no time for thermal"),
+        *(
+            (lambda rows, t=t: rows[2].update(thermal_time=t), f"thermal_time of frame 'f002' is {t!r}")
+            for t in ("nan", "inf", "12:30", "1_000", "1,5", "٣", "0x10", "1e999")
+        ),
+        (lambda rows: rows[2].update(camera="../../secret.png"), "'../../secret.png' leaves the folder"),
+        (lambda rows: rows[2].update(camera="/etc/passwd"), "'/etc/passwd' leaves the folder"),
+        (lambda rows: rows[2].update(label="label/../../x.png"), "leaves the folder"),
+        (lambda rows: rows[2].update(label="a\0b.png"), "is no path"),
+        (lambda rows: [row.update(split="dev") for row in rows], "split 'dev' is unknown"),
+        (lambda rows: rows[0].update(split="train"), "column split has empty cells"),
+    ],
+)
+def test_claims_of_frames_csv(batch: Path, edit: Edit, fault: str) -> None:
+    if fault == "has no frames":
+        header = (batch / "frames.csv").read_text().splitlines()[0]
+        (batch / "frames.csv").write_text(header + "\n\n")
+    else:
+        edit_frames(batch, edit)
+        if "are missing" in fault:
+            table = pd.read_csv(batch / "frames.csv", dtype=str, keep_default_na=False)
+            table.drop(columns=fault.split("'")[1]).to_csv(batch / "frames.csv", index=False)
+    line = fault_of(batch)
+    assert fault in line
+    assert "frames.csv" in line
+
+
+def test_a_link_that_leaves_the_batch_is_refused(batch: Path) -> None:
+    (batch / "camera/f000.png").rename(batch.parent / "elsewhere.png")
+    (batch / "camera/f000.png").symlink_to(batch.parent / "elsewhere.png")
+    assert "leaves the folder" in fault_of(batch)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("batch.yaml", None, "is missing"),
+        ("frames.csv", None, "is missing"),
+        ("batch.yaml", b"", "Input should be an object"),
+        ("batch.yaml", b"name: [", "cannot be read"),
+        ("batch.yaml", b"a: 1\na: 2\n", "key 'a' repeats"),
+        ("batch.yaml", b"\xff\xfe\x00", "cannot be read"),
+        ("frames.csv", b"", "is empty"),
+        ("frames.csv", b"\xff\xfe\x00", "cannot be read"),
+        ("frames.csv", b'frame_id,"sequence\n', "cannot be read"),
+        ("frames.csv", b"frame_id,frame_id\n1,2\n", "are missing"),
+    ],
+)
+def test_files_that_are_missing_or_broken(batch: Path, name: str, content: bytes | None, fault: str) -> None:
+    (batch / name).unlink()
+    if content is not None:
+        (batch / name).write_bytes(content)
+    assert fault in fault_of(batch)
+
+
+def test_a_batch_that_is_not_there(tmp_path: Path) -> None:
+    assert "a batch is a folder with batch.yaml" in fault_of(tmp_path / "nothing")
+
+
+def test_rows_of_another_length_name_their_line(batch: Path) -> None:
+    lines = (batch / "frames.csv").read_text().splitlines()
+    lines[3] = lines[3].rsplit(",", 2)[0]
+    (batch / "frames.csv").write_text("\n\n".join(lines))
+    assert "line 7 has 9 cells, the header 11" in fault_of(batch)
+
+
+def test_a_truncated_table_never_gives_a_traceback(batch: Path) -> None:
+    text = (batch / "frames.csv").read_bytes()
+    read = []
+    for length in range(0, text.rindex(b","), 13):
+        (batch / "frames.csv").write_bytes(text[:length])
+        try:
+            read.append(len(read_batch(batch).frames))
+        except BatchError as error:
+            read.append(-str(error).count("\n"))
+    # Cut between two rows it is a whole table of fewer frames; anywhere else it is one line of error.
+    assert set(read) <= set(range(8))
+
+
+@pytest.mark.parametrize("start", ["\ufeff", "\n"])
+def test_spreadsheets_that_begin_in_their_own_way_are_read(batch: Path, start: str) -> None:
+    text = (batch / "frames.csv").read_text()
+    (batch / "frames.csv").write_text(start + text.replace("\n", "\r\n"), encoding="utf-8")
+    assert len(read_batch(batch).frames) == 8
+
+
+def findings(root: Path) -> list[tuple[str, str, str, str]]:
+    """(frame, sensor, severity, fault) of every finding in the batch."""
+    read = read_batch(root)
+    found = [f for k in range(len(read.frames)) for f in load_frame(read, k)[1]]
+    assert all(f.fix and f.file and "\n" not in f.fault + f.fix for f in found)
+    return [(f.frame_id, f.sensor, f.severity, f.fault) for f in found]
+
+
+def broken(batch: Path, relative: str, change: Callable[[Path], object]) -> tuple[str, str, str, str]:
+    """The only finding after one file has been changed."""
+    change(batch / relative)
+    (found,) = findings(batch)
+    return found
+
+
+@pytest.mark.parametrize("relative", ["camera/f001.png", "thermal/f001.png", "lidar/f001.npy", "label/f001.png"])
+def test_missing_truncated_and_foreign_files(batch: Path, relative: str) -> None:
+    path = batch / relative
+    data = path.read_bytes()
+    sensor = relative.split("/")[0]
+    for change, fault in (
+        (lambda p: p.write_bytes(data[: len(data) // 2]), "is not a whole"),
+        (lambda p: p.write_bytes(b""), "is not a whole"),
+        (lambda p: p.write_bytes(b"no image" * 50), "is not a whole"),
+        (lambda p: p.unlink(), "is missing"),
+        (lambda p: p.mkdir(), "is missing"),
+    ):
+        frame, name, severity, said = broken(batch, relative, change)
+        assert (frame, name, severity) == ("f001", sensor, "critical")
+        assert fault in said
+
+
+@pytest.mark.parametrize(
+    ("relative", "array", "fault"),
+    [
+        ("camera/f001.png", np.zeros((12, 16), np.uint8), "has 1 channels, batch.yaml says 3"),
+        ("camera/f001.png", np.zeros((12, 16, 4), np.uint8), "has 4 channels, batch.yaml says 3"),
+        ("thermal/f001.png", np.zeros((12, 16, 3), np.uint8), "has 3 channels, batch.yaml says 1"),
+        ("lidar/f001.npy", np.zeros((12, 16), np.float32), "has 1 channels, batch.yaml says 2"),
+        ("lidar/f001.npy", np.zeros((2, 12, 16), np.float32), "has 16 channels, batch.yaml says 2"),
+        ("lidar/f001.npy", np.zeros((1, 2, 12, 16), np.float32), "has shape (1, 2, 12, 16)"),
+        ("lidar/f001.npy", np.zeros((0, 16, 2), np.float32), ""),
+        ("lidar/f001.npy", np.zeros((12, 16, 2), np.complex64), "holds complex64"),
+        ("lidar/f001.npy", np.zeros((12, 16, 2), "U3"), "holds <U3"),
+        ("lidar/f001.npy", np.full((12, 16, 2), np.nan, np.float32), "has no valid pixel"),
+        ("lidar/f001.npy", np.full((12, 16, 2), np.inf), "has no valid pixel"),
+        ("lidar/f001.npy", np.full((12, 16, 2), 1e300), "has no valid pixel"),
+        ("thermal/f001.png", np.zeros((12, 16), np.uint16), "has no valid pixel"),
+        ("label/f001.png", np.zeros((12, 16, 3), np.uint8), "has 3 channels"),
+        ("label/f001.png", np.full((12, 16), 7, np.uint8), "has labels [7] outside the classes"),
+        ("label/f001.png", np.full((12, 16), 300, np.uint16), "has labels [300] outside the classes"),
+        ("label/f001.png", np.zeros((12, 15), np.uint8), "is 12 x 15, the reference 12 x 16"),
+    ],
+)
+def test_wrong_shapes_types_and_values(batch: Path, relative: str, array: np.ndarray, fault: str) -> None:
+    def change(path: Path) -> None:
+        if path.suffix == ".npy":
+            np.save(path, array)
+        else:
+            Image.fromarray(array).save(path)
+
+    frame, sensor, severity, said = broken(batch, relative, change)
+    assert (frame, sensor, severity) == ("f001", relative.split("/")[0], "critical")
+    assert fault in said
+
+
+def test_pickles_are_not_loaded(batch: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (batch / "opened",))
+
+    array = np.empty((12, 16, 2), object)
+    array.fill(Trap())
+    np.save(batch / "lidar/f001.npy", array, allow_pickle=True)
+    assert "is not a whole image" in findings(batch)[0][3]
+    assert not (batch / "opened").exists()
+
+
+def test_values_out_of_range_are_a_warning_and_some_nan_is_none(batch: Path) -> None:
+    pixels = np.load(batch / "lidar/f001.npy").astype(np.float32)
+    pixels[:3] = np.nan
+    np.save(batch / "lidar/f001.npy", pixels)
+    assert findings(batch) == []
+    frame, _ = load_frame(read_batch(batch), 1)
+    assert np.isnan(frame.images["lidar"][:, :3]).all()
+    pixels[3:6] = 1000
+    np.save(batch / "lidar/f001.npy", pixels)
+    ((frame_id, sensor, severity, fault),) = findings(batch)
+    assert (frame_id, sensor, severity) == ("f001", "lidar", "warning")
+    assert fault == "has 25.0 % of its values outside [0.0, 100.0]"
+
+
+def test_nodata_is_invalid_in_every_channel_only(batch: Path) -> None:
+    edit_info(batch, put("sensors", "lidar", "nodata", value=0))
+    pixels = np.ones((12, 16, 2), np.float32)
+    pixels[0], pixels[1, :, 0] = 0, 0
+    np.save(batch / "lidar/f000.npy", pixels)
+    image = load_frame(read_batch(batch), 0)[0].images["lidar"]
+    assert np.isnan(image[:, 0]).all()
+    assert np.isfinite(image[:, 1:]).all()
+
+
+def test_absent_sensors_and_labels_are_no_fault_but_no_sensor_at_all_is(batch: Path) -> None:
+    edit_frames(batch, lambda rows: rows[1].update(thermal="", thermal_time="", label=""))
+    frame, found = load_frame(read_batch(batch), 1)
+    assert (sorted(frame.images), frame.label, found) == (["camera", "lidar"], None, [])
+    for sensor in ("camera", "lidar"):
+        edit_frames(batch, lambda rows, s=sensor: rows[1].update({s: "", f"{s}_time": ""}))
+    ((frame_id, _, severity, fault),) = findings(batch)
+    assert (frame_id, severity, fault) == ("f001", "critical", "has no sensor")
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Z"]), min_size=1, max_size=8)
+SENSOR = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,5}", fullmatch=True).filter(
+    lambda s: s not in ("frame_id", "site", "label", "split") and not s.endswith("_time")
+)
+NUMBER = st.floats(-1e6, 1e6)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[dict[str, Any], pd.DataFrame]:
+    sensors = draw(st.lists(SENSOR, min_size=2, max_size=4, unique=True))
+    ids = draw(st.lists(TEXT, min_size=1, max_size=5, unique=True))
+    table = pd.DataFrame({"frame_id": ids})
+    for column in ("sequence", "site", "condition"):
+        table[column] = [draw(TEXT) for _ in ids]
+    table["label"] = [draw(st.sampled_from(["", "l/a.png"])) for _ in ids]
+    if draw(st.booleans()):
+        table["split"] = [draw(st.sampled_from(["train", "val", "test"])) for _ in ids]
+    for sensor in sensors:
+        times = [draw(st.none() | NUMBER.map(lambda t: round(t, 6))) for _ in ids]
+        table[sensor] = ["" if t is None else f"{sensor}/ü b.png" for t in times]
+        table[f"{sensor}_time"] = [np.nan if t is None else t for t in times]
+    info = info_of(draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,9}", fullmatch=True)))
+    calibration = {"K": [1.5] * 9, "T_ref": [0.1] * 16, "captured": "2025-01-31"}
+    info["sensors"] = {
+        s: {
+            "kind": draw(st.sampled_from(["camera", "radar", "other"])),
+            "channels": draw(st.integers(1, 64)),
+            "range": sorted([draw(NUMBER), 2e6]),
+            "nodata": draw(st.none() | NUMBER),
+            "max_time_offset_s": draw(st.floats(0, 10)),
+            "calibration": draw(st.sampled_from([None, calibration])),
+        }
+        for s in sensors
+    }
+    info["reference"] = sensors[-1]
+    return info, table
+
+
+@settings(max_examples=40, deadline=None)
+@given(batches())
+def test_what_is_written_is_read(made: tuple[dict[str, Any], pd.DataFrame]) -> None:
+    info, table = made
+    with TemporaryDirectory() as folder:
+        write_batch(Path(folder), info, table)
+        read = read_batch(Path(folder))
+    assert read.info.model_dump(mode="json") == info
+    for column in table:
+        if column.endswith("_time"):
+            assert np.allclose(read.frames[column], table[column].astype(float), atol=1e-6, rtol=0, equal_nan=True)
+        else:
+            assert read.frames[column].tolist() == table[column].tolist()
+    assert ("split" in table) == (read.frames.split != "").all()
+
+
+def test_out_must_be_free(batch: Path, tmp_path: Path) -> None:
+    check_free(tmp_path / "new", force=False)
+    (tmp_path / "empty").mkdir()
+    check_free(tmp_path / "empty", force=False)
+    check_free(batch, force=True)
+    for folder, force in ((batch, False), (tmp_path, True), (batch / "camera", True), (batch / "batch.yaml", True)):
+        with pytest.raises(UsageError):
+            check_free(folder, force)

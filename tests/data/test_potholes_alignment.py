@@ -1,0 +1,79 @@
+"""Real images: two channels of one camera are a pair that is aligned; known faults in it are found."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from scenes import broken, checks, info, make_batch, set_aside
+from sensorproof.alignment import faults
+from sensorproof.alignment.frames import Frame
+from sensorproof.alignment.table import Measured, measure
+from sensorproof.data.batch import Batch
+
+DATA = Path(__file__).parents[3] / "shared/data/stereo_pothole/pothole_quarter.npz"
+FRAMES = 36
+ROWS = tuple(range(5, FRAMES, 6))
+IDS = {f"f{row:04d}" for row in ROWS}
+pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the stereo potholes are not beside the checkout")
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.uint8]:
+    with np.load(DATA, allow_pickle=False) as data:
+        return np.asarray(data["rgb"][:FRAMES])
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    described = info(camera={"channels": 1})
+    made = make_batch(FRAMES)
+    return replace(made, info=described, frames=made.frames.assign(label=""))
+
+
+def measured(batch: Batch, images: NDArray[np.uint8], change: faults.Change | None = None) -> Measured:
+    """Red as the camera, blue as the other sensor, moved in ROWS."""
+
+    def read(b: Batch, row: int) -> Frame:
+        red, blue = images[row, ..., 0], images[row, ..., 2]
+        return Frame(row, {"camera": red[None].astype(np.float32), "other": blue[None].astype(np.float32)})
+
+    reader = read if change is None else faults.Faulty(frozenset(ROWS), frozenset({"other"}), change, read)
+    return measure(batch, checks(), reader)
+
+
+def test_sound_images_raise_no_alarm(batch: Batch, images: NDArray[np.uint8]) -> None:
+    found = measured(batch, images)
+    assert not set_aside(found.table, "other")
+    assert found.rigs["other"].state(checks().content) == "aligned"
+    assert found.rigs["other"].corner_px < 0.3
+    assert found.rigs["other"].measured == FRAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("shift", 3), ("shift", 10), ("rotation", 1), ("rotation", 2), ("scale", 1.5), ("scale", 3)]
+)
+def test_faults_of_critical_size_are_found(batch: Batch, images: NDArray[np.uint8], name: str, size: float) -> None:
+    affine = getattr(faults, name)
+    assert faults.corner_px(affine(size, 1), (257, 427)) >= 3
+    table = measured(batch, images, faults.moved(lambda row: affine(size, row))).table
+    assert set_aside(table, "other") == IDS
+
+
+def test_shifts_are_right_to_a_quarter_of_a_pixel(batch: Batch, images: NDArray[np.uint8]) -> None:
+    for pixels in (1.0, 2.5, 5.0):
+        table = measured(batch, images, faults.moved(lambda row, p=pixels: faults.shift(p, row))).table
+        rows = table[(table.sensor == "other") & table.frame_id.isin(IDS)]
+        put_in = np.array([faults.shift(pixels, row)[:, 2] for row in ROWS])
+        error = np.hypot(*(rows[["shift_y_px", "shift_x_px"]].to_numpy() - put_in).T)
+        assert np.percentile(error, 90) <= 0.25
+
+
+def test_half_a_degree_is_worth_no_quarantine_but_is_measured(batch: Batch, images: NDArray[np.uint8]) -> None:
+    table = measured(batch, images, faults.moved(lambda row: faults.rotation(0.25, row))).table
+    assert not set_aside(table, "other")
+    rows = table[(table.sensor == "other") & table.frame_id.isin(IDS)]
+    assert rows.rotation_deg.abs().median() == pytest.approx(0.25, abs=0.05)
+    assert broken(table).empty

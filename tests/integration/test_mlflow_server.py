@@ -1,0 +1,200 @@
+"""Registration against a real MLflow server: PostgreSQL behind it for the runs, S3 for the artifacts."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import Project
+from results import ROOT, write_raw, write_results
+from sensorproof.files import read_json
+from servers import S3, MlflowServer, Postgres, serve_mlflow
+
+STAGE = str(ROOT / "pipelines/stages/register.py")
+
+
+class Api:
+    """MLflow's REST interface, as any other client would use it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/api/2.0/mlflow/{path}", timeout=30) as answer:
+            return json.load(answer)
+
+    def runs(self, name: str = "sensorproof") -> list[dict[str, Any]]:
+        """Every run of the experiment, its tags and metrics as dictionaries."""
+        experiment = self.get(f"experiments/get-by-name?experiment_name={name}")["experiment"]
+        query = json.dumps({"experiment_ids": [experiment["experiment_id"]], "max_results": 1000}).encode()
+        request = urllib.request.Request(
+            f"{self.url}/api/2.0/mlflow/runs/search", query, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            runs = json.load(answer).get("runs", [])
+        for run in runs:
+            for part in ("tags", "metrics"):
+                run[part] = {each["key"]: each["value"] for each in run["data"].get(part, [])}
+        return runs
+
+    def model(self) -> dict[str, Any]:
+        return self.get("registered-models/get?name=sensorproof")["registered_model"]
+
+    def aliases(self) -> dict[str, int]:
+        return {each["alias"]: int(each["version"]) for each in self.model()["aliases"]}
+
+    def artifact(self, run: dict[str, Any], path: str) -> bytes:
+        """An artifact as the browser gets it."""
+        with urllib.request.urlopen(f"{self.url}/get-artifact?run_id={run['info']['run_id']}&path={path}") as answer:
+            return answer.read()
+
+
+class Checkout(Project):
+    """A project folder whose runs go to a server."""
+
+    def start(self, server: str, *command: str) -> subprocess.Popen[str]:
+        """Begin a command; the server's keys are not among what it is given."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment |= {"MLFLOW_TRACKING_URI": server, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.root, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    def finish(self, process: subprocess.Popen[str]) -> str:
+        """Wait for a command and return what it printed."""
+        out, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        return out
+
+    def on(self, server: str, *command: str) -> str:
+        return self.finish(self.start(server, *command))
+
+
+def checkout(root: Path, number: int = 0, mean: float = 56.0) -> Checkout:
+    root.mkdir()
+    means = {"baseline": [mean - 6, mean - 5], "regularized": [mean - 1, mean]}
+    write_results(root, means, first_seed=number, data_hash=f"{number:032d}.dir")
+    return Checkout(root)
+
+
+@pytest.fixture(scope="module")
+def registered(mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    project = checkout(tmp_path_factory.mktemp("registered") / "project")
+    assert "promoted: sensorproof version 1 is champion" in project.on(mlflow_server.url, sys.executable, STAGE)
+    return project
+
+
+def test_the_server_shows_parent_children_version_and_alias(registered: Checkout, mlflow_server: MlflowServer) -> None:
+    api = Api(mlflow_server.url)
+    (parent,) = (run for run in api.runs() if run["tags"]["kind"] == "pipeline")
+    children = [run for run in api.runs() if run["tags"].get("mlflow.parentRunId") == parent["info"]["run_id"]]
+    assert {(run["tags"]["arm"], run["tags"]["seed"]) for run in children} == {
+        (arm, seed) for arm in ("baseline", "regularized") for seed in ("0", "1")
+    }
+    evaluation = read_json(registered.root / "artifacts/evaluation.json")
+    for run in (parent, *children):
+        assert run["info"]["status"] == "FINISHED"
+        assert run["tags"]["data.hash"] == evaluation["data"]["hash"]
+        assert run["inputs"]["dataset_inputs"][0]["dataset"]["digest"] == evaluation["data"]["hash"]
+    assert all(run["metrics"]["miou/subset/camera.depth"] in (50.0, 51.0, 55.0, 56.0) for run in children)
+    assert api.artifact(parent, "report.html") == (registered.root / "artifacts/report.html").read_bytes()
+    assert json.loads(api.artifact(parent, "evaluation.json")) == evaluation
+    assert api.aliases()["champion"] == 1
+    version = api.get("model-versions/get?name=sensorproof&version=1")["model_version"]
+    assert version["run_id"] in {run["info"]["run_id"] for run in children}
+    assert version["description"].startswith("Promoted. Arm regularized, seed 1")
+
+
+def test_the_artifacts_lie_in_s3_and_not_beside_the_client(registered: Checkout, mlflow_server: MlflowServer) -> None:
+    names = {path.name for path in mlflow_server.bucket.rglob("*") if path.is_file()}
+    assert {"report.html", "evaluation.json", "model.safetensors", "MLmodel"} <= names
+    assert not (registered.root / "mlruns").exists()
+    assert not (registered.root / "mlflow.db").exists()
+
+
+def test_unchanged_results_are_found_again(registered: Checkout, mlflow_server: MlflowServer) -> None:
+    before = read_json(registered.root / "artifacts/summary.json")
+    count = len(Api(mlflow_server.url).runs())
+    registered.on(mlflow_server.url, sys.executable, STAGE)
+    assert len(Api(mlflow_server.url).runs()) == count
+    assert read_json(registered.root / "artifacts/summary.json") == before
+
+
+def test_a_batch_is_predicted_with_the_champion(
+    registered: Checkout, mlflow_server: MlflowServer, tmp_path: Path
+) -> None:
+    batch = write_raw(tmp_path / "b")
+    command = ("sensorproof", "predict", "models:/sensorproof@champion", str(batch.root), str(tmp_path / "out"))
+    assert "5 of 5 frames predicted" in registered.on(mlflow_server.url, *command)
+    ours = ("sensorproof", "predict", "artifacts/train/regularized-1/model", str(batch.root), str(tmp_path / "ours"))
+    registered.on(mlflow_server.url, *ours)
+    for file in sorted((tmp_path / "ours/labels").iterdir()):
+        np.testing.assert_array_equal(Image.open(file), Image.open(tmp_path / "out/labels" / file.name))
+
+
+def test_the_same_results_at_the_same_time_are_registered_once(
+    registered: Checkout, mlflow_server: MlflowServer, tmp_path: Path
+) -> None:
+    project = checkout(tmp_path / "project", 40)
+    runs = len(Api(mlflow_server.url).runs())
+    versions = len(json.loads(project_status(project, mlflow_server)))
+    both = [project.start(mlflow_server.url, sys.executable, STAGE) for _ in range(2)]
+    printed = {project.finish(process) for process in both}
+    assert len(printed) == 1
+    assert len(Api(mlflow_server.url).runs()) == runs + 5
+    assert len(json.loads(project_status(project, mlflow_server))) == versions + 1
+
+
+def project_status(project: Checkout, server: MlflowServer) -> str:
+    """The numbers of all versions, as JSON."""
+    url = "model-versions/search?filter=name%3D%27sensorproof%27"
+    return json.dumps([each["version"] for each in Api(server.url).get(url).get("model_versions", [])])
+
+
+def test_two_checkouts_at_the_same_time_leave_one_champion(
+    registered: Checkout, mlflow_server: MlflowServer, tmp_path: Path
+) -> None:
+    """Whoever comes first: both versions are there, one of those promoted is champion, the history has them all."""
+    api = Api(mlflow_server.url)
+    before = api.aliases()
+    projects = [checkout(tmp_path / f"project{n}", n, mean=90.0) for n in (60, 80)]
+    both = [project.start(mlflow_server.url, sys.executable, STAGE) for project in projects]
+    for project, process in zip(projects, both, strict=True):
+        project.finish(process)
+    decided = [read_json(project.root / "artifacts/summary.json")["promotion"] for project in projects]
+    assert len({each["version"] for each in decided}) == 2
+    promoted = [each["version"] for each in decided if each["decision"] == "promoted"]
+    after = api.aliases()
+    assert after["champion"] in promoted
+    assert after["previous"] in {before["champion"], *promoted}
+    tags = {tag["key"]: json.loads(tag["value"]) for tag in api.model()["tags"] if tag["key"].startswith("history.")}
+    assert set(promoted) <= {change["after"].get("champion") for change in tags.values()}
+
+
+def test_a_bare_server_in_the_project_shows_what_was_logged_without_one(tmp_path: Path) -> None:
+    """The promise of the default address: `mlflow server`, no options, shows the runs and their artifacts."""
+    project = checkout(tmp_path / "project")
+    project.run(sys.executable, STAGE)
+    with serve_mlflow(project.root) as url:
+        api = Api(url)
+        (parent,) = (run for run in api.runs() if run["tags"]["kind"] == "pipeline")
+        assert api.artifact(parent, "report.html") == (project.root / "artifacts/report.html").read_bytes()
+        assert api.aliases() == {"champion": 1}
+        assert len(api.runs()) == 5
+
+
+def test_the_helpers_make_what_they_promise(postgres: Postgres, s3: S3) -> None:
+    """Databases are apart from each other, and a bucket that is written to by S3 holds the bytes."""
+    import boto3
+
+    assert postgres.database("one") != postgres.database("two")
+    client = boto3.client("s3", endpoint_url=s3.endpoint, aws_access_key_id=s3.key, aws_secret_access_key=s3.secret)
+    s3.bucket("trial")
+    client.put_object(Bucket="trial", Key="folder/file", Body=b"bytes")
+    assert (s3.folder / "trial/folder/file").read_bytes() == b"bytes"

@@ -1,0 +1,271 @@
+"""The regulariser on any model: scale-free, silent on what does not count, and clear about what it cannot do."""
+
+import copy
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.models import Segmenter
+from sensorproof.regularization import FunctionalEntropy
+from sensorproof.regularization.functional_entropy import ESTIMATORS, FORMS
+from sensorproof.regularization.losses import sample_cross_entropy
+from sensorproof.regularization.stages import feature_cross_entropy
+
+
+class Pixelwise(nn.Module):
+    """A foreign model without encode or decode: each pixel's logits are the sum of the sensors' own."""
+
+    def __init__(self, channels: Mapping[str, int], classes: int = 3) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.ModuleDict({name: nn.Conv2d(c, classes, 1) for name, c in channels.items()})
+
+    def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
+        total: Tensor | float = 0.0
+        for name, x in inputs.items():
+            logits = self.layers[name](x).tanh() * 3
+            total = total + (logits if present is None else logits * present[name].reshape(-1, 1, 1, 1))
+        assert isinstance(total, Tensor)
+        return total
+
+
+CHANNELS = {"camera": 3, "lidar": 2}
+
+
+def batch(b: int = 4, size: int = 16, seed: int = 0) -> tuple[dict[str, Tensor], Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    inputs = {name: torch.randn(b, c, size, size, generator=generator) for name, c in CHANNELS.items()}
+    return inputs, torch.randint(0, 3, (b, size, size), generator=generator)
+
+
+def options(form: str, estimator: str, **more: object) -> FunctionalEntropy:
+    return FunctionalEntropy(0.5, form=form, estimator=estimator, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_a_finite_term_with_gradients_in_a_foreign_model(form: str, estimator: str) -> None:
+    model, (inputs, target) = Pixelwise(CHANNELS), batch()
+    term = options(form, estimator)(model, inputs, target)
+    term.value.backward()
+    assert torch.isfinite(term.value)
+    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in model.parameters())
+    assert set(term.information["prediction"]) == set(CHANNELS)
+    assert all(float(each) > 0 for each in term.information["prediction"].values())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_strength_means_the_same_at_any_resolution_and_batch_size(form: str) -> None:
+    """On a pixelwise model the information depends on neither, but for the noise that is drawn."""
+    model = Pixelwise(CHANNELS)
+    found = []
+    for b, size in ((1, 128), (64, 16), (4, 32), (2, 256)):
+        torch.manual_seed(1)
+        found.append(options(form, "exact")(model, *batch(b, size)).information["prediction"]["camera"])
+    for each in found[1:]:
+        assert float(each) == pytest.approx(float(found[0]), rel=0.1)
+
+
+def test_the_first_order_estimate_of_the_information_agrees_with_the_exact_one() -> None:
+    model, (inputs, target) = Pixelwise(CHANNELS), batch(64, 8)
+    exact, first = ([] for _ in range(2))
+    for seed in range(24):
+        torch.manual_seed(seed)
+        exact.append(options("paper", "exact")(model, inputs, target).information["prediction"]["lidar"])
+        torch.manual_seed(seed)
+        first.append(options("paper", "first_order")(model, inputs, target).information["prediction"]["lidar"])
+    exact, first = torch.stack(exact), torch.stack(first)
+    error = float((first - exact).std()) / len(first) ** 0.5
+    # The step of the difference is finite: its second-order part adds a few per cent.
+    assert float(first.mean()) == pytest.approx(float(exact.mean()), abs=3 * error + 0.1 * float(exact.mean()))
+
+
+def test_the_exact_penalty_pushes_a_neglected_sensor_up() -> None:
+    """Direction: a few steps on the term alone raise the information of the sensor that has least."""
+    model, (inputs, target) = Pixelwise(CHANNELS), batch()
+    with torch.no_grad():
+        model.layers["lidar"].weight.mul_(0.05)
+    regularizer = FunctionalEntropy(1.0, form="paper", estimator="exact")
+    before = regularizer(model, inputs, target).information["prediction"]
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    for _ in range(20):
+        optimizer.zero_grad()
+        regularizer(model, inputs, target).value.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+    after = regularizer(model, inputs, target).information["prediction"]
+    assert before["lidar"] < before["camera"]
+    assert after["lidar"] > 1.5 * before["lidar"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ignored_pixels_and_absent_samples_change_nothing(form: str) -> None:
+    model, (inputs, target) = Pixelwise(CHANNELS), batch(4, 16)
+    present = {"camera": torch.ones(4, dtype=torch.bool), "lidar": torch.tensor([True, True, True, False])}
+    target[:, :4] = 255
+
+    def value(changed: dict[str, Tensor]) -> Tensor:
+        torch.manual_seed(3)
+        return options(form, "exact", sigma=1e-3)(model, changed, target, present=present).value
+
+    changed = {name: x.clone() for name, x in inputs.items()}
+    changed["lidar"][3] = 0.5 * changed["lidar"][3].flip(-1)
+    changed["camera"][:, :, :4] = changed["camera"][:, :, :4].flip(-1)
+    torch.testing.assert_close(value(changed), value(inputs), rtol=1e-2, atol=1e-3)
+
+
+def test_running_statistics_and_training_mode_are_left_as_they_were() -> None:
+    torch.manual_seed(0)
+    model = Segmenter(CHANNELS, 3, "tiny", 16).train()
+    inputs, target = batch(4, 32)
+    before = copy.deepcopy({k: v for k, v in model.state_dict().items() if "running" in k})
+    for form in ("paper", "gat"):
+        FunctionalEntropy(0.1, form=form)(model, inputs, target)  # type: ignore[arg-type]
+    for name, tensor in before.items():
+        torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=0)
+    assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_scale_works_on_the_segmenter_with_exact_second_derivatives(form: str) -> None:
+    torch.manual_seed(0)
+    model = Segmenter(CHANNELS, 3, "tiny", 16)
+    inputs, target = batch(2, 32)
+    scales = ("prediction", "stage1", "stage2", "stage3", "stage4")
+    term = FunctionalEntropy(0.1, scales, form=form, estimator="exact")(model, inputs, target)  # type: ignore[arg-type]
+    term.value.backward()
+    assert set(term.information) == set(scales)
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    assert float(model.stems["lidar"].weight.grad.abs().sum()) > 0
+
+
+def test_features_that_are_at_hand_give_the_same_term() -> None:
+    torch.manual_seed(0)
+    model = Segmenter(CHANNELS, 3, "tiny", 16).eval()
+    inputs, target = batch(4, 32)
+    values = []
+    for features in (None, model.encode(inputs)):
+        torch.manual_seed(5)
+        values.append(FunctionalEntropy(0.1)(model, inputs, target, features=features, measure=False).value)
+    torch.testing.assert_close(values[0], values[1], rtol=1e-4, atol=1e-5)
+
+
+def test_sensors_of_different_sizes_and_odd_ones() -> None:
+    model = Segmenter(CHANNELS, 3, "tiny", 16)
+    inputs = {"camera": torch.randn(2, 3, 37, 51), "lidar": torch.randn(2, 2, 19, 26)}
+    target = torch.randint(0, 3, (2, 37, 51))
+    term = FunctionalEntropy(0.1, ("prediction", "stage2"))(model, inputs, target)
+    term.value.backward()
+    assert torch.isfinite(term.value)
+
+
+def test_mixed_precision_and_compilation() -> None:
+    torch.manual_seed(0)
+    model = Segmenter(CHANNELS, 3, "tiny", 16)
+    inputs, target = batch(2, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        term = FunctionalEntropy(0.1)(model, inputs, target)
+    assert term.value.dtype == torch.float32
+    compiled = torch.compile(Pixelwise(CHANNELS), backend="aot_eager")
+    inputs, target = batch()
+    for estimator in ESTIMATORS:
+        term = options("paper", estimator)(compiled, inputs, target)
+        (nn.functional.cross_entropy(compiled(inputs), target) + term.value).backward()
+        assert torch.isfinite(term.value)
+
+
+def test_absent_sensors_can_be_zeros_for_models_that_need_every_input() -> None:
+    class NeedsAll(Pixelwise):
+        def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
+            assert set(inputs) == set(CHANNELS)
+            return super().forward(inputs, present)
+
+    inputs, target = batch()
+    assert torch.isfinite(FunctionalEntropy(0.1, absent="zero")(NeedsAll(CHANNELS), inputs, target).value)
+
+
+def test_every_kth_step_weighs_k_times_and_state_survives() -> None:
+    model, (inputs, target) = Pixelwise(CHANNELS).eval(), batch()
+    lazy, plain = FunctionalEntropy(0.1, every=3, weigh=False), FunctionalEntropy(0.1, weigh=False)
+    torch.manual_seed(0)
+    values = [float(lazy(model, inputs, target).value.detach()) for _ in range(4)]
+    torch.manual_seed(0)
+    assert values[0] == pytest.approx(3 * float(plain(model, inputs, target).value.detach()), rel=1e-5)
+    assert values[1] == values[2] == 0.0 != values[3]
+    again = FunctionalEntropy(0.1, every=3)
+    again.load_state_dict(lazy.state_dict())
+    assert again.calls == 4
+
+
+def test_a_useless_sensor_loses_its_weight_and_a_useful_one_keeps_it() -> None:
+    torch.manual_seed(0)
+    target = torch.randint(0, 2, (64, 8, 8))
+    inputs = {"good": target[:, None].float(), "noise": torch.randn(64, 1, 8, 8)}
+    model = Pixelwise({"good": 1, "noise": 1}, 2)
+    with torch.no_grad():
+        model.layers["good"].weight.copy_(torch.tensor([-3.0, 3.0]).reshape(2, 1, 1, 1))
+        model.layers["good"].bias.copy_(torch.tensor([1.5, -1.5]))
+    regularizer = FunctionalEntropy(0.1)
+    for _ in range(150):
+        weights = regularizer(model, inputs, target, measure=False).weights
+    assert weights["good"] == 1.0
+    assert weights["noise"] < 0.1
+    restored = FunctionalEntropy(0.1)
+    restored.load_state_dict(regularizer.state_dict())
+    assert restored.usefulness is not None
+    assert restored.usefulness.weights(["good", "noise"]) == pytest.approx(weights)
+
+
+def test_feature_cross_entropy_is_torchs_on_soft_targets() -> None:
+    feature, fused = torch.randn(2, 5, 3, 4), torch.randn(2, 5, 3, 4)
+    expected = nn.functional.cross_entropy(feature, fused.softmax(1), reduction="none").sum((1, 2))
+    torch.testing.assert_close(feature_cross_entropy(feature, fused), expected)
+
+
+def test_sample_cross_entropy_is_torchs_over_valid_pixels() -> None:
+    logits, target = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
+    target[0, :2] = 255
+    target[1] = 255
+    losses, valid = sample_cross_entropy(logits, target, 255)
+    assert valid.tolist() == [8, 0]
+    torch.testing.assert_close(losses[0], nn.functional.cross_entropy(logits[:1], target[:1], ignore_index=255))
+    assert losses[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"strength": -0.1}, "strength: is -0.1"),
+        ({"strength": float("nan")}, "strength: is nan"),
+        ({"scales": ("stage9",)}, "stage9"),
+        ({"strength": {"stage1": 0.1}}, "strength"),
+        ({"form": "magic"}, "form: is 'magic'"),
+        ({"estimator": "magic"}, "estimator"),
+        ({"sigma": 0.0}, "sigma"),
+        ({"fraction": 0.0}, "fraction"),
+        ({"every": 0}, "every"),
+    ],
+)
+def test_bad_options_are_named(arguments: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        FunctionalEntropy(**arguments)
+
+
+def test_bad_calls_are_named() -> None:
+    model, (inputs, target) = Pixelwise(CHANNELS), batch()
+    with pytest.raises(UsageError, match=r"radar.*are unknown"):
+        FunctionalEntropy(0.1, sensors=["radar"])(model, inputs, target)
+    with pytest.raises(UsageError, match="no sensor is present"):
+        FunctionalEntropy(0.1)(model, inputs, target, present={n: torch.zeros(4, dtype=torch.bool) for n in CHANNELS})
+    with pytest.raises(UsageError, match="no sensor is present"):
+        FunctionalEntropy(0.1)(model, {}, target)
+    with pytest.raises(UsageError, match="need encode and decode"):
+        FunctionalEntropy(0.1, ("stage1",))(model, inputs, target)
+    with torch.no_grad():
+        model.layers["camera"].bias.fill_(torch.nan)
+    for form in FORMS:
+        with pytest.raises(SensorproofError, match="not finite"):
+            options(form, "exact")(model, inputs, target)

@@ -1,0 +1,328 @@
+"""The packaged model: the same labels as in training, whichever sensors are there, from files as they come."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from results import OPTIONS, ROOT, SENSORS, SIZE, command, make_meta, write_model, write_prepared, write_raw
+from sensorproof.data.batch import Batch, read_batch
+from sensorproof.data.check import load_frame
+from sensorproof.data.loading import PreparedData
+from sensorproof.data.prepare import prepare
+from sensorproof.errors import BatchError, SensorproofError, UsageError
+from sensorproof.files import read_json
+from sensorproof.models import load_model
+from sensorproof.serving.batches import predict_batch
+from sensorproof.serving.package import hash_model
+from sensorproof.serving.predictor import Predictor, load_predictor
+from sensorproof.serving.rescore import rescore
+from sensorproof.settings import DataSettings, Settings, SplitSettings, load_settings, parse_settings
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Batch:
+    return write_raw(tmp_path_factory.mktemp("raw") / "b")
+
+
+@pytest.fixture(scope="module")
+def data(raw: Batch, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """The batch as stage prepare leaves it."""
+    split = SplitSettings(val=0.2, test=0.2, seed=0)
+    out = tmp_path_factory.mktemp("artifacts") / "prepared"
+    prepare(DataSettings(raw=str(raw.root.parent), inbox="", quarantine="", size=list(SIZE), split=split), out)
+    return PreparedData(out)
+
+
+@pytest.fixture(scope="module")
+def folder(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model for that data."""
+    path = tmp_path_factory.mktemp("train") / "model"
+    write_model(path, 3, data.meta)
+    return path
+
+
+@pytest.fixture(scope="module")
+def predictor(folder: Path) -> Predictor:
+    return load_predictor(folder, "cpu")
+
+
+def images(batch: Batch, row: int) -> dict[str, NDArray[np.float32]]:
+    return load_frame(batch, row)[0].images
+
+
+def test_raw_files_give_the_labels_that_the_training_path_gives(
+    raw: Batch, data: PreparedData, predictor: Predictor
+) -> None:
+    rows = data.frames.index.to_numpy()
+    batch = data.batch(rows)
+    with torch.inference_mode():
+        places = predictor.model(batch.inputs, batch.present).argmax(1).numpy()
+    ids = np.array([c.id for c in data.meta.classes], np.uint8)
+    assert len(np.unique(places)) > 1
+    ours = predictor.predict([images(raw, row) for row in rows], SIZE)
+    for mine, theirs in zip(ours, ids[places], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("kept", ["camera", "depth"])
+def test_a_missing_sensor_is_as_if_it_had_never_been_there(
+    raw: Batch, data: PreparedData, predictor: Predictor, kept: str
+) -> None:
+    batch = data.batch(np.array([0, 3]))
+    with torch.inference_mode():
+        places = predictor.model({kept: batch.inputs[kept]}).argmax(1).numpy()
+    frames = [images(raw, row) for row in (0, 3)]
+    other = next(name for name in SENSORS if name != kept)
+    alone = predictor.predict([{kept: f[kept]} for f in frames], SIZE)
+    np.testing.assert_array_equal(alone, predictor.ids[places])
+    empty = np.full((SENSORS[other], 1, 1), np.nan)
+    np.testing.assert_array_equal(predictor.predict([{**f, other: empty} for f in frames], SIZE), alone)
+    assert not np.array_equal(predictor.predict(frames, SIZE), alone)
+
+
+def test_frames_of_one_pass_do_not_touch_each_other(raw: Batch, predictor: Predictor) -> None:
+    frames = [images(raw, row) for row in range(len(raw.frames))]
+    together = predictor.predict(frames)
+    for frame, label in zip(frames, together, strict=True):
+        np.testing.assert_array_equal(predictor.predict([frame])[0], label)
+    assert [label.shape for label in together] == [(50, 61), (50, 61), (37, 45), (50, 61), (50, 61)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    camera=st.tuples(st.integers(1, 70), st.integers(1, 70)), depth=st.tuples(st.integers(1, 70), st.integers(1, 70))
+)
+def test_any_size_gives_class_ids_at_the_size_of_the_reference(
+    predictor: Predictor, camera: tuple[int, int], depth: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = {"camera": rng.integers(0, 256, (3, *camera)), "depth": rng.uniform(1, 50, (1, *depth))}
+    (label,) = predictor.predict([frame])
+    assert label.shape == camera
+    assert label.dtype == np.uint8
+    assert set(np.unique(label)) <= {c.id for c in predictor.description.classes}
+    assert predictor.predict([{"depth": frame["depth"]}])[0].shape == depth
+
+
+def test_nodata_and_what_is_not_finite_are_invalid(raw: Batch, predictor: Predictor) -> None:
+    frame = images(raw, 0)
+    as_zero = np.nan_to_num(frame["depth"], nan=0.0)
+    as_infinite = np.nan_to_num(frame["depth"], nan=np.inf)
+    expected = predictor.predict([frame])[0]
+    for depth in (as_zero, as_infinite):
+        np.testing.assert_array_equal(predictor.predict([{**frame, "depth": depth}])[0], expected)
+    beyond = np.full_like(frame["depth"], 1e30)
+    assert np.isfinite(predictor.tensors([{"depth": beyond}])[0]["depth"].numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("frame", "fault"),
+    [
+        ({}, "has no sensor with a valid pixel"),
+        ({"depth": np.zeros((1, 4, 4))}, "has no sensor with a valid pixel"),
+        ({"radar": np.ones((1, 4, 4))}, "radar: is unknown"),
+        ({"camera": np.ones((1, 4, 4))}, r"shape \(1, 4, 4\)"),
+        ({"camera": np.ones((4, 4))}, r"shape \(4, 4\)"),
+        ({"camera": np.ones((3, 0, 4))}, r"shape \(3, 0, 4\)"),
+        ({"camera": np.full((3, 4, 4), "x")}, "holds <U1"),
+    ],
+)
+def test_arrays_that_cannot_be_used_are_named(predictor: Predictor, frame: dict, fault: str) -> None:
+    with pytest.raises(SensorproofError, match=fault):
+        predictor.predict([frame])
+
+
+def test_a_batch_is_predicted_file_by_file(raw: Batch, predictor: Predictor, tmp_path: Path) -> None:
+    done = predict_batch(predictor, raw, tmp_path / "out")
+    assert (done.frames, done.predicted, done.partial, done.broken) == (5, 5, 2, 0)
+    table = pd.read_csv(tmp_path / "out/predictions.csv", keep_default_na=False)
+    assert table.frame_id.tolist() == [f"f{i}" for i in range(5)]
+    assert table.sensors.tolist() == ["camera+depth", "camera", "depth", "camera+depth", "camera+depth"]
+    for row, file in enumerate(table.prediction):
+        written = np.asarray(Image.open(tmp_path / "out" / file))
+        np.testing.assert_array_equal(written, predictor.predict([images(raw, row)])[0])
+
+
+def test_a_sensor_can_be_left_out(raw: Batch, predictor: Predictor, tmp_path: Path) -> None:
+    done = predict_batch(predictor, raw, tmp_path / "out", without=["camera"])
+    assert (done.frames, done.predicted, done.partial) == (5, 4, 4)
+    table = pd.read_csv(tmp_path / "out/predictions.csv", keep_default_na=False)
+    assert table.sensors.tolist() == ["depth", "", "depth", "depth", "depth"]
+    assert table.prediction[1] == ""
+    for wrong in (["radar"], ["camera", "depth"]):
+        with pytest.raises(UsageError):
+            predict_batch(predictor, raw, tmp_path / "other", without=wrong)
+
+
+def test_broken_files_are_counted_and_the_rest_is_predicted(predictor: Predictor, tmp_path: Path) -> None:
+    batch = write_raw(tmp_path / "b")
+    truncate(tmp_path / "b/camera/f0.png")
+    (tmp_path / "b/camera/f1.png").unlink()
+    truncate(tmp_path / "b/label/f3.png")
+    done = predict_batch(predictor, batch, tmp_path / "out")
+    assert (done.frames, done.predicted, done.partial, done.broken) == (5, 4, 2, 2)
+    table = pd.read_csv(tmp_path / "out/predictions.csv", keep_default_na=False)
+    assert table.sensors.tolist() == ["depth", "", "depth", "camera+depth", "camera+depth"]
+    assert "camera/f0.png: is not a whole image" in table.faults[0]
+    assert "camera/f1.png: is missing" in table.faults[1]
+    assert sorted(p.name for p in (tmp_path / "out/labels").iterdir()) == ["f0.png", "f2.png", "f3.png", "f4.png"]
+
+
+def test_nothing_is_left_where_no_frame_can_be_predicted(predictor: Predictor, tmp_path: Path) -> None:
+    batch = write_raw(tmp_path / "b")
+    for path in [*tmp_path.glob("b/camera/*"), *tmp_path.glob("b/depth/*")]:
+        truncate(path)
+    with pytest.raises(SensorproofError, match="no frame could be predicted"):
+        predict_batch(predictor, batch, tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ("name: wall", "name: fence", "classes differ"),
+        ("id: 23", "id: 24", "classes differ"),
+        ("channels: 1", "channels: 2", "depth: channels is 2"),
+        ("- 50.0", "- 80.0", "depth: range is"),
+        ("kind: depth", "kind: lidar", "depth: kind is lidar"),
+    ],
+)
+def test_a_batch_that_means_something_else_is_refused(
+    predictor: Predictor, tmp_path: Path, before: str, after: str, fault: str
+) -> None:
+    write_raw(tmp_path / "b")
+    info = tmp_path / "b/batch.yaml"
+    assert before in info.read_text()
+    info.write_text(info.read_text().replace(before, after))
+    with pytest.raises(BatchError, match=fault):
+        predict_batch(predictor, read_batch(tmp_path / "b"), tmp_path / "out")
+
+
+def test_only_predictions_are_written_over_and_only_by_force(raw: Batch, predictor: Predictor, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    predict_batch(predictor, raw, out)
+    with pytest.raises(UsageError, match="--force"):
+        predict_batch(predictor, raw, out)
+    predict_batch(predictor, raw, out, without=["depth"], force=True)
+    assert (pd.read_csv(out / "predictions.csv", keep_default_na=False).sensors != "camera+depth").all()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").touch()
+    for taken in (tmp_path / "mine", raw.root / "out", raw.root, raw.root.parent):
+        with pytest.raises(UsageError):
+            predict_batch(predictor, raw, taken, force=True)
+    assert (tmp_path / "mine/thesis.txt").exists()
+
+
+def test_frame_ids_that_are_no_file_names_stay_in_the_folder(predictor: Predictor, tmp_path: Path) -> None:
+    write_raw(tmp_path / "b")
+    table = tmp_path / "b/frames.csv"
+    table.write_text(table.read_text().replace("\nf0,", "\n../../f0,").replace("\nf1,", "\nf/1,"))
+    predict_batch(predictor, read_batch(tmp_path / "b"), tmp_path / "out")
+    predictions = pd.read_csv(tmp_path / "out/predictions.csv")
+    assert predictions.frame_id[0] == "../../f0"
+    assert predictions.prediction.is_unique
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "out"]
+    assert len(list((tmp_path / "out/labels").iterdir())) == 5
+
+
+def test_the_command_predicts_with_a_model_folder(
+    raw: Batch, folder: Path, predictor: Predictor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert command("predict", folder, raw.root, out, "--without", "camera", "--device", "cpu") == 0
+    assert "4 of 5 frames predicted, 4 of them without some sensor" in capsys.readouterr().out
+    written = np.asarray(Image.open(out / "labels/f0.png"))
+    np.testing.assert_array_equal(written, predictor.predict([{"depth": images(raw, 0)["depth"]}])[0])
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "fault"),
+    [
+        ("nowhere", 1, "nowhere/model.json: is missing"),
+        ("models:/", 2, "models:/: is no address of a model"),
+        ("models:/sensorproof/x", 2, "is no address of a model"),
+    ],
+)
+def test_a_model_that_is_not_there_is_one_line(
+    raw: Batch, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, code: int, fault: str
+) -> None:
+    assert command("predict", model, raw.root, tmp_path / "out") == code
+    error = capsys.readouterr().err
+    assert fault in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_is_known_by_its_bytes(tmp_path: Path) -> None:
+    write_model(tmp_path / "a", 0)
+    write_model(tmp_path / "b", 0)
+    write_model(tmp_path / "c", 1)
+    assert hash_model(tmp_path / "a") == hash_model(tmp_path / "b") != hash_model(tmp_path / "c")
+    weights = tmp_path / "a/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert hash_model(tmp_path / "a") != hash_model(tmp_path / "b")
+    weights.unlink()
+    with pytest.raises(SensorproofError, match=r"model\.safetensors: is missing"):
+        hash_model(tmp_path / "a")
+
+
+def small_settings() -> Settings:
+    document = load_settings(ROOT / "params.yaml").model_dump(by_alias=True)
+    for section, values in OPTIONS.items():
+        document[section] |= values
+    return parse_settings(document)
+
+
+def test_a_model_is_scored_again_with_its_own_statistics(tmp_path: Path) -> None:
+    """The same pixels, prepared beside other training data, must give the same score."""
+    write_model(tmp_path / "model", 5)
+    write_prepared(tmp_path / "then")
+    shifted = make_meta().model_dump(mode="json")
+    for sensor in shifted["sensors"].values():
+        sensor["mean"] = [value + 0.2 for value in sensor["mean"]]
+    then = PreparedData(tmp_path / "then")
+    write_prepared(tmp_path / "now", type(then.meta).model_validate(shifted, strict=False))
+    now = PreparedData(tmp_path / "now")
+    expected = rescore(tmp_path / "model", then, small_settings())
+    assert rescore(tmp_path / "model", now, small_settings()).subsets == expected.subsets
+    assert now.meta.sensors["depth"].mean == pytest.approx((0.6,))
+    assert set(expected.subsets) == {"camera", "depth", "camera+depth"}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"size": [16, 40]}, "works at 32 x 40 pixels, the present data at 16 x 40"),
+        ({"classes": [{"id": 3, "name": "ground"}, {"id": 13, "name": "box"}, {"id": 23, "name": "sky"}]}, "classes"),
+        ({"sensors": {"camera": make_meta().sensors["camera"].model_dump(mode="json")}}, "sensors are"),
+    ],
+)
+def test_a_model_of_another_kind_of_data_is_not_scored(tmp_path: Path, change: dict, fault: str) -> None:
+    write_model(tmp_path / "model", 5)
+    write_prepared(tmp_path / "prepared")
+    data = PreparedData(tmp_path / "prepared")
+    document = {**read_json(tmp_path / "prepared/meta.json"), **change}
+    data.meta = type(data.meta).model_validate(document, strict=False)
+    with pytest.raises(SensorproofError, match=fault):
+        rescore(tmp_path / "model", data, small_settings())
+
+
+def test_a_folder_that_is_no_model_is_one_line(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", 0)
+    assert load_model(tmp_path / "model")[1].size == SIZE
+    (tmp_path / "model/model.json").write_text("{}")
+    with pytest.raises(SensorproofError, match="is not a model's description") as caught:
+        load_predictor(tmp_path / "model")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,329 @@
+"""The page says what the evaluation says, shows what the models predict, and stands alone."""
+
+import base64
+import io
+import re
+import runpy
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from conftest import ROOT
+from report_material import OPTIONS, VERDICT, make_data, make_evaluation, make_page, make_runs
+from sensorproof.data.loading import PreparedData
+from sensorproof.errors import SensorproofError
+from sensorproof.files import write_json
+from sensorproof.models import load_model
+from sensorproof.reporting.examples import choose_rows, draw_examples
+from sensorproof.reporting.page import render_report
+from sensorproof.reporting.palette import class_colors, rgb_table
+from sensorproof.reporting.pictures import BUDGET, label_picture, picture_size, sensor_picture
+from sensorproof.reporting.wording import points, signed
+
+VOID = {"meta", "link", "img", "br", "input"}
+
+
+class Reader(HTMLParser):
+    """Text, tables and addresses of a page; what is opened must be closed, in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.text: list[str] = []
+        self.rows: list[list[str]] = []
+        self.tags: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [v or "" for k, v in attrs if k in {"src", "href", "srcset", "data", "action", "poster"}]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"td", "th"}:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self.open:
+            return
+        self.text.append(data)
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+    def row(self, first: str) -> list[str]:
+        """Cells of the first row that begins so."""
+        return next(each for each in self.rows if each and each[0].strip() == first)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict, Path]:
+    root = tmp_path_factory.mktemp("report")
+    page, evaluation = make_page(root)
+    return page, evaluation, root
+
+
+def test_the_page_stands_alone(material: tuple[str, dict, Path]) -> None:
+    page = material[0]
+    reader = Reader(page)
+    assert {address.partition(",")[0] for address in reader.addresses} == {"data:image/png;base64", "data:"}
+    assert "script" not in reader.tags
+    assert not re.search(r"@import|url\(|https?:", page)
+
+
+def test_scores_are_those_of_the_evaluation(material: tuple[str, dict, Path]) -> None:
+    page, evaluation, _ = material
+    reader = Reader(page)
+    baseline, ours = evaluation["arms"]["baseline"], evaluation["arms"]["regularized"]
+    for label, name in {
+        "all sensors": "camera+depth+thermal",
+        "without depth": "camera+thermal",
+        "only depth": "depth",
+    }.items():
+        cells = reader.row(label)
+        low, high = baseline["subsets"][name], ours["subsets"][name]
+        assert cells[4:7] == [
+            f"{points(low['mean'])} ±{points(low['std'])}",
+            f"{points(high['mean'])} ±{points(high['std'])}",
+            signed(high["mean"] - low["mean"]),
+        ]
+    figures = reader.row("regularised")
+    for cell, figure in zip(figures[1:], ("full", "mean", "worst", "spread"), strict=True):
+        change = signed(ours[figure]["mean"] - baseline[figure]["mean"])
+        assert cell == f"{points(ours[figure]['mean'])} ±{points(ours[figure]['std'])}{change}"
+    subsets = [row[0] for row in reader.rows if row[0] == "all sensors" or re.match(r"without|only|.+ \+ ", row[0])]
+    assert len(set(subsets)) == len(subsets) == 7
+    gain = evaluation["gain"]["mean"]
+    assert f"{signed(gain['value'])} {signed(gain['ci95'][0])} to {signed(gain['ci95'][1])}" in reader.words
+
+
+def test_class_scores_are_those_of_the_evaluation(material: tuple[str, dict, Path]) -> None:
+    page, evaluation, _ = material
+    reader = Reader(page)
+    row = reader.row("vehicle")
+    expected = [
+        points(evaluation["arms"][arm]["per_class"][subset]["vehicle"])
+        for subset in ("camera+depth+thermal", "depth+thermal", "camera+thermal", "camera+depth")
+        for arm in ("baseline", "regularized")
+    ]
+    assert row[2:] == expected
+    support = evaluation["arms"]["baseline"]["support"]
+    assert row[1] == f"{100 * support['vehicle'] / sum(support.values()):.1f} %"
+    assert support["unicorn"] == 0
+    assert reader.row("unicorn")[1:] == ["0", "not in the test split, so it is left out of every score"]
+
+
+def test_what_was_validated_and_searched_is_shown(material: tuple[str, dict, Path]) -> None:
+    words = Reader(material[0]).words
+    assert "in quarantine 2" in words
+    assert "batch-1 depth aligned 0.3 0.3 px at the corners" in words
+    assert "batch-1 thermal unmeasurable – no reliable tile" in words
+    assert "3 trials" in words
+    assert "strength 0.123" in words
+
+
+@pytest.mark.parametrize("verdict", [{}, {"frames": {"quarantined": 7}}, {"frames": {"quarantined": 7}, "batches": {}}])
+def test_a_verdict_without_pairs_is_fine(verdict: dict, tmp_path: Path) -> None:
+    words = Reader(make_page(tmp_path, verdict=verdict, seeds=(0,))[0]).words
+    assert f"in quarantine {7 if verdict else 0}" in words
+    assert "Alignment" not in words
+
+
+def test_one_seed_has_no_interval_and_no_deviation(tmp_path: Path) -> None:
+    reader = Reader(make_page(tmp_path, seeds=(4,))[0])
+    assert "±" not in reader.words
+    assert "95" not in reader.words
+    assert "no interval" in reader.words
+    assert "deserves promotion" not in reader.words
+    assert "seed 4" in reader.words
+
+
+def test_one_arm_alone_has_nothing_to_compare(tmp_path: Path) -> None:
+    page, evaluation = make_page(tmp_path, arms=("regularized",))
+    reader = Reader(page)
+    assert "There is nothing to compare" in reader.words
+    assert "Only regularised was trained; a comparison also needs baseline." in reader.words
+    assert "Gain of" not in reader.words
+    assert reader.row("regularised")[1].startswith(points(evaluation["arms"]["regularized"]["full"]["mean"]))
+
+
+def test_one_sensor_has_one_subset(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "prepared", {"camera": ("camera", 3)})
+    reader = Reader(make_page(tmp_path, data=data)[0])
+    assert "With its only sensor it scores" in reader.words
+    assert "without camera" not in reader.words
+    assert len(reader.row("only camera")) == 6
+
+
+def test_no_example_is_no_section(tmp_path: Path) -> None:
+    reader = Reader(make_page(tmp_path, options=replace(OPTIONS, examples=0))[0])
+    assert "What the models see" not in reader.words
+    assert "img" not in reader.tags
+
+
+def test_many_arms_are_all_scored_and_two_are_shown_class_by_class(tmp_path: Path) -> None:
+    arms = ("baseline", "default", "regularized", "modality_dropout", "ogm_ge", "agm")
+    data = make_data(tmp_path / "prepared", {"a": ("other", 1), "b": ("other", 2)})
+    reader = Reader(make_page(tmp_path, arms=arms, seeds=(0,), data=data)[0])
+    assert len(reader.row("only a")) == 1 + 2 + 11 + 1
+    assert "Of 6 arms, baseline and regularised are shown." in reader.words
+    assert len(reader.row("road")) == 2 + 3 * 2
+    assert "OGM-GE" in reader.words
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>&\"'"
+    data = make_data(
+        tmp_path / "prepared", classes=(evil, "b<i>", "c&amp;", "d"), frame_id=evil, batch=evil, site="<s>"
+    )
+    page, _ = make_page(tmp_path, data=data, verdict={"batches": {evil: {"pairs": {evil: {"state": evil}}}}})
+    reader = Reader(page)
+    assert not {"script", "s"} & set(reader.tags)
+    assert reader.words.count("<script>alert(1)</script>") >= 6
+    assert "c&amp;" in reader.words
+
+
+def decode(uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_predictions_are_those_of_the_first_seed_without_that_sensor(material: tuple[str, dict, Path]) -> None:
+    root = material[2]
+    data = PreparedData(root / "prepared")
+    runs = {arm: (0, root / f"train/{arm}-0/model") for arm in ("baseline", "regularized")}
+    examples, size = draw_examples(data, runs, 2, "cpu")
+    assert size == (32, 40)
+    assert [e.frame_id for e in examples] == ["frame-5", "frame-8"]
+    table = rgb_table(class_colors(data.meta.class_names))
+    batch = data.batch(np.array([8]))
+    for arm in examples[1].arms:
+        model, _ = load_model(root / f"train/{'baseline' if arm.title == 'baseline' else 'regularized'}-0/model")
+        for picture in arm.predictions:
+            kept = {name: x for name, x in batch.inputs.items() if picture.caption != f"without {name}"}
+            with torch.inference_mode():
+                expected = model(kept).argmax(1)[0].numpy()
+            np.testing.assert_array_equal(np.asarray(decode(picture.uri).convert("RGB")), table[expected])
+    lacking = examples[0]
+    assert {each.caption: each.uri is None for each in lacking.seen} == {
+        "camera": False,
+        "depth": False,
+        "thermal": True,
+    }
+    whole, without = lacking.arms[0].predictions[0], lacking.arms[0].predictions[3]
+    assert without.caption == "without thermal"
+    assert (whole.uri, whole.score) == (without.uri, without.score)
+
+
+def test_a_frame_whose_only_sensor_goes_missing_has_no_prediction(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "prepared", {"camera": ("camera", 3), "thermal": ("thermal", 1)})
+    runs = make_runs(data, tmp_path / "train", ("baseline",), (0,))
+    examples, _ = draw_examples(data, {"baseline": (0, runs["baseline"][0] / "model")}, 2, "cpu")
+    predictions = {each.caption: each for each in examples[0].arms[0].predictions}
+    assert predictions["without camera"].uri is None
+    assert predictions["without camera"].score is None
+    assert predictions["without thermal"].uri is not None
+
+
+def test_pixels_without_a_value_are_transparent_and_others_are_not(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "prepared")
+    pixels = np.asarray(data.images["depth"][4], np.float32)
+    for name, values in {"depth": pixels, "thermal": pixels, "camera": pixels.repeat(3, 0)}.items():
+        picture = decode(sensor_picture(values, data.meta.sensors[name], (0, 1), (32, 40))).convert("RGBA")
+        np.testing.assert_array_equal(np.asarray(picture)[..., 3] == 255, np.isfinite(pixels[0]))
+    truth = decode(label_picture(data.labels[4], class_colors(data.meta.class_names), (32, 40))).convert("RGBA")
+    np.testing.assert_array_equal(np.asarray(truth)[..., 3] == 0, data.labels[4] == 255)
+
+
+def test_a_camera_keeps_its_colours(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "prepared")
+    pixels = np.asarray(data.images["camera"][4], np.float32)
+    picture = np.asarray(decode(sensor_picture(pixels, data.meta.sensors["camera"], (0.4, 0.5), (32, 40))))
+    np.testing.assert_allclose(picture / 255, pixels.transpose(1, 2, 0), atol=0.003)
+
+
+@pytest.mark.parametrize("examples", [1, 24])
+def test_the_pictures_of_pure_noise_fit(examples: int, tmp_path: Path) -> None:
+    kinds = {"camera": ("camera", 3), "depth": ("depth", 1), "event": ("event", 2), "lidar": ("lidar", 1)}
+    meta = make_data(tmp_path / "prepared", kinds, [f"class {i}" for i in range(25)]).meta
+    meta = meta.model_copy(update={"size": (512, 640)})
+    predictions = 8 * 5
+    size = picture_size(meta, examples, predictions)
+    rng = np.random.default_rng(0)
+    spent = sum(
+        len(sensor_picture(rng.random((s.channels, 512, 640)).astype(np.float32), s, (0, 1), size))
+        for s in meta.sensors.values()
+    )
+    label = rng.integers(0, 25, (512, 640)).astype(np.uint8)
+    spent += (1 + predictions) * len(label_picture(label, class_colors(meta.class_names), size))
+    assert examples * spent < 4 / 3 * BUDGET * 1.15 < 4_500_000
+    assert size[1] / size[0] == pytest.approx(640 / 512, rel=0.05)
+
+
+@pytest.mark.parametrize(("frames", "count"), [(6, 2), (100, 4), (3, 24), (24, 24), (1, 1), (5, 0)])
+def test_examples_are_spread_evenly_and_chosen_by_place_alone(frames: int, count: int) -> None:
+    rows = np.arange(1000, 1000 + frames)
+    chosen = choose_rows(rows, count)
+    assert len(set(chosen.tolist())) == len(chosen) == min(frames, count)
+    edges = np.concatenate([[999], chosen, [1000 + frames]])
+    if len(chosen):
+        assert np.diff(chosen).size == 0 or np.ptp(np.diff(chosen)) <= 1
+        assert abs((chosen[0] - edges[0]) - (edges[-1] - chosen[-1])) <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda run: (run / "history.csv").unlink(), "history.csv"),
+        (lambda run: (run / "history.csv").write_text("a,b\n1,2\n"), "history.csv"),
+        (lambda run: (run / "model/model.safetensors").write_bytes(b"no"), "model.safetensors"),
+    ],
+)
+def test_a_run_that_is_not_whole_is_one_line(change: Callable[[Path], object], fault: str, tmp_path: Path) -> None:
+    data = make_data(tmp_path / "prepared")
+    runs = make_runs(data, tmp_path / "train", ("baseline", "regularized"), (0,))
+    evaluation = make_evaluation(data, runs)
+    change(runs["regularized"][0])
+    with pytest.raises(SensorproofError, match=fault) as raised:
+        render_report(evaluation, VERDICT, data, runs, OPTIONS)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_stage_writes_the_page(material: tuple[str, dict, Path], tmp_path: Path, monkeypatch, capsys) -> None:
+    page, evaluation, root = material
+    (tmp_path / "artifacts/validation").mkdir(parents=True)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("examples: 4", "examples: 2"))
+    for name in ("prepared", "train"):
+        (tmp_path / "artifacts" / name).symlink_to(root / name)
+    (tmp_path / "artifacts/validation/quarantined.csv").write_text("batch,frame_id\n")
+    write_json(tmp_path / "artifacts/validation/verdict.json", VERDICT)
+    monkeypatch.chdir(tmp_path)
+    stage = str(ROOT / "pipelines/stages/report.py")
+    for document, fault in ((None, "is missing"), ({}, "no arm"), ({"arms": {"baseline": {}}}, "without seeds")):
+        if document is not None:
+            write_json(tmp_path / "artifacts/evaluation.json", document)
+        with pytest.raises(SystemExit) as stopped:
+            runpy.run_path(stage, run_name="__main__")
+        assert stopped.value.code == 1
+        message = capsys.readouterr().err
+        assert fault in message
+        assert len(message.splitlines()) == 1
+        assert not (tmp_path / "artifacts/report.html").exists()
+    write_json(tmp_path / "artifacts/evaluation.json", evaluation)
+    runpy.run_path(stage, run_name="__main__")
+    assert (tmp_path / "artifacts/report.html").read_text() == page

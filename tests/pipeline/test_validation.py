@@ -1,0 +1,293 @@
+"""A batch validated from its files to the ledger: what is left behind, what is remembered, and what bad input gets."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from scenes import ROOT, make_frame, settings, write_files
+from sensorproof.alignment.verdict import Verdict
+from sensorproof.cli import main
+from sensorproof.data.quarantine import LEDGER, read_ledger, standing
+from sensorproof.errors import BatchError
+from sensorproof.validation import validate_batch
+
+FRAMES = 16
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound batch, in a project."""
+    root = tmp_path_factory.mktemp("validation")
+    return write_files(root / "made", FRAMES, 2)
+
+
+@pytest.fixture
+def batch(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it in a project of its own, which is the working folder."""
+    os.system(f"cp -r {made} {tmp_path / 'made'}")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "made"
+
+
+def shift_files(batch: Path, rows: range, pixels: int) -> None:
+    """Move the content of some files of the sensor `other` down."""
+    for row in rows:
+        path = batch / "other" / f"{row}.png"
+        Image.fromarray(np.roll(np.asarray(Image.open(path)), pixels, axis=0)).save(path)
+
+
+def edit(batch: Path, change: Callable[[pd.DataFrame], None]) -> None:
+    frames = pd.read_csv(batch / "frames.csv", dtype=str, keep_default_na=False)
+    change(frames)
+    frames.to_csv(batch / "frames.csv", index=False)
+
+
+def validated(batch: Path, **options: bool) -> Verdict:
+    return validate_batch(batch, settings(), **options)
+
+
+def ids(verdict: Verdict) -> set[str]:
+    return set(verdict.faults.frame_id)
+
+
+def command(*arguments: str) -> int:
+    """Run `sensorproof …` in this process and return its exit code."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+        patch.setattr("sys.argv", ["sensorproof", *arguments])
+        main()
+    return int(left.value.code or 0)
+
+
+def test_a_sound_batch_passes_and_leaves_no_ledger(batch: Path) -> None:
+    verdict = validated(batch)
+    assert (verdict.exit_code, verdict.quarantined, verdict.reasons, verdict.warnings) == (0, 0, (), ())
+    assert {p.sensor: p.state for p in verdict.pairs} == {"other": "aligned", "label": "aligned"}
+    assert not Path("data/quarantine", LEDGER).exists()
+
+
+def test_frames_at_fault_go_to_the_ledger_once_and_raw_data_stays(batch: Path) -> None:
+    shift_files(batch, range(3, 6), 8)
+    before = {p: p.read_bytes() for p in batch.rglob("*") if p.is_file()}
+    verdict = validated(batch)
+    assert ids(verdict) == {"f0003", "f0004", "f0005"}
+    entries = read_ledger(Path("data/quarantine"))
+    assert {(e.action, e.batch, e.frame_id, e.sensor) for e in entries} == {
+        ("quarantined", "made", f, "other") for f in ids(verdict)
+    }
+    one = next(e for e in entries if e.measure == "deviation_px")
+    assert float(one.value) == pytest.approx(8, abs=0.3)
+    assert float(one.threshold) == 2
+    assert one.time.endswith("+00:00")
+    assert validated(batch).to_json() == verdict.to_json()
+    assert read_ledger(Path("data/quarantine")) == entries
+    assert {p: p.read_bytes() for p in batch.rglob("*") if p.is_file()} == before
+
+
+def test_a_release_is_respected_and_recorded(batch: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shift_files(batch, range(3, 6), 8)
+    assert command("validate", "made") == 3
+    assert command("quarantine", "release", "made", "f0003", "--reason", "looked at it", "--by", "ada") == 0
+    verdict = validated(batch)
+    assert ids(verdict) == {"f0004", "f0005"}
+    assert (verdict.quarantined, verdict.released) == (2, 1)
+    released = [e for e in read_ledger(Path("data/quarantine")) if e.action == "released"]
+    assert {(e.frame_id, e.reason, e.by) for e in released} == {("f0003", "looked at it", "ada")}
+    capsys.readouterr()
+    assert command("quarantine", "list", "made") == 0
+    listed = capsys.readouterr().out
+    assert "f0004" in listed
+    assert "f0003" not in listed
+    assert command("quarantine", "list", "--history") == 0
+    assert "f0003" in capsys.readouterr().out
+
+
+def test_what_no_longer_fails_is_cleared(batch: Path) -> None:
+    keep = (batch / "other" / "3.png").read_bytes()
+    shift_files(batch, range(3, 4), 8)
+    validated(batch)
+    (batch / "other" / "3.png").write_bytes(keep)
+    assert validated(batch).quarantined == 0
+    entries = read_ledger(Path("data/quarantine"))
+    assert [e.action for e in entries if e.frame_id == "f0003"][-1] == "cleared"
+    assert standing(entries) == []
+
+
+def test_a_refused_batch_says_why_and_that_it_was_accepted_later(
+    batch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep = {p: p.read_bytes() for p in (batch / "other").iterdir()}
+    shift_files(batch, range(FRAMES), 4)
+    assert command("validate", "made", "--json", "verdict.json") == 4
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: made: is refused: other: the sensor is off in all frames alike")
+    assert "\n" not in error
+    document = json.loads(Path("verdict.json").read_text())
+    assert (document["decision"], document["pairs"]["other"]["state"]) == ("refused", "misaligned")
+    for path, content in keep.items():
+        path.write_bytes(content)
+    assert command("validate", "made", "--json", "verdict.json") == 0
+    assert json.loads(Path("verdict.json").read_text())["decision"] == "accepted"
+    assert [e.action for e in read_ledger(Path("data/quarantine")) if not e.frame_id] == ["refused", "accepted"]
+
+
+def test_results_are_written_whole(batch: Path) -> None:
+    shift_files(batch, range(3, 5), 8)
+    verdict = validate_batch(batch, settings(), Path("out"), record=False)
+    out = Path("out")
+    assert {p.name for p in out.iterdir()} == {
+        "verdict.json", "measures.csv", "quarantined.csv", "suite.json", "contact_sheet.png", "docs",
+    }  # fmt: skip
+    assert json.loads((out / "verdict.json").read_text()) == json.loads(json.dumps(verdict.to_json()))
+    measures = pd.read_csv(out / "measures.csv")
+    assert measures.frame_id.nunique() == FRAMES
+    state = measures.set_index(["sensor", "frame_id"]).state
+    assert state["other", "f0003"] == "misaligned"
+    aside = pd.read_csv(out / "quarantined.csv")
+    assert list(aside.columns) == ["batch", "frame_id", "sensor", "measure", "value", "threshold", "reason"]
+    with Image.open(out / "contact_sheet.png") as sheet:
+        assert sheet.width > 900
+        assert len(sheet.convert("RGB").getcolors(2**24) or []) > 500
+    assert not Path("data").exists()
+
+
+def truncate(batch: Path) -> None:
+    path = batch / "other" / "7.png"
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def remove(batch: Path) -> None:
+    (batch / "other" / "7.png").unlink()
+
+
+def resize(batch: Path) -> None:
+    path = batch / "other" / "7.png"
+    Image.open(path).resize((96, 72)).save(path)
+
+
+def to_npy(batch: Path, values: np.ndarray) -> None:
+    np.save(batch / "other" / "7.npy", values.astype(np.float32))
+    edit(batch, lambda f: f.__setitem__("other", f.other.str.replace("other/7.png", "other/7.npy")))
+
+
+def holes(batch: Path) -> None:
+    image = make_frame(7).images["other"][0]
+    image[: len(image) // 2] = np.nan
+    to_npy(batch, image)
+
+
+def infinite(batch: Path) -> None:
+    to_npy(batch, np.full((144, 192), np.inf))
+
+
+def unknown_ids(batch: Path) -> None:
+    path = batch / "label" / "7.png"
+    label = np.array(Image.open(path))
+    label[:5] = 200
+    Image.fromarray(label).save(path)
+
+
+def backwards(batch: Path) -> None:
+    def change(frames: pd.DataFrame) -> None:
+        for sensor in ("camera", "other"):
+            frames.loc[7, f"{sensor}_time"] = str(float(frames.loc[5, f"{sensor}_time"]))
+
+    edit(batch, change)
+
+
+def alone(batch: Path) -> None:
+    edit(batch, lambda f: f.loc.__setitem__((7, ["camera", "camera_time", "other", "other_time"]), ""))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "measure", "word"),
+    [
+        (truncate, "unreadable", "not a whole image"),
+        (remove, "unreadable", "is missing"),
+        (resize, "wrong_size", "another size"),
+        (holes, "invalid_excess", "holes"),
+        (infinite, "invalid_share", "no valid pixels"),
+        (unknown_ids, "label_unknown_share", "no class"),
+        (backwards, "time_step_s", "backwards"),
+        (alone, "sensors", "no sensor has a file"),
+    ],
+)
+def test_bad_input_is_a_reason_in_the_ledger(
+    batch: Path, spoil: Callable[[Path], None], measure: str, word: str
+) -> None:
+    spoil(batch)
+    verdict = validate_batch(batch, settings(), Path("out"))
+    assert not verdict.refused, verdict.reasons
+    entries = [e for e in read_ledger(Path("data/quarantine")) if e.measure == measure]
+    assert {e.frame_id for e in entries} == {"f0007"}
+    assert word in entries[0].reason
+    assert set(pd.read_csv("out/measures.csv").frame_id) == {f"f{k:04d}" for k in range(FRAMES)}
+
+
+def test_nanoseconds_refuse_the_batch(batch: Path) -> None:
+    def change(frames: pd.DataFrame) -> None:
+        for column in ("camera_time", "other_time"):
+            frames[column] = [str(round(float(t) * 1e9)) for t in frames[column]]
+
+    edit(batch, change)
+    verdict = validated(batch)
+    assert verdict.exit_code == 4
+    assert any("times are not in seconds" in reason for reason in verdict.reasons)
+
+
+def test_a_sensor_without_calibration_is_a_warning(batch: Path) -> None:
+    document = yaml.safe_load((batch / "batch.yaml").read_text())
+    document["sensors"]["other"]["calibration"] = None
+    (batch / "batch.yaml").write_text(yaml.safe_dump(document))
+    verdict = validated(batch)
+    assert verdict.exit_code == 0
+    assert any("other: the sensor has no calibration" in w for w in verdict.warnings)
+
+
+def test_one_frame_only_is_judged_without_others_to_compare_with(batch: Path) -> None:
+    edit(batch, lambda f: f.drop(index=range(1, FRAMES), inplace=True))
+    verdict = validated(batch)
+    assert (verdict.frames, verdict.exit_code) == (1, 0)
+
+
+def test_what_is_no_batch_is_one_clear_error(batch: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (batch / "frames.csv").write_text("frame_id\n")
+    with pytest.raises(BatchError):
+        validated(batch)
+    assert command("validate", "made") == 1
+    assert command("validate", "nowhere") == 1
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert len(errors) == 2
+    assert all(line.startswith("error: ") for line in errors)
+    assert not Path("artifacts").exists()
+
+
+def test_a_new_batch_is_compared_with_the_training_data(batch: Path) -> None:
+    """Against itself under another name there is no drift; with all values scaled there is."""
+    raw = Path("data/raw")
+    raw.mkdir(parents=True)
+    os.system(f"cp -r {batch} {raw / 'first'} && sed -i 's/^name: .*/name: first/' {raw / 'first/batch.yaml'}")
+    edit(raw / "first", lambda f: f.__setitem__("sequence", [f"s{k // 2}" for k in range(FRAMES)]))
+    edit(batch, lambda f: f.__setitem__("sequence", [f"n{k // 2}" for k in range(FRAMES)]))
+    for each in (raw / "first", batch):
+        edit(each, lambda f: f.__setitem__("site", f.sequence))
+    same = validated(batch, record=False)
+    assert same.drift is not None
+    assert not same.drift.drifted
+    for path in (batch / "other").iterdir():
+        pixels = np.asarray(Image.open(path), np.float32)
+        Image.fromarray((40 + 0.5 * pixels).astype(np.uint8)).save(path)
+    darker = validated(batch, record=False)
+    assert darker.drift is not None
+    assert darker.drift.drifted
+    assert darker.exit_code == 0
+    assert any("looks different from the training data" in w for w in darker.warnings)
+    assert darker.drift.strongest[0].sensor == "other"
+    assert validated(raw / "first", record=False).drift is None

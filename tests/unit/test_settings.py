@@ -1,0 +1,257 @@
+"""params.yaml: every key is checked, and all faults come in one message that names each key."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from conftest import ROOT
+from sensorproof.errors import EXIT_USAGE, SettingsError
+from sensorproof.files import parse_yaml
+from sensorproof.settings import Settings, load_settings, parse_settings
+
+DOCUMENT: dict[str, Any] = parse_yaml((ROOT / "params.yaml").read_text())
+NAN, INFINITY = float("nan"), float("inf")
+
+OUT_OF_RANGE: dict[str, list[Any]] = {
+    "data.size": [[0, 80], [64], [64, 80, 3], [64, 9000]],
+    "data.split.val": [-0.1, 1.5, NAN],
+    "data.split.test": [-0.1, 1.5],
+    "data.split.seed": [-1],
+    "model.backbone": ["mit_b9"],
+    "model.decoder_channels": [0],
+    "train.arms": [[], ["baseline", "magic"]],
+    "train.seeds": [[], [-1]],
+    "train.device": ["gpu", "cuda:x"],
+    "train.steps": [0],
+    "train.batch_size": [0],
+    "train.learning_rate": [0.0, -1.0, INFINITY],
+    "train.weight_decay": [-0.1],
+    "train.warmup": [1.1],
+    "train.checkpoint_every": [0],
+    "regularizer.strength": [-0.1, INFINITY],
+    "regularizer.scales": [[], ["stage5"]],
+    "regularizer.form": ["square"],
+    "regularizer.estimator": ["guess"],
+    "regularizer.sigma": [0.0, NAN],
+    "regularizer.fraction": [0.0, 1.1],
+    "regularizer.every": [0],
+    "validate.time.warn": [0.0, 1.5],
+    "validate.calibration.max_age_days": [0.0],
+    "validate.calibration.rigid_error": [0.0],
+    "validate.content.grid": [2, 10],
+    "validate.content.tile": [16, 5000],
+    "validate.content.reliability": [0.0, 100.0],
+    "validate.content.min_coverage": [-0.1, 1.1],
+    "validate.content.warn_px": [0.0],
+    "validate.content.critical_px": [0.0],
+    "validate.content.margin_px": [-0.1],
+    "validate.health.blank_contrast": [1.1],
+    "validate.health.blank_tiles": [1.1],
+    "validate.health.saturated_warn": [1.1],
+    "validate.health.saturated": [1.1],
+    "validate.health.invalid": [1.1],
+    "validate.health.invalid_excess": [1.1],
+    "validate.health.dead_lines": [1.1],
+    "validate.health.frozen_change": [-0.1],
+    "validate.health.moved_change": [0.0],
+    "validate.labels.min_coverage": [1.1],
+    "validate.drift.auc": [0.5, 1.1],
+    "validate.drift.severity": ["fatal"],
+    "validate.drift.max_frames": [9],
+    "validate.max_quarantined": [1.1],
+    "validate.contact_sheet_frames": [-1, 101],
+    "search.trials": [-1],
+    "search.steps": [0],
+    "search.strength": [[0.1], [0.0, 1.0], [0.1, NAN]],
+    "search.scales": [[], [[]], [["stage9"]]],
+    "search.seed": [-1],
+    "evaluate.batch_size": [0],
+    "evaluate.confidence": [0.0, 1.0],
+    "register.candidate": ["magic"],
+    "register.min_gain_mean": [NAN, INFINITY],
+    "register.max_loss_full": [-0.1],
+    "register.max_loss_champion": [-0.1],
+    "report.examples": [-1, 25],
+    "compare.sets": [[], [{"name": "x", "raw": "x", "size": [8], "batch_size": 1}]],
+    "compare.seeds": [[0], [0, -1]],
+    "compare.steps": [0],
+    "compare.tuning_steps": [0],
+    "compare.tuning_seed": [-1],
+    "compare.strengths": [{"magic": [0.1]}, {"agm": []}, {"agm": [-0.1]}],
+}
+"""For every key that has a range, values outside it; a new key in params.yaml needs its line here or below."""
+WITHOUT_RANGE = {
+    "data.raw",
+    "data.inbox",
+    "data.quarantine",
+    "model.pretrained",
+    "train.mixed_precision",
+    "train.flip",
+    "regularizer.weigh",
+    "validate.time.pairs",
+}
+OPEN = {"validate.time.pairs", "compare.strengths"}
+"""Mappings whose keys are the user's own."""
+
+
+def leaves(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key that holds a value, dotted."""
+    for key, value in document.items():
+        here = f"{path}{key}"
+        if isinstance(value, dict) and here not in OPEN:
+            yield from leaves(value, f"{here}.")
+        else:
+            yield here, value
+
+
+LEAVES = dict(leaves(DOCUMENT))
+
+
+def put(document: dict[str, Any], path: str, value: Any) -> None:
+    *parents, key = path.split(".")
+    for parent in parents:
+        document = document[parent]
+    document[key] = value
+
+
+def remove(document: dict[str, Any], path: str) -> None:
+    *parents, key = path.split(".")
+    for parent in parents:
+        document = document[parent]
+    del document[key]
+
+
+def of_wrong_type(value: Any) -> Any:
+    """A value that no key takes in the place of this one."""
+    if isinstance(value, bool) or value is None or isinstance(value, (list, dict)):
+        return 17
+    return ["x"]
+
+
+def message(document: Any) -> str:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(document)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == EXIT_USAGE
+    return str(caught.value)
+
+
+def names(text: str, path: str) -> bool:
+    """Whether the message names the key, or an entry of the list that it holds."""
+    return f" {path}:" in text or f" {path}." in text
+
+
+def test_the_projects_own_file_is_right() -> None:
+    settings = load_settings(ROOT / "params.yaml")
+    assert settings.model_dump(by_alias=True) == DOCUMENT
+    assert Settings.model_validate(DOCUMENT) == settings
+
+
+def test_every_key_has_its_range_here() -> None:
+    assert set(OUT_OF_RANGE) | WITHOUT_RANGE == set(LEAVES)
+
+
+@pytest.mark.parametrize(("path", "value"), [(path, v) for path, values in OUT_OF_RANGE.items() for v in values])
+def test_a_value_out_of_range_is_named(path: str, value: Any) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    put(document, path, value)
+    assert names(message(document), path)
+
+
+def test_all_faults_at_once() -> None:
+    for make in (of_wrong_type, lambda value: "x" if not isinstance(value, str) else 5):
+        document = copy.deepcopy(DOCUMENT)
+        for path, value in LEAVES.items():
+            put(document, path, make(value) if path != "model.pretrained" else 5)
+        text = message(document)
+        assert not [path for path in LEAVES if not names(text, path)]
+
+
+@given(st.data())
+def test_exactly_the_faulty_keys_are_named(data: st.DataObject) -> None:
+    chosen = data.draw(st.lists(st.sampled_from(sorted(LEAVES)), min_size=1, max_size=6, unique=True))
+    document, expected = copy.deepcopy(DOCUMENT), set()
+    for path in chosen:
+        kind = data.draw(st.sampled_from(["missing", "type", "range", "unknown"]))
+        if kind == "missing":
+            remove(document, path)
+        elif kind == "unknown":
+            put(document, f"{path}_", 1)
+        elif kind == "range" and path in OUT_OF_RANGE:
+            put(document, path, data.draw(st.sampled_from(OUT_OF_RANGE[path])))
+        else:
+            put(document, path, of_wrong_type(LEAVES[path]))
+        expected.add(f"{path}_" if kind == "unknown" else path)
+    text = message(document)
+    named = {path for path in (*LEAVES, *(f"{p}_" for p in LEAVES)) if names(text, path)}
+    assert named == expected
+
+
+@pytest.mark.parametrize("document", [None, [], "text", 3, {}])
+def test_what_is_no_params_at_all(document: Any) -> None:
+    message(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fault"),
+    [
+        ("data.split", {"val": 0.5, "test": 0.5, "seed": 0}, "leaves nothing to train on"),
+        ("train.seeds", [0, 0], "must not repeat"),
+        ("train.arms", ["baseline", "baseline"], "must not repeat"),
+        ("train.arms", ["baseline", "default"], "train.arms lacks ['regularized']"),
+        ("register.candidate", "ogm_ge", "train.arms lacks ['ogm_ge']"),
+        ("compare.strengths", {"agm": [0.1], "ogm_ge": [0.1, 0.2]}, "compare: every arm needs as many strengths"),
+        ("search.strength", [1.0, 0.1], "search: strength must be [lowest, highest]"),
+        ("validate.content.warn_px", 2.9, "warn_px must not exceed"),
+        ("validate.time.pairs", {"depth": {}}, "validate.time.pairs.depth: give either tolerance_s"),
+    ],
+)
+def test_keys_that_contradict_each_other(path: str, value: Any, fault: str) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    put(document, path, value)
+    assert fault in message(document)
+
+
+def test_a_number_may_be_whole_and_a_switch_may_not_be_one() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    put(document, "train.learning_rate", 1)
+    assert parse_settings(document).train.learning_rate == 1.0
+    put(document, "train.flip", 1)
+    put(document, "train.steps", 10.0)
+    text = message(document)
+    assert names(text, "train.flip")
+    assert names(text, "train.steps")
+
+
+def test_settings_are_frozen() -> None:
+    settings = load_settings(ROOT / "params.yaml")
+    with pytest.raises(ValidationError):
+        settings.train.steps = 3  # type: ignore[misc]
+
+
+def test_the_hash_changes_with_any_value_and_with_nothing_else() -> None:
+    first = load_settings(ROOT / "params.yaml").hash
+    assert parse_settings(dict(reversed(list(DOCUMENT.items())))).hash == first
+    document = copy.deepcopy(DOCUMENT)
+    put(document, "search.seed", 12345)
+    assert parse_settings(document).hash != first
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [(None, "is missing"), ("data: [", "is not YAML"), ("data: 1\ndata: 2", "repeats"), ("\x00", "is not YAML")],
+)
+def test_a_file_that_cannot_be_read(tmp_path: Path, text: str | None, fault: str) -> None:
+    path = tmp_path / "params.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SettingsError, match=fault) as caught:
+        load_settings(path)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(str(path))
