@@ -159,7 +159,16 @@ class S3:
 
     def bucket(self, name: str) -> str:
         """Make an empty bucket and return its address."""
-        (self.folder / name).mkdir()
+        import boto3
+
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
+            region_name="us-east-1",
+        )
+        client.create_bucket(Bucket=name)
         return f"s3://{name}"
 
     @property
@@ -210,7 +219,15 @@ def postgres() -> Iterator[Postgres]:
         )
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr}")
-        command = [program("postgres", *versions[::-1]), "-D", root / "data", "-h", "127.0.0.1", "-p", str(server.port)]
+        command: list[str | Path] = [
+            program("postgres", *versions[::-1]),
+            "-D",
+            root / "data",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(server.port),
+        ]
         command += ["-k", root, "-c", "fsync=off", "-c", "max_connections=200"]
         with running(command, server.is_up, root / "log", user=user, folder=root, stop=signal.SIGINT):
             yield server
@@ -225,7 +242,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     address = f"127.0.0.1:{free_port()}"
     server = S3(f"http://{address}", secrets.token_hex(8), secrets.token_hex(16), root / "buckets")
     server.folder.mkdir()
-    command = [program("rclone"), "serve", "s3", "--config", root / "none", "--addr", address]
+    command: list[str | Path] = [program("rclone"), "serve", "s3", "--config", root / "none", "--addr", address]
     command += ["--auth-key", f"{server.key},{server.secret}", "--dir-cache-time", "1s", server.folder]
     with running(command, lambda: answers(server.endpoint), root / "log"):
         yield server
@@ -248,7 +265,17 @@ def mlflow_server(postgres: Postgres, s3: S3, tmp_path_factory: pytest.TempPathF
 def serve_mlflow(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
     """Run `mlflow server` in a folder on a free port; yield its address. Without options it is a bare server."""
     port = free_port()
-    command = [program("mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", *options]
+    command: list[str | Path] = [
+        program("mlflow"),
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        *options,
+    ]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_TRACKING_URI": ""}
     url = f"http://127.0.0.1:{port}"
     log = folder / "mlflow-server.log"

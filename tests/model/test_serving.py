@@ -20,6 +20,7 @@ from sensorproof.errors import BatchError, SensorproofError, UsageError
 from sensorproof.files import read_json
 from sensorproof.models import load_model
 from sensorproof.serving.batches import predict_batch
+from sensorproof.serving.code import PACKAGE, copy_code, needed_files, requirements
 from sensorproof.serving.package import hash_model
 from sensorproof.serving.predictor import Predictor, load_predictor
 from sensorproof.serving.rescore import rescore
@@ -276,6 +277,20 @@ def test_a_model_is_known_by_its_bytes(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(SensorproofError, match=r"model\.safetensors: is missing"):
         hash_model(tmp_path / "a")
+
+
+def test_a_packaged_model_carries_the_code_and_libraries_that_it_needs_and_no_more(tmp_path: Path) -> None:
+    """That it is enough is shown where a registered model is loaded anew."""
+    files = needed_files("sensorproof.adapters.mlflow_pyfunc")
+    names = {str(path.relative_to(PACKAGE)) for path in files}
+    assert {"__init__.py", "serving/predictor.py", "models/segmenter.py", "data/images.py"} <= names
+    assert not [name for name in names if name.startswith(("cli/", "data/simulator/", "alignment/", "reporting/"))]
+    copied = copy_code(files, tmp_path)
+    assert {str(path.relative_to(copied)) for path in copied.rglob("*.py")} == names
+    libraries = dict(line.split("==") for line in requirements(files))
+    assert {"mlflow", "torch", "transformers", "safetensors", "numpy", "opencv-python-headless"} <= set(libraries)
+    assert not {"matplotlib", "typer", "dvc", "optuna", "mlflow-tracing"} & set(libraries)
+    assert "+" not in libraries["torch"]
 
 
 def small_settings() -> Settings:

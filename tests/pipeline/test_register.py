@@ -109,7 +109,7 @@ def test_a_real_gain_is_logged_registered_and_promoted(project: Path, client: Ml
     assert parent.data.tags["params.hash"] == evaluation["params_hash"]
     assert parent.data.tags["git.commit"] == evaluation["git_commit"]
     assert parent.data.metrics["gain/mean"] == pytest.approx(evaluation["gain"]["mean"]["value"])
-    assert parent.data.params["train.steps"] == "400"
+    assert parent.data.params["train.steps"] == str(load_settings().train.steps)
     assert {f.path for f in client.list_artifacts(parent.info.run_id)} == {"evaluation.json", "report.html"}
     (entry,) = parent.inputs.dataset_inputs
     assert (entry.dataset.name, entry.dataset.digest) == ("raw", evaluation["data"]["hash"])

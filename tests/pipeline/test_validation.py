@@ -60,9 +60,10 @@ def ids(verdict: Verdict) -> set[str]:
 
 def command(*arguments: str) -> int:
     """Run `sensorproof …` in this process and return its exit code."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["sensorproof", *arguments])
-        main()
+        with pytest.raises(SystemExit) as left:
+            main()
     return int(left.value.code or 0)
 
 

@@ -1,32 +1,34 @@
 """A model folder logged to MLflow: signature, code and requirements beside the weights, and nothing pickled."""
 
+import tempfile
 import warnings
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sensorproof
 from sensorproof.adapters.mlflow import Connection
 from sensorproof.files import read_json
+from sensorproof.serving.code import PACKAGE, copy_code, needed_files, requirements
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-PACKAGE = Path(sensorproof.__file__).parent
 NAME = "model"
+ENTRY = "sensorproof.adapters.mlflow_pyfunc"
 
 
 def log_model(connection: Connection, run_id: str, folder: Path) -> tuple[str, str]:
     """Log a model folder under a run; return the logged model's address and id.
 
-    It carries the package's own code, so that `mlflow models serve` and `mlflow.pyfunc.load_model` need nothing from
-    this checkout, and the code stays that of the model.
+    It carries the part of our code that it needs, so that `mlflow models serve` and `mlflow.pyfunc.load_model` need
+    nothing from this checkout, and the code stays that of the model.
     """
     import mlflow.pyfunc
     from mlflow.models import Model
 
-    with warnings.catch_warnings(record=True):  # it asks for an input example; the signature is given
+    files = needed_files(ENTRY)
+    # MLflow asks for an input example to read a signature from; the signature is given.
+    with tempfile.TemporaryDirectory() as code, warnings.catch_warnings(record=True):
         info = Model.log(
             None,
             mlflow.pyfunc,
@@ -34,9 +36,9 @@ def log_model(connection: Connection, run_id: str, folder: Path) -> tuple[str, s
             run_id=run_id,
             python_model=str(PACKAGE / "adapters/mlflow_pyfunc.py"),
             artifacts={NAME: str(folder)},
-            code_paths=[str(PACKAGE)],
+            code_paths=[str(copy_code(files, Path(code)))],
             signature=signature(read_json(folder / "model.json")["sensors"]),
-            pip_requirements=requirements(),
+            pip_requirements=requirements(files),
         )
     return info.model_uri, info.model_id
 
@@ -56,10 +58,3 @@ def signature(sensors: Mapping[str, Any]) -> "ModelSignature":
         outputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1))]),
         params=ParamSchema([ParamSpec("without", DataType.string, [], (-1,))]),
     )
-
-
-def requirements() -> list[str]:
-    """What our code needs, in the versions that are installed here (a build's own suffix, `+cpu`, left out)."""
-    names = [line.split(";")[0] for line in metadata.requires("sensorproof") or []]
-    names = ["mlflow", *(n.split("[")[0].split(">")[0].split("=")[0].split("<")[0].strip() for n in names)]
-    return [f"{name}=={metadata.version(name).split('+')[0]}" for name in names]

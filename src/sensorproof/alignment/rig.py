@@ -22,8 +22,9 @@ CORNER_SCATTER = 4.0
 """The same of a certain field at the corners, whose scatter has shorter tails."""
 SAME = 0.95
 """Matches within this factor of each other are equally good."""
-BETTER = 1.5
-"""A frame may be another's where it matches that one by this factor better than its own partner."""
+BETTER, BETTER_THAN_CHANCE = 1.5, 1.2
+"""A frame may be another's where it matches that one by this factor better than its own partner; the second where
+its match with its own is mere chance."""
 RIG_COLUMNS = (
     "precision_px", "rig_corner_px", "rig_limit_px", "rig_warn_px", "rig_scale_percent", "rig_rotation_deg",
 )  # fmt: skip
@@ -157,5 +158,6 @@ def swapped(frames: pd.DataFrame) -> NDArray[np.float64]:
     own = frames.set_index("position").match
     rival = own.reindex(frames.other_position.to_numpy()).to_numpy(float)
     found = frames.other_match.to_numpy(float)
+    factor = np.where(frames.shift_y_px.notna(), BETTER, BETTER_THAN_CHANCE)
     # A comparison with NaN is false: a frame that matches no other is not swapped.
-    return ((found >= BETTER * frames.match.to_numpy(float)) & (found >= SAME * rival)).astype(float)
+    return ((found >= factor * frames.match.to_numpy(float)) & (found >= SAME * rival)).astype(float)
