@@ -1,20 +1,67 @@
 """params.yaml, read once into frozen typed settings. Every fault in the file is reported in one message."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from sensorproof.errors import SensorproofError, SettingsError
+from sensorproof.errors import SettingsError
 from sensorproof.files import hash_json, parse_yaml
+from sensorproof.settings.sections import (
+    Count,
+    Fraction,
+    NonNegative,
+    Positive,
+    Section,
+    Seed,
+    checked,
+    describe,
+)
+from sensorproof.settings.validation import (
+    CalibrationChecks,
+    ContentChecks,
+    DriftChecks,
+    HealthChecks,
+    LabelChecks,
+    PairTime,
+    TimeChecks,
+    ValidateSettings,
+)
 
-Model = TypeVar("Model", bound=BaseModel)
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0)]
+__all__ = [
+    "Arm",
+    "CalibrationChecks",
+    "CompareSettings",
+    "ComparedSet",
+    "ContentChecks",
+    "Count",
+    "DataSettings",
+    "DriftChecks",
+    "EvaluateSettings",
+    "Fraction",
+    "HealthChecks",
+    "LabelChecks",
+    "ModelSettings",
+    "NonNegative",
+    "PairTime",
+    "Positive",
+    "RegisterSettings",
+    "RegularizerSettings",
+    "ReportSettings",
+    "Scale",
+    "SearchSettings",
+    "Section",
+    "Seed",
+    "Settings",
+    "SplitSettings",
+    "TimeChecks",
+    "TrainSettings",
+    "ValidateSettings",
+    "checked",
+    "describe",
+    "load_settings",
+    "parse_settings",
+]
 
 Arm = Literal[
     "baseline",
@@ -27,12 +74,6 @@ Arm = Literal[
     "agm",
 ]
 Scale = Literal["prediction", "stage1", "stage2", "stage3", "stage4"]
-
-
-class Section(BaseModel):
-    """A part of params.yaml: frozen, strict about types, closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class SplitSettings(Section):
@@ -156,114 +197,6 @@ class RegisterSettings(Section):
     """On the present test split, the mean may lie below the champion's by at most this."""
 
 
-class PairTime(Section):
-    """The time tolerance of one sensor against the reference: given outright, or from the motion it allows."""
-
-    tolerance_s: Positive | None = None
-    tolerated_px: Positive | None = None
-    """Image motion accepted between the two exposures; with range_m and speed_m_s it gives the tolerance."""
-    range_m: Positive | None = None
-    speed_m_s: Positive | None = None
-
-    @model_validator(mode="after")
-    def is_whole(self) -> Self:
-        physical = (self.tolerated_px, self.range_m, self.speed_m_s)
-        if (self.tolerance_s is None) == (None in physical):
-            raise ValueError("give either tolerance_s, or all of tolerated_px, range_m and speed_m_s")
-        return self
-
-
-class TimeChecks(Section):
-    """When the frames of a pair count as taken at the same time."""
-
-    pairs: dict[str, PairTime]
-    """By sensor; a sensor that is not named keeps the batch's own max_time_offset_s."""
-    warn: Annotated[float, Field(gt=0, le=1)]
-    """Share of the tolerance from which a clock's offset, drift or jitter is worth a warning."""
-
-
-class CalibrationChecks(Section):
-    """What makes a calibration usable."""
-
-    max_age_days: Positive
-    rigid_error: Positive
-    """Largest entry by which R^T R, T_ab T_ba or a loop may differ from the identity."""
-
-
-class ContentChecks(Section):
-    """Registration of a sensor's image to the reference's; see docs/alignment.md."""
-
-    grid: Annotated[int, Field(ge=3, le=9)]
-    tile: Annotated[int, Field(ge=32, le=1024)]
-    """Largest side of a tile in pixels."""
-    reliability: Annotated[float, Field(gt=0, lt=100)]
-    """Below this a tile, a frame or a pair is unmeasurable."""
-    min_coverage: Fraction
-    """Share of reliable tiles from which scale and rotation are measured, not the shift alone."""
-    warn_px: Positive
-    critical_px: Positive
-    """Corner residual in pixels of the label."""
-    margin_px: NonNegative
-    """The measure's own error, taken off critical_px so that a fault of just that size is found."""
-
-    @model_validator(mode="after")
-    def ordered(self) -> Self:
-        if not self.warn_px <= self.critical_px - self.margin_px:
-            raise ValueError("warn_px must not exceed critical_px - margin_px")
-        return self
-
-
-class HealthChecks(Section):
-    """When a frame shows nothing of use. Shares are of the frame's pixels."""
-
-    blank_contrast: Fraction
-    """Highest less lowest value, as a share of the sensor's range, up to which a frame or tile is blank."""
-    blank_tiles: Fraction
-    """Share of tiles, blank in this frame and seldom in others, from which the frame is quarantined."""
-    saturated_warn: Fraction
-    saturated: Fraction
-    invalid: Fraction
-    invalid_excess: Fraction
-    """Invalid share above the sensor's own median."""
-    dead_lines: Fraction
-    """Share of rows or columns that are stuck at one value, above the sensor's own median."""
-    frozen_change: NonNegative
-    """Mean change from the frame before, in standard deviations of the image, up to which it is the same."""
-    moved_change: Positive
-    """Change of another sensor from which the scene has moved."""
-
-
-class LabelChecks(Section):
-    """What a label must have."""
-
-    min_coverage: Fraction
-    """Share of pixels that are not ignored, below which a label is worth a warning."""
-
-
-class DriftChecks(Section):
-    """When a new batch differs from the training data."""
-
-    auc: Annotated[float, Field(gt=0.5, le=1)]
-    """Area under the curve of the classifier two-sample test, from which the batch has drifted."""
-    severity: Literal["warning", "critical"]
-    max_frames: Annotated[int, Field(ge=10)]
-
-
-class ValidateSettings(Section):
-    """Which frames may be trained on, and which batches."""
-
-    time: TimeChecks
-    calibration: CalibrationChecks
-    content: ContentChecks
-    health: HealthChecks
-    labels: LabelChecks
-    drift: DriftChecks
-    max_quarantined: Fraction
-    """Share of quarantined frames above which the whole batch is refused."""
-    contact_sheet_frames: Annotated[int, Field(ge=0, le=100)]
-    """Frames a sensor drawn on the contact sheet, the worst first."""
-
-
 class ComparedSet(Section):
     """One data set that `sensorproof compare` trains every arm on."""
 
@@ -336,26 +269,3 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
 def parse_settings(document: Any, where: str = "params.yaml") -> Settings:
     """Check a params document that has already been read; see load_settings."""
     return checked(Settings, document, where, SettingsError)
-
-
-def checked(model: type[Model], document: Any, where: str | Path, error: type[SensorproofError]) -> Model:
-    """Check a document that was read from YAML against a model; raise `error`, which names every faulty key."""
-    try:
-        # As JSON, because there a strict model takes a list for a tuple and text for a date.
-        return model.model_validate_json(json.dumps(document, default=str))
-    except TypeError as fault:
-        raise error(where, f"has a key that is no text ({fault})", "mend these keys") from fault
-    except ValidationError as found:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'document'}: {describe(e)}" for e in found.errors()]
-        raise error(where, "; ".join(faults), "mend these keys") from found
-
-
-def describe(error: Any) -> str:
-    """Say one pydantic fault in a few words, with the offending value."""
-    if error["type"] == "extra_forbidden":
-        return "unknown key"
-    if error["type"] == "missing":
-        return "missing"
-    said = str(error["msg"]).removeprefix("Value error, ")
-    # A fault between keys already says what is wrong; the whole section after it would say nothing more.
-    return said if isinstance(error["input"], dict) else f"{said}, got {error['input']!r:.80}"

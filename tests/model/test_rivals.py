@@ -1,0 +1,115 @@
+"""The rivals do what their authors say: against formulas worked out by hand, and in one training step each."""
+
+import math
+from typing import get_args
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sensorproof.models import Segmenter
+from sensorproof.regularization.arms import build_objective
+from sensorproof.regularization.losses import batch_cross_entropy
+from sensorproof.regularization.modulation import AGM, OGMGE, ahead, scale_gradient
+from sensorproof.regularization.thinning import draw_kept, drop
+from sensorproof.settings import Arm, RegularizerSettings
+
+SETTINGS = RegularizerSettings(
+    strength=0.3,
+    scales=["prediction"],
+    form="single",
+    estimator="first_order",
+    sigma=0.3,
+    fraction=1.0,
+    every=1,
+    weigh=True,
+)
+CHANNELS = {"camera": 3, "depth": 1, "lidar": 2}
+
+
+def material() -> tuple[Segmenter, dict[str, Tensor], Tensor]:
+    torch.manual_seed(0)
+    inputs = {name: torch.randn(4, c, 32, 32) for name, c in CHANNELS.items()}
+    return Segmenter(CHANNELS, 3, "tiny", 16).train(), inputs, torch.randint(0, 3, (4, 32, 32))
+
+
+@pytest.mark.parametrize("arm", get_args(Arm))
+def test_every_arm_trains_with_sensors_absent(arm: Arm) -> None:
+    model, inputs, target = material()
+    present = {name: torch.tensor([True, True, False, True]) for name in ("depth", "lidar")}
+    objective = build_objective(arm, SETTINGS)
+    for step in range(2):
+        loss = objective(model, inputs, target, present, step)
+        loss.value.backward()
+        objective.after_backward(model)
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    again = build_objective(arm, SETTINGS)
+    again.load_state_dict(objective.state_dict())
+    assert again.state_dict() == objective.state_dict()
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1), st.integers(1, 5), st.integers(1, 6))
+def test_dropping_keeps_at_least_one_sensor_and_never_one_that_is_absent(
+    seed: int, p: float, sensors: int, samples: int
+) -> None:
+    torch.manual_seed(seed)
+    here = {str(i): torch.rand(samples) < 0.7 for i in range(sensors)}
+    mask = torch.stack(list(here.values()))
+    for kept in (drop(here, p), draw_kept(here, list(here), "single"), draw_kept(here, list(here), "any")):
+        left = torch.stack(list(kept.values()))
+        assert not (left & ~mask).any()
+        assert torch.equal(left.any(0), mask.any(0))
+    assert int(torch.stack(list(draw_kept(here, list(here), "single").values())).sum(0).max()) <= 1
+
+
+def test_sensors_are_dropped_as_often_as_asked_and_chosen_alike() -> None:
+    torch.manual_seed(0)
+    here = {name: torch.ones(20_000, dtype=torch.bool) for name in "abcd"}
+    for each in drop(here, 0.3).values():
+        # kept with 0.7, or spared as one of four where all would have gone
+        assert float(each.float().mean()) == pytest.approx(0.7 + 0.3**4 / 4, abs=0.015)
+    for each in draw_kept(here, "abcd", "single").values():
+        assert float(each.float().mean()) == pytest.approx(0.25, abs=0.015)
+
+
+def test_ogm_ge_turns_down_the_sensors_that_are_ahead() -> None:
+    factors = OGMGE(0.5).factors({"camera": 0.9, "depth": 0.3, "lidar": 0.3})
+    assert factors["camera"] == pytest.approx(1 - math.tanh(0.5 * 3.0))
+    assert factors["depth"] == factors["lidar"] == 1.0
+
+
+def test_ogm_ge_scores_the_probability_of_the_true_class_over_valid_pixels() -> None:
+    logits = torch.tensor([2.0, 0.0]).log1p().reshape(1, 2, 1, 1).expand(1, 2, 1, 2)
+    assert OGMGE(1.0).score_alone(logits, torch.tensor([[[0, 255]]])) == pytest.approx(3 / 4)
+
+
+def test_ogm_ges_noise_has_the_gradients_own_spread() -> None:
+    model, inputs, target = material()
+    batch_cross_entropy(model(inputs), target, 255).backward()
+    before = {n: p.grad.clone() for n, p in model.encoder.named_parameters() if p.grad is not None}
+    OGMGE(1.0).after_backward(model)
+    name = max(before, key=lambda n: before[n].numel())
+    added = dict(model.encoder.named_parameters())[name].grad - before[name]
+    assert float(added.std()) == pytest.approx(float(before[name].std()), rel=0.05)
+
+
+def test_agm_compares_each_lead_with_the_usual_one() -> None:
+    assert ahead({"a": -0.5, "b": -1.5})["a"] == pytest.approx(math.exp(1.0))
+    agm = AGM(0.5)
+    first = agm.factors({"a": -1.0, "b": -1.0})
+    assert first == {"a": 1.0, "b": 1.0}
+    second = agm.factors({"a": -0.5, "b": -1.5})
+    usual, lead = math.exp(0.5), math.exp(1.0)
+    assert second["a"] == pytest.approx(math.exp(0.5 * (usual - lead)))
+    assert second["a"] < 1 < second["b"]
+
+
+def test_a_scaled_gradient_leaves_the_value_alone() -> None:
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    y = scale_gradient(x, 0.25)
+    (y * torch.tensor([1.0, 3.0])).sum().backward()
+    assert torch.equal(y, x)
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.25, 0.75]
