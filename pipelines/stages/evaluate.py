@@ -10,6 +10,7 @@ from sensorproof.evaluation.comparison import gain, summarize_arm
 from sensorproof.experiment import score_split
 from sensorproof.files import atomic_folder, git_commit, read_json, write_json
 from sensorproof.models import load_model
+from sensorproof.serving.package import hash_model
 from sensorproof.settings import Settings, load_settings
 
 BASELINE = "baseline"
@@ -49,7 +50,14 @@ def score_run(arm: str, seed: int, data: PreparedData, settings: Settings) -> di
     trained = read_json(folder / "train.json")
     scores = score_split(model, data, "test", settings.train.device, settings.evaluate.batch_size)
     cost = {name: trained[name] for name in ("train_seconds", "parameters")}
-    return {"arm": arm, "seed": seed, **scores.to_json(), **cost, "validation_mean": trained["val"]["mean"]}
+    return {
+        "arm": arm,
+        "seed": seed,
+        **scores.to_json(),
+        **cost,
+        "validation_mean": trained["val"]["mean"],
+        "model_sha256": hash_model(folder / "model"),
+    }
 
 
 def describe_data(data: PreparedData, settings: Settings) -> dict[str, Any]:
