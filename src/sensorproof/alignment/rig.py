@@ -26,10 +26,12 @@ BETTER, BETTER_THAN_CHANCE = 1.5, 1.2
 """A frame may be another's where it matches that one by this factor better than its own partner; the second where
 its match with its own is mere chance."""
 RIG_COLUMNS = (
-    "precision_px", "rig_corner_px", "rig_limit_px", "rig_warn_px", "rig_scale_percent", "rig_rotation_deg",
+    "measurable", "precision_px", "rig_corner_px", "rig_limit_px", "rig_warn_px", "rig_scale_percent",
+    "rig_rotation_deg",
 )  # fmt: skip
 FRAME_COLUMNS = (
-    "deviation_px", "deviation_limit_px", "corner_deviation_px", "corner_limit_px", "sequence_deviation_px", "swapped",
+    "deviation_px", "deviation_limit_px", "corner_deviation_px", "corner_limit_px", "sequence_deviation_px",
+    "sequence_limit_px", "swapped",
 )  # fmt: skip
 
 
@@ -92,8 +94,8 @@ def pair_columns(tracker: PairTracker, rig: Rig, sequence: NDArray[np.int64], se
     deviation_px is how far the whole frame's shift is from the rig's, corner_deviation_px how far its field, where
     that is certain, is from the rig's at the worst corner. Their limits are what is critical, or what is more than the
     scatter of the pair's frames; NaN where too few frames tell that: single frames are not judged then.
-    sequence_deviation_px is as corner_deviation_px, of the sequence's pool. swapped is 1 where the frame belongs to
-    another frame's reference.
+    sequence_deviation_px is the same of the sequence's pool, which is judged in any case. swapped is 1 where the
+    frame belongs to another frame's reference.
 
     Args:
         sequence: (N,) number of the sequence at each position.
@@ -106,13 +108,12 @@ def pair_columns(tracker: PairTracker, rig: Rig, sequence: NDArray[np.int64], se
     table["deviation_px"] = shift_deviation(table, rig)
     table["deviation_limit_px"] = np.maximum(critical, SHIFT_SCATTER * rig.precision_px)
     table["corner_deviation_px"] = corner_deviation(table, rig)
-    table["corner_limit_px"] = np.maximum(critical, CORNER_SCATTER * usual(table.corner_deviation_px.to_numpy(float)))
+    scatter = CORNER_SCATTER * usual(table.corner_deviation_px.to_numpy(float))
+    table["corner_limit_px"] = np.maximum(critical, scatter)
     pools = tracker.sequences.table()
-    pools = pools.assign(
-        sequence_deviation_px=corner_deviation(pools, rig),
-    ).set_index("sequence_number")
-    number = sequence[table.position.to_numpy(np.int64)]
-    table["sequence_deviation_px"] = pools.sequence_deviation_px.reindex(number).to_numpy()
+    pooled = pd.Series(corner_deviation(pools, rig), index=pools.sequence_number)
+    table["sequence_deviation_px"] = pooled.reindex(sequence[table.position.to_numpy(np.int64)]).to_numpy()
+    table["sequence_limit_px"] = np.fmax(critical, scatter)
     for position, other, match in tracker.swaps:
         table.loc[table.position == position, ["other_match", "other_position"]] = match, other
     table["swapped"] = swapped(table)
@@ -126,6 +127,7 @@ def rig_columns(rigs: Iterable[Rig], settings: ContentChecks) -> pd.DataFrame:
         known = rig.state(settings) != "unmeasurable"
         field = rig.found.field if known and rig.found else None
         numbers = (
+            float(known),
             rig.precision_px,
             rig.corner_px,
             rig.limit_px(settings) if known else np.nan,
@@ -154,10 +156,15 @@ def corner_deviation(frames: pd.DataFrame, rig: Rig) -> NDArray[np.float64]:
 
 
 def swapped(frames: pd.DataFrame) -> NDArray[np.float64]:
-    """(n,) 1 where a frame clearly belongs to another one's reference, which has no better partner itself."""
+    """(n,) 1 where a frame clearly belongs to another one's reference, which has no better partner itself.
+
+    So is the image of that other one, if it is lost: its own has just been found elsewhere.
+    """
     own = frames.set_index("position").match
     rival = own.reindex(frames.other_position.to_numpy()).to_numpy(float)
     found = frames.other_match.to_numpy(float)
     factor = np.where(frames.shift_y_px.notna(), BETTER, BETTER_THAN_CHANCE)
     # A comparison with NaN is false: a frame that matches no other is not swapped.
-    return ((found >= factor * frames.match.to_numpy(float)) & (found >= SAME * rival)).astype(float)
+    elsewhere = (found >= factor * frames.match.to_numpy(float)) & (found >= SAME * rival)
+    missing = frames.position.isin(frames.other_position[elsewhere]) & frames.shift_y_px.isna()
+    return (elsewhere | missing.to_numpy()).astype(float)

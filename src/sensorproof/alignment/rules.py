@@ -41,7 +41,7 @@ def make_rules(settings: ValidateSettings) -> list[Rule]:
     return [
         *batch_rules(settings),
         *time_rules(),
-        *content_rules(settings),
+        *content_rules(),
         *health_rules(settings),
         *label_rules(settings),
     ]
@@ -72,6 +72,8 @@ def batch_rules(settings: ValidateSettings) -> list[Rule]:
         Rule("rig_corner_px", "within", 0, "critical", "batch",
              "the sensor is off in all frames alike: a fault of the rig", other="rig_limit_px"),
         Rule("rig_corner_px", "within", 0, "warning", "batch", "slightly off in all frames alike", other="rig_warn_px"),
+        Rule("measurable", "at_least", 1, "warning", "batch",
+             "cannot be registered to the reference: only times and calibration speak for it"),
         Rule("precision_px", "at_most", (content.critical_px - content.margin_px) / 2, "warning", "batch",
              "frames scatter too much to judge single ones: a loose mount, or images with little in common"),
     ]  # fmt: skip
@@ -86,14 +88,14 @@ def time_rules() -> list[Rule]:
     ]  # fmt: skip
 
 
-def content_rules(settings: ValidateSettings) -> list[Rule]:
+def content_rules() -> list[Rule]:
     """Where the images of single frames lie on each other."""
-    limit = settings.content.critical_px - settings.content.margin_px
     return [
         Rule("deviation_px", "within", 0, "critical", "frame", "is off against the rig", other="deviation_limit_px"),
         Rule("corner_deviation_px", "within", 0, "critical", "frame", "is off against the rig at a corner",
              other="corner_limit_px"),
-        Rule("sequence_deviation_px", "below", limit, "critical", "frame", "is off against the rig in this sequence"),
+        Rule("sequence_deviation_px", "within", 0, "critical", "frame", "is off against the rig in this sequence",
+             other="sequence_limit_px"),
         Rule("swapped", "at_most", 0, "critical", "frame", "matches another frame's reference, not its own"),
     ]  # fmt: skip
 

@@ -77,14 +77,14 @@ class Verdict:
         """The error of a refused batch: one line with the reasons."""
         more = len(self.reasons) - SHOWN
         text = "; ".join(self.reasons[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
-        return Refused(self.batch, f"is refused: {text}", "mend the rig, its clocks or the files; docs/alignment.md")
+        return Refused(self.batch, f"is refused: {text}", "mend the rig, its clocks or the files (docs/alignment.md)")
 
     def lines(self) -> list[str]:
         """The verdict for a person at a terminal."""
         found = [f"{self.batch}: {self.frames} frames, {self.quarantined} set aside, {self.released} released"]
         found += [f"  {pair.sensor}: {pair.state} ({pair.reason})" for pair in self.pairs]
-        counts = self.faults.reason.value_counts()
-        found += [f"  set aside: {reason} ({count})" for reason, count in counts.items()]
+        for _, part in self.faults.groupby(["sensor", "measure"], sort=False):
+            found.append(f"  set aside: {part.reason.iloc[0]}" + (f" ({len(part)} frames)" if len(part) > 1 else ""))
         found += [f"  warning: {warning}" for warning in self.warnings]
         found += [f"  drift: {self.drift.reason}"] if self.drift and not self.drift.drifted else []
         found += [f"  refused: {reason}" for reason in self.reasons]
@@ -147,7 +147,7 @@ def decide(
     found["released"] = np.array([key in released for key in keys], bool)
     frames, aside = table.frame_id.nunique(), found.loc[~found.released, "frame_id"].nunique()
     if aside > settings.max_quarantined * frames:
-        worst = ", ".join(found.reason.value_counts().index[:3])
+        worst = ", ".join((found.sensor + " " + found.measure).value_counts().index[:3])
         limit = 100 * settings.max_quarantined
         reasons.append(f"{aside} of {frames} frames are at fault, more than {limit:g} % (most often: {worst})")
     return Decision(found, tuple(reasons), tuple(warnings))
@@ -185,7 +185,7 @@ def pair_verdict(rig: Rig, settings: ContentChecks) -> PairVerdict:
     reason = {
         "aligned": f"within {rig.corner_px:.2f} px at the corners",
         "misaligned": f"{rig.corner_px:.2f} px off at a corner",
-        "unmeasurable": "the images have too little in common" if rig.compared else "no frame has both images",
+        "unmeasurable": "too little in common" if rig.compared else "no frame has both images, large enough",
     }[state]
     corner = None if state == "unmeasurable" else round(rig.corner_px, 3)
     return PairVerdict(rig.sensor, state, reason, rig.compared, rig.measured, corner)

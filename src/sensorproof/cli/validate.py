@@ -24,7 +24,7 @@ def validate(
     if json is not None:
         write_json(json, verdict.to_json())
     print("\n".join(verdict.lines()))
-    print(f"details: {out / 'docs' / 'index.html'}, {out / 'measures.csv'}")
+    print(f"look at {out / 'contact_sheet.png'}; every rule: {out / 'docs' / 'index.html'}")
     if verdict.refused:
         raise verdict.refusal()
     raise typer.Exit(verdict.exit_code)

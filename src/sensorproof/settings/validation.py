@@ -50,7 +50,7 @@ class ContentChecks(Section):
     reliability: Annotated[float, Field(gt=0, lt=100)]
     """Below this a tile, a frame or a pair is unmeasurable."""
     min_coverage: Fraction
-    """Share of reliable tiles from which scale and rotation are measured, not the shift alone."""
+    """Share of reliable tiles from which the rig is fitted by a full affine map."""
     warn_px: Positive
     critical_px: Positive
     """Corner residual in pixels of the label."""
