@@ -48,9 +48,7 @@ def compare_set(
         The `arms` object of summary.json, each with `strength`, `gain` over the baseline, and `tuning` beside it.
     """
     folder = root / each.name
-    data = settings.data.model_copy(update={"raw": each.raw, "size": each.size})
-    if not (folder / "prepared" / "meta.json").exists():
-        prepare(data, folder / "prepared")
+    prepared_set(each, settings, root)
     strengths = tune(each, settings, folder, workers, say)
     experiments = [
         experiment(arm, strengths[arm], seed, settings.compare.steps, each, settings)
@@ -65,6 +63,14 @@ def compare_set(
         arms[arm]["gain"] = gain(runs[arm], runs[BASELINE], settings.evaluate.confidence)
         arms[arm]["rivalry"] = gain(runs["default"], runs[arm], settings.evaluate.confidence)
     return arms
+
+
+def prepared_set(each: ComparedSet, settings: Settings, root: Path) -> Path:
+    """The arrays of a data set, made where they are missing."""
+    prepared = root / each.name / "prepared"
+    if not (prepared / "meta.json").exists():
+        prepare(settings.data.model_copy(update={"raw": each.raw, "size": each.size}), prepared)
+    return prepared
 
 
 def tune(

@@ -200,23 +200,28 @@ def test_every_kth_step_weighs_k_times_and_state_survives() -> None:
     assert again.calls == 4
 
 
-def test_a_useless_sensor_loses_its_weight_and_a_useful_one_keeps_it() -> None:
+def test_sensors_are_weighed_by_what_they_tell() -> None:
+    """Noise and a constant lose their weight, a sensor that is broken half of the time keeps a part of it."""
     torch.manual_seed(0)
     target = torch.randint(0, 2, (64, 8, 8))
-    inputs = {"good": target[:, None].float(), "noise": torch.randn(64, 1, 8, 8)}
-    model = Pixelwise({"good": 1, "noise": 1}, 2)
-    with torch.no_grad():
-        model.layers["good"].weight.copy_(torch.tensor([-3.0, 3.0]).reshape(2, 1, 1, 1))
-        model.layers["good"].bias.copy_(torch.tensor([1.5, -1.5]))
+    label, noise = target[:, None].float(), torch.randn(64, 1, 8, 8)
+    half = torch.where((torch.arange(64) % 2 == 0).reshape(-1, 1, 1, 1), label, noise + 0.5)
+    inputs = {"good": label, "broken": half, "noise": noise, "stuck": torch.full_like(label, 0.5)}
+    model = Pixelwise(dict.fromkeys(inputs, 1), 2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     regularizer = FunctionalEntropy(0.1)
-    for _ in range(150):
-        weights = regularizer(model, inputs, target, measure=False).weights
-    assert weights["good"] == 1.0
-    assert weights["noise"] < 0.1
+    for _ in range(200):
+        optimizer.zero_grad()
+        term = regularizer(model, inputs, target, measure=False)
+        (nn.functional.cross_entropy(model(inputs), target) + term.value).backward()
+        optimizer.step()
+    assert term.weights["good"] == 1.0
+    assert 0.15 < term.weights["broken"] < 0.85
+    assert max(term.weights["noise"], term.weights["stuck"]) < 0.1
     restored = FunctionalEntropy(0.1)
     restored.load_state_dict(regularizer.state_dict())
     assert restored.usefulness is not None
-    assert restored.usefulness.weights(["good", "noise"]) == pytest.approx(weights)
+    assert restored.usefulness.weights(list(inputs)) == pytest.approx(term.weights)
 
 
 def test_feature_cross_entropy_is_torchs_on_soft_targets() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from sensorproof.benchmarks.added_sensor import KINDS, Kind, add_sensor
 from sensorproof.data.batch import Class
 from sensorproof.data.loading import PreparedData, TrainingSampler, mirror
 from sensorproof.data.prepared import PreparedMeta, SensorInput
@@ -195,3 +196,17 @@ def test_a_device_that_is_not_there_is_named() -> None:
     assert choose_device("cpu").type == "cpu"
     with pytest.raises(SensorproofError, match="cuda:63"):
         choose_device("cuda:63")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sensor_that_tells_little_can_be_added(data: PreparedData, kind: Kind, tmp_path: Path) -> None:
+    add_sensor(data.root, tmp_path / "prepared", kind)
+    changed = PreparedData(tmp_path / "prepared")
+    assert set(changed.sensors) == {*data.sensors, kind}
+    added, source = np.array(changed.images[kind]), np.array(changed.images["two"])
+    copied = [np.array_equal(a, b, equal_nan=True) for a, b in zip(added, source, strict=True)]
+    assert (np.ptp(added) == 0) == (kind == "constant")
+    assert any(copied) == (kind == "half_broken")
+    assert not all(copied)
+    inputs = changed.batch(changed.rows("train")).inputs
+    assert all(bool(torch.isfinite(x).all()) for x in inputs.values())
