@@ -8,20 +8,8 @@ from sensorproof.cli.errors import reported
 from sensorproof.data.loading import PreparedData
 from sensorproof.experiment import Experiment, fit
 from sensorproof.files import atomic_folder, hash_json, write_json
+from sensorproof.regularization.arms import OFF, REGULARIZED
 from sensorproof.settings import RegularizerSettings, Scale, Settings, load_settings
-
-SEARCHED = ("regularized", "default")
-"""Arms that carry the regulariser. The others get OFF, so that no search ever re-runs them."""
-OFF = RegularizerSettings(
-    strength=0.0,
-    scales=["prediction"],
-    form="single",
-    estimator="first_order",
-    sigma=1.0,
-    fraction=1.0,
-    every=1,
-    weigh=False,
-)
 
 
 @reported
@@ -31,7 +19,7 @@ def main() -> None:
     with atomic_folder(SEARCH) as folder:
         write_json(folder / "trials.json", {"trials": trials, "best": best.model_dump()})
         for arm in settings.train.arms:
-            chosen = best if arm in SEARCHED else OFF
+            chosen = best if arm in REGULARIZED else OFF
             write_json(folder / "arms" / f"{arm}.json", chosen.model_dump())
     print(f"search: {len(trials)} trials, strength {best.strength:.3g} on {', '.join(best.scales)}")
 

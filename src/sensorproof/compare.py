@@ -18,7 +18,8 @@ from sensorproof.data.prepare import prepare
 from sensorproof.evaluation.comparison import gain, summarize_arm
 from sensorproof.experiment import Experiment, fit, score_split
 from sensorproof.files import read_json, write_json
-from sensorproof.settings import Arm, ComparedSet, RegularizerSettings, Settings
+from sensorproof.regularization.arms import OFF, REGULARIZED
+from sensorproof.settings import Arm, ComparedSet, Settings
 
 BASELINE: Arm = "baseline"
 ARMS: tuple[Arm, ...] = get_args(Arm)
@@ -51,7 +52,7 @@ def compare_set(
     prepared_set(each, settings, root)
     strengths = tune(each, settings, folder, workers, say)
     experiments = [
-        experiment(arm, strengths[arm], seed, settings.compare.steps, each, settings)
+        experiment(arm, strengths[arm], seed, each.steps, each, settings)
         for arm in ARMS
         for seed in settings.compare.seeds
     ]
@@ -93,7 +94,8 @@ def tune(
 
 def experiment(arm: Arm, strength: float, seed: int, steps: int, each: ComparedSet, settings: Settings) -> Experiment:
     """A training of an arm at a strength; nothing else differs between arms."""
-    regularizer: RegularizerSettings = settings.regularizer.model_copy(update={"strength": strength})
+    base = settings.regularizer if arm in REGULARIZED else OFF
+    regularizer = base.model_copy(update={"strength": strength})
     train = settings.train.model_copy(update={"batch_size": each.batch_size})
     return Experiment(arm, seed, steps, settings.model, train, regularizer)
 

@@ -43,8 +43,7 @@ def bench_added_sensor(
             add_sensor(prepared, changed / "prepared", kind)
         for arm in ARMS:
             experiments = [
-                experiment(arm, strengths[arm], seed, settings.compare.steps, each, settings)
-                for seed in settings.compare.seeds
+                experiment(arm, strengths[arm], seed, each.steps, each, settings) for seed in settings.compare.seeds
             ]
             without, with_it = (run_all(experiments, place, workers, True, say) for place in (folder, changed))
             figures[f"{kind}/{arm}"] = gain(with_it, without, settings.evaluate.confidence)["full"]

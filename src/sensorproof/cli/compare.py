@@ -39,7 +39,7 @@ def compare(
         )
         if json is not None:
             write_json(json, found)
-    text = "\n\n".join(comparison_table(name, arms, settings.compare) for name, arms in found.items()) + "\n"
+    text = "\n\n".join(comparison_table(each, found[each.name], settings.compare) for each in there) + "\n"
     print(text)
     if table is not None:
         write_text(table, text)

@@ -14,6 +14,19 @@ from sensorproof.regularization.rivals import ModalityDropout, RandomSubset, Sin
 from sensorproof.regularization.thinning import Subsets
 from sensorproof.settings import Arm, RegularizerSettings
 
+REGULARIZED: tuple[Arm, ...] = ("regularized", "default")
+"""Arms that carry the term. The others read nothing of its settings but the strength."""
+OFF = RegularizerSettings(
+    strength=0.0,
+    scales=["prediction"],
+    form="single",
+    estimator="first_order",
+    sigma=1.0,
+    fraction=1.0,
+    every=1,
+    weigh=False,
+)
+"""The settings of arms without the term, so that no change of it ever re-runs them."""
 RECORD_EVERY = 10
 """Steps between two measurements of what each sensor contributes, which cost a pass of their own."""
 

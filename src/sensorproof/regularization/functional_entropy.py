@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.regularization.information import Probe, penalty
-from sensorproof.regularization.losses import SMALLEST_F, presence, sample_cross_entropy
+from sensorproof.regularization.losses import damped_log, presence, sample_cross_entropy
 from sensorproof.regularization.passes import running_statistics, unwrapped
 from sensorproof.regularization.stages import stage_terms
 from sensorproof.regularization.thinning import Subsets, draw_kept, thinned_logits
@@ -204,7 +204,7 @@ class FunctionalEntropy:
         logits = thinned_logits(model, taken, maps, kept, self.absent, (height, width))
         losses, _ = sample_cross_entropy(logits, target[rows], self.ignore_index)
         check_finite(losses)
-        logs = losses.clamp_min(SMALLEST_F).log()
+        logs = damped_log(losses)
         if self.usefulness is not None:
             self.usefulness.observe(kept, logits, target[rows], losses, self.ignore_index)
             logs = logs * self.usefulness.of_subsets(kept)
@@ -232,7 +232,7 @@ class FunctionalEntropy:
         f, found = stage_terms(maps, {n: here[n][rows] for n in here}, self.sigma, self.epsilon, exact=exact)
         names = self.names(here)
         if not exact:
-            value = torch.stack([f[n].clamp_min(SMALLEST_F).log().mean() for n in names if n in f]).sum()
+            value = torch.stack([damped_log(f[n]).mean() for n in names if n in f]).sum()
             return value, detached(found)
         return penalty({n: found[n] for n in names if n in found}, self.form, self.epsilon), detached(found)
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-SMALLEST_F = 1e-3
-"""f is kept above this many nats, so that log f and 1 / f stay finite on samples that are already learnt."""
+DAMPING = 0.2
+"""Nats a pixel that are added to f in its logarithm. The pull of a sample grows as 1 / f while it is learnt, and a
+small training set would be fitted to its last pixel; from here on it no longer grows."""
 
 
 def sample_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
@@ -31,6 +32,11 @@ def batch_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> Te
     """The plain segmentation loss: the mean over all valid pixels of the batch, a scalar."""
     losses, valid = sample_cross_entropy(logits, target, ignore_index)
     return (losses * valid).sum() / valid.sum().clamp_min(1)
+
+
+def damped_log(f: Tensor) -> Tensor:
+    """log(f + DAMPING) for f in nats a pixel."""
+    return (f + DAMPING).log()
 
 
 def presence(names: list[str], present: Mapping[str, Tensor] | None, like: Tensor) -> dict[str, Tensor]:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sensorproof.settings import CompareSettings
+from sensorproof.settings import ComparedSet, CompareSettings
 
 FIGURES = ("full", "mean", "worst", "spread")
 
 
-def comparison_table(name: str, arms: Mapping[str, Any], settings: CompareSettings) -> str:
+def comparison_table(each: ComparedSet, arms: Mapping[str, Any], settings: CompareSettings) -> str:
     """A Markdown table of one data set's arms: scores, gain over the baseline, lead of the default, time.
 
     Args:
@@ -17,7 +17,7 @@ def comparison_table(name: str, arms: Mapping[str, Any], settings: CompareSettin
     base = arms["baseline"]["train_seconds"]
     seeds = len(arms["baseline"]["seeds"])
     lines = [
-        f"### {name}: {seeds} seeds, {settings.steps} steps, test split, mIoU in points",
+        f"### {each.name}: {seeds} seeds, {each.steps} steps, test split, mIoU in points",
         "",
         "| arm | strength | full | mean | worst | spread | mean − baseline"
         " | default − arm: full | mean | worst | time |",

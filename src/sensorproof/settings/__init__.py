@@ -204,6 +204,7 @@ class ComparedSet(Section):
     raw: str
     size: Annotated[list[Count], Field(min_length=2, max_length=2)]
     batch_size: Count
+    steps: Count
 
 
 class CompareSettings(Section):
@@ -211,7 +212,6 @@ class CompareSettings(Section):
 
     sets: Annotated[list[ComparedSet], Field(min_length=1)]
     seeds: Annotated[list[Seed], Field(min_length=2)]
-    steps: Count
     tuning_steps: Count
     tuning_seed: Seed
     strengths: dict[Arm, Annotated[list[NonNegative], Field(min_length=1)]]
