@@ -7,9 +7,8 @@ from torch import Tensor
 from sensorproof.data.prepared import IGNORE
 from sensorproof.models import Segmenter
 from sensorproof.regularization.functional_entropy import FunctionalEntropy
-from sensorproof.regularization.losses import batch_cross_entropy
 from sensorproof.regularization.modulation import AGM, OGMGE
-from sensorproof.regularization.objective import Loss, Objective, Plain, Stateless
+from sensorproof.regularization.objective import Loss, Objective, Plain, Stateless, plain_pass
 from sensorproof.regularization.rivals import ModalityDropout, RandomSubset, SingleModality
 from sensorproof.regularization.thinning import Subsets
 from sensorproof.settings import Arm, RegularizerSettings
@@ -59,8 +58,7 @@ class Regularized(Stateless):
         present: Mapping[str, Tensor] | None,
         step: int,
     ) -> Loss:
-        features = model.encode(inputs)
-        plain = batch_cross_entropy(model.decode(features, present, target.shape[-2:]), target, IGNORE)
+        features, plain = plain_pass(model, inputs, target, present)
         measure = (step + 1) % RECORD_EVERY == 0
         term = self.term(model, inputs, target, present=present, features=features, measure=measure)
         parts = {"cross_entropy": plain.detach(), "regularizer": term.value.detach()}

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sensorproof.data.prepared import IGNORE
 from sensorproof.models import Segmenter
+from sensorproof.models.segmenter import Features
 from sensorproof.regularization.losses import batch_cross_entropy
 
 
@@ -55,6 +56,15 @@ class Stateless:
         del state
 
 
+def plain_pass(
+    model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Mapping[str, Tensor] | None
+) -> tuple[Features, Tensor]:
+    """The encoder's features, for further decodings, and the cross-entropy of the fused prediction, a scalar."""
+    features = model.encode(inputs)
+    logits = model.decode(features, present, target.shape[-2:])
+    return features, batch_cross_entropy(logits, target, IGNORE)
+
+
 class Plain(Stateless):
     """Cross-entropy of the fused prediction: the baseline."""
 
@@ -66,6 +76,5 @@ class Plain(Stateless):
         present: Mapping[str, Tensor] | None,
         step: int,
     ) -> Loss:
-        logits = model(inputs, present)
-        value = batch_cross_entropy(logits, target, IGNORE)
+        _, value = plain_pass(model, inputs, target, present)
         return Loss(value, {"cross_entropy": value.detach()})

@@ -11,7 +11,7 @@ from torch import Tensor
 from sensorproof.data.prepared import IGNORE
 from sensorproof.models import Segmenter
 from sensorproof.regularization.losses import batch_cross_entropy, presence
-from sensorproof.regularization.objective import Loss, Stateless
+from sensorproof.regularization.objective import Loss, Stateless, plain_pass
 from sensorproof.regularization.thinning import drop
 
 Present = Mapping[str, Tensor] | None
@@ -40,11 +40,9 @@ class RandomSubset(Stateless):
     def __call__(
         self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Present, step: int
     ) -> Loss:
-        size = target.shape[-2:]
-        features = model.encode(inputs)
-        plain = batch_cross_entropy(model.decode(features, present, size), target, IGNORE)
+        features, plain = plain_pass(model, inputs, target, present)
         kept = drop(presence(sorted(inputs), present, target), 0.5)
-        subset = batch_cross_entropy(model.decode(features, kept, size), target, IGNORE)
+        subset = batch_cross_entropy(model.decode(features, kept, target.shape[-2:]), target, IGNORE)
         value = plain + self.strength * subset
         return Loss(value, {"cross_entropy": plain.detach(), "subset": subset.detach()})
 
@@ -58,15 +56,13 @@ class SingleModality(Stateless):
     def __call__(
         self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Present, step: int
     ) -> Loss:
-        size = target.shape[-2:]
-        features = model.encode(inputs)
-        plain = batch_cross_entropy(model.decode(features, present, size), target, IGNORE)
+        features, plain = plain_pass(model, inputs, target, present)
         here = presence(sorted(inputs), present, target)
         losses = []
         for name, mask in here.items():
             rows = mask.nonzero()[:, 0]
             if len(rows):
-                logits = model.decode({name: [stage[rows] for stage in features[name]]}, None, size)
+                logits = model.decode({name: [stage[rows] for stage in features[name]]}, None, target.shape[-2:])
                 losses.append(batch_cross_entropy(logits, target[rows], IGNORE))
         single = torch.stack(losses).mean()
         value = plain + self.strength * single
