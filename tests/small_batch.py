@@ -78,3 +78,14 @@ def edit_frames(root: Path, change: Callable[[list[dict[str, str]]], object]) ->
         writer = csv.DictWriter(file, list(dict.fromkeys(columns)), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def put(*path: Any, value: Any) -> Callable[[Any], object]:
+    """An edit that sets one value deep in a document."""
+
+    def change(document: Any) -> None:
+        for key in path[:-1]:
+            document = document[key]
+        document[path[-1]] = value
+
+    return change

@@ -1,0 +1,108 @@
+"""Arrays and a mapping that `sensorproof import arrays` takes, for tests to change."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from sensorproof.cli import app
+from sensorproof.data.batch import Batch, read_batch
+from sensorproof.errors import SensorproofError
+
+N, SIZE = 6, (8, 10)
+RNG = np.random.default_rng(0)
+Edit = Callable[[Any], object]
+
+
+def make_arrays() -> dict[str, np.ndarray]:
+    label = RNG.integers(0, 2, (N, *SIZE)).astype(np.int64)
+    label[:, 0] = 255
+    return {
+        "rgb": RNG.integers(0, 256, (N, *SIZE, 3), np.uint8),
+        "heat": RNG.integers(1, 65536, (N, *SIZE), np.uint16),
+        "range": RNG.random((N, 2, *SIZE)).astype(np.float32),
+        "label": label,
+        "name": np.array([f"site{k // 3}/drive{k % 3}/{k:02d}" for k in range(N)]),
+        "stamp": (1_700_000_000 + np.arange(N)) * 1_000_000_000,
+    }
+
+
+def sensor(array: str, kind: str, channels: int, limits: list[float]) -> dict[str, Any]:
+    return {"array": array, "kind": kind, "channels": channels, "range": limits, "max_time_offset_s": 0.1}
+
+
+def make_mapping() -> dict[str, Any]:
+    return {
+        "classes": [{"id": 0, "name": "road"}, {"id": 1, "name": "hole"}],
+        "ignore_index": 255,
+        "reference": "camera",
+        "sensors": {
+            "camera": {"array": "rgb", "kind": "camera", "channels": 3, "range": [0, 255], "max_time_offset_s": 0.1},
+            "thermal": {
+                "array": "heat",
+                "kind": "thermal",
+                "channels": 1,
+                "range": [0, 65535],
+                "max_time_offset_s": 0.1,
+            },
+            "lidar": {
+                "array": "range",
+                "layout": "NCHW",
+                "kind": "lidar",
+                "channels": 2,
+                "range": [0, 1],
+                "max_time_offset_s": 0.1,
+            },
+        },
+        "label": {"array": "label"},
+        "times": {"array": "stamp", "unit": "ns"},
+        "frames": {"names": "name", "rules": [{"match": r"(?P<site>\w+)/(?P<sequence>\w+)/\d\d"}]},
+    }
+
+
+class Case:
+    """Arrays and a mapping in a folder, changed by a test and imported by the real command."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.out = root, root / "data" / "field"
+        self.arrays, self.mapping = make_arrays(), make_mapping()
+        self.source = root / "arrays.npz"
+
+    def write(self) -> None:
+        if self.source.suffix == ".npz":
+            np.savez_compressed(self.source, **self.arrays)
+        else:
+            self.source.mkdir(exist_ok=True)
+            for name, array in self.arrays.items():
+                np.save(self.source / f"{name}.npy", array)
+
+    def run(self, *options: str) -> Result:
+        (self.root / "mapping.yaml").write_text(yaml.safe_dump(self.mapping))
+        mapping = ["--mapping", str(self.root / "mapping.yaml")]
+        return CliRunner().invoke(app, ["import", "arrays", str(self.source), str(self.out), *mapping, *options])
+
+    def imported(self, *options: str) -> Batch:
+        self.write()
+        result = self.run(*options)
+        assert result.exit_code == 0, result.exception
+        return read_batch(self.out)
+
+    def refused(self, *options: str) -> tuple[str, int]:
+        """The one line and the exit code; nothing may be left."""
+        result = self.run(*options)
+        error = result.exception
+        assert isinstance(error, SensorproofError), error
+        assert "\n" not in str(error)
+        assert not self.out.exists()
+        assert not self.out.parent.exists() or not list(self.out.parent.iterdir())
+        return str(error), error.exit_code
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    """Arrays and a mapping, not yet written."""
+    return Case(tmp_path)
