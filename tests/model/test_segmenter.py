@@ -85,6 +85,11 @@ def test_no_sensor_and_unknown_sensor_are_named(model: Segmenter) -> None:
         model({"radar": torch.zeros(1, 1, 32, 32)})
 
 
+def test_a_name_that_torch_keeps_for_itself_is_named() -> None:
+    with pytest.raises(UsageError, match=r"sensors: \['half'\] are names that torch keeps"):
+        Segmenter({"camera": 3, "half": 1}, 3, "tiny", 8)
+
+
 def test_a_new_sensor_adds_a_stem_and_nothing_else() -> None:
     few = Segmenter({"camera": 3, "depth": 1}, 4, "tiny", 16)
     many = Segmenter({"camera": 3, "depth": 1, "lidar": 2}, 4, "tiny", 16)
