@@ -55,7 +55,8 @@ class Segmenter(nn.Module):
     def __init__(self, channels: Mapping[str, int], classes: int, backbone: str, decoder_channels: int) -> None:
         super().__init__()
         if reserved := sorted(name for name in channels if hasattr(nn.ModuleDict, name)):
-            raise UsageError("sensors", f"{reserved} are names that torch keeps for itself", "rename them in batch.yaml")
+            fix = "rename them in batch.yaml"
+            raise UsageError("sensors", f"{reserved} are names that torch keeps for itself", fix)
         shape = BACKBONES[backbone] | {"num_channels": 3, "num_labels": classes}
         config = SegformerConfig(decoder_hidden_size=decoder_channels, **shape)
         self.sensors = tuple(sorted(channels))
