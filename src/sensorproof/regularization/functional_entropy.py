@@ -198,15 +198,19 @@ class FunctionalEntropy:
         rows, kept = rows[some], {name: each[some] for name, each in kept.items()}
         if not len(rows):
             return target.new_zeros((), dtype=torch.float32)
-        taken = {name: inputs[name][rows] for name in inputs}
-        maps = None if features is None else {name: [stage[rows] for stage in features[name]] for name in features}
+        chosen: Tensor | slice = rows
+        if len(rows) == len(target):  # the whole batch, in its own order: nothing to copy
+            order = rows.argsort()
+            chosen, kept = slice(None), {name: each[order] for name, each in kept.items()}
+        taken = {name: inputs[name][chosen] for name in inputs}
+        maps = None if features is None else {name: [stage[chosen] for stage in features[name]] for name in features}
         height, width = target.shape[-2:]
         logits = thinned_logits(model, taken, maps, kept, self.absent, (height, width))
-        losses, _ = sample_cross_entropy(logits, target[rows], self.ignore_index)
+        losses, _ = sample_cross_entropy(logits, target[chosen], self.ignore_index)
         check_finite(losses)
         logs = damped_log(losses)
         if self.usefulness is not None:
-            self.usefulness.observe(kept, logits, target[rows], losses, self.ignore_index)
+            self.usefulness.observe(kept, logits, target[chosen], losses, self.ignore_index)
             logs = logs * self.usefulness.of_subsets(kept)
         return len(names) * logs.mean()
 

@@ -38,7 +38,8 @@ class Usefulness:
             if len(rows) < 2:
                 continue  # a single sample tells nothing
             with torch.no_grad():
-                others, valid = sample_cross_entropy(logits[rows].detach(), target[rows].roll(1, 0), ignore_index)
+                shift = 1 + int(torch.randint(len(rows) - 1, ()))  # neighbours in a batch may be alike
+                others, valid = sample_cross_entropy(logits[rows].detach(), target[rows].roll(shift, 0), ignore_index)
                 if not bool(valid.any()):
                     continue
                 own, other = float(losses[rows].detach().mean()), float(others[valid > 0].mean())
