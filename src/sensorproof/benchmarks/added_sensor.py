@@ -1,7 +1,7 @@
 """What a sensor that tells little costs the others: trainings with it and without it, paired by seed."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,12 @@ ARMS: tuple[Arm, ...] = ("baseline", "regularized", "default")
 
 
 def bench_added_sensor(
-    each: ComparedSet, settings: Settings, root: Path, workers: int, say: Callable[[str], None] = print
+    each: ComparedSet,
+    settings: Settings,
+    root: Path,
+    workers: int,
+    kinds: Sequence[Kind] = KINDS,
+    say: Callable[[str], None] = print,
 ) -> dict[str, dict[str, Any]]:
     """The score of all sensors with an added one, less that of the same training without it, test split, points.
 
@@ -37,7 +42,7 @@ def bench_added_sensor(
     prepared = prepared_set(each, settings, root)
     strengths = tune(each, settings, folder, workers, say)
     figures = {}
-    for kind in KINDS:
+    for kind in kinds:
         changed = root / f"{each.name}-{kind}"
         if not (changed / "prepared").exists():
             add_sensor(prepared, changed / "prepared", kind)

@@ -1,6 +1,7 @@
 """`sensorproof bench …`: what the project claims of its speed and its measures, measured on the spot."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,12 +56,13 @@ def regularizer(json: Json = None) -> None:
 @app.command()
 def sensor(
     json: Json = None,
+    kind: Annotated[list[str] | None, typer.Option(help="noise, constant or half_broken; else all")] = None,
     name: Annotated[str, typer.Option("--set", help="data set of `compare` in params.yaml")] = "embedded",
     root: Annotated[Path, typer.Option(help="folder of `sensorproof compare`")] = Path("artifacts/compare"),
     workers: Annotated[int | None, typer.Option(min=1, help="processes; else one for each processor")] = None,
 ) -> None:
     """The score of all sensors with one of noise, a constant or a half-broken one added, less that without it."""
-    from sensorproof.benchmarks.added_sensor import bench_added_sensor
+    from sensorproof.benchmarks.added_sensor import KINDS, bench_added_sensor
     from sensorproof.errors import UsageError
     from sensorproof.settings import load_settings
 
@@ -68,7 +70,10 @@ def sensor(
     each = next((each for each in settings.compare.sets if each.name == name), None)
     if each is None:
         raise UsageError("--set", f"{name} is unknown", "see compare.sets in params.yaml")
-    found = bench_added_sensor(each, settings, root, workers or os.cpu_count() or 1, lambda s: print(s, flush=True))
+    if unknown := sorted(set(kind or ()) - set(KINDS)):
+        raise UsageError("--kind", f"{unknown} are unknown", f"choose from {', '.join(KINDS)}")
+    chosen = [k for k in KINDS if not kind or k in kind]
+    found = bench_added_sensor(each, settings, root, workers or os.cpu_count() or 1, chosen, partial(print, flush=True))
     for key, gained in found.items():
         print(f"{key:<24} {gained['value']:+6.2f}  [{gained['ci95'][0]:+.2f}, {gained['ci95'][1]:+.2f}]")
     if json is not None:
