@@ -62,7 +62,7 @@ def test_the_same_strength_means_the_same_at_any_resolution_and_batch_size(form:
     """On a pixelwise model the information depends on neither, but for the noise that is drawn."""
     model = Pixelwise(CHANNELS)
     found = []
-    for b, size in ((1, 128), (64, 16), (4, 32), (2, 256)):
+    for b, size in ((1, 1024), (1, 128), (64, 32), (64, 16)):
         torch.manual_seed(1)
         found.append(options(form, "exact")(model, *batch(b, size)).information["prediction"]["camera"])
     for each in found[1:]:
