@@ -10,7 +10,7 @@ from skimage.registration import phase_cross_correlation
 
 from scenes import CAMERA, OTHER, checks, look, panorama, scene
 from sensorproof.alignment import faults
-from sensorproof.alignment.content import find_peaks, make_grid, parabola, spectra
+from sensorproof.alignment.content import find_peaks, make_grid, parabola, spectra, templates
 from sensorproof.alignment.edges import Picture, edges_of
 from sensorproof.alignment.registration import Registration, register
 
@@ -24,7 +24,7 @@ def registered(one: np.ndarray, other: np.ndarray, valid: np.ndarray | None = No
     assert grid is not None
     everywhere = np.ones(other.shape, bool) if valid is None else valid
     edges = [edges_of(Picture(i, v), grid.image) for i, v in ((one, np.ones(one.shape, bool)), (other, everywhere))]
-    found, _ = register(spectra(edges[0], grid), spectra(edges[1], grid), edges[1], grid, checks().content)
+    found, _ = register(templates(edges[0], grid), spectra(edges[1], grid), edges[1], grid, checks().content)
     return found.scaled(one.shape[0] / (grid.image[0] * grid.step))
 
 
@@ -141,8 +141,8 @@ def test_the_top_of_a_gaussian_is_found_exactly(offset: float, spread: float) ->
 
 def test_reliability_is_what_the_best_rival_leaves() -> None:
     surface = np.zeros((1, 32, 32), np.float32)
-    surface[0, 2, 3], surface[0, -6, 1] = 1.0, 0.3
-    peaks = find_peaks(surface, (0, 0), 8)
+    surface[0, 16 + 2, 16 + 3], surface[0, 16 - 6, 16 + 1] = 1.0, 0.3
+    peaks = find_peaks(surface, 8)
     assert peaks.displacement[0] == pytest.approx([2, 3])
     assert peaks.reliability[0] == pytest.approx(70)
-    assert find_peaks(surface, (0, 0), 4).reliability[0] == 100  # the rival is out of reach
+    assert find_peaks(surface, 4).reliability[0] == 100  # the rival is out of reach

@@ -101,12 +101,14 @@ def solve(points: Vectors, vectors: Vectors, weights: NDArray[np.float64], model
     used = next(m for m in order[order.index(model) :] if len(points) >= TILES[m])
     rows = np.concatenate(design(points, used))
     target = vectors.T.ravel()
-    root = np.sqrt(np.tile(weights / weights.mean(), 2))
-    solution = np.linalg.lstsq(rows * root[:, None], target * root, rcond=None)[0]
+    share = np.tile(weights / weights.mean(), 2)
+    # Tiles of a very small image may all lie on one line: the pseudo-inverse takes the smallest field then.
+    inverse = np.linalg.pinv((rows.T * share) @ rows, hermitian=True)
+    solution = inverse @ (rows.T @ (share * target))
     freedom = len(target) - len(solution)
-    residual = float((((target - rows @ solution) * root) ** 2).sum())
+    residual = float((share * (target - rows @ solution) ** 2).sum())
     variance = max(residual / freedom, LEAST_ERROR_PX**2) if freedom else np.nan
-    covariance = variance * np.linalg.pinv((rows * root[:, None]).T @ (rows * root[:, None]))
+    covariance = variance * inverse
     matrix = np.zeros((2, 2))
     if used == "similarity":
         s, r = solution[2:]

@@ -1,4 +1,4 @@
-"""Content registration: gradient phase correlation over a grid of tiles, all tiles in one batched transform.
+"""Content registration: gradient phase correlation over a grid of tiles.
 
 Phase correlation: Kuglin and Hines 1975. Displacement (dy, dx) of a pair means that what the reference shows at
 (y, x) the sensor shows at (y + dy, x + dx).
@@ -7,8 +7,8 @@ Phase correlation: Kuglin and Hines 1975. Displacement (dy, dx) of a pair means 
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from sensorproof.alignment.edges import Edges
@@ -28,6 +28,8 @@ MIN_TILE = 24
 """Tiles with a shorter side hold too little."""
 RIVAL = 3
 """A peak's rivals are further from it than this many samples."""
+CROSS = np.array([[0, -1, 0, 1, 0], [0, 0, -1, 0, 1]])
+"""y and x of a peak and its neighbours: itself, the two before it, the two after it."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,14 @@ def fast_length(side: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def window(height: int, width: int) -> Surface:
-    """Hann window (h, w)."""
-    return np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
+def window(height: int, width: int) -> NDArray[np.float32]:
+    """Hann window (h, w, 2), the same for the real and the imaginary part."""
+    hann = np.outer(np.hanning(height), np.hanning(width))
+    return np.stack([hann, hann], -1).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
-def band(height: int, width: int) -> Surface:
+def band(height: int, width: int) -> NDArray[np.float32]:
     """Gaussian weight (h, w) on frequencies, with mean 1: the peak of a correlation becomes a Gaussian that a
     parabola in its logarithm fits exactly, and the noise of the highest frequencies is left out."""
     fy, fx = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]
@@ -97,26 +100,50 @@ def band(height: int, width: int) -> Surface:
     return (weight / weight.mean()).astype(np.float32)
 
 
+@lru_cache(maxsize=16)
+def centering(height: int, width: int) -> NDArray[np.float32]:
+    """Signs (h, w) of frequencies that move what lies at (0, 0) to the middle (h // 2, w // 2); even sides only."""
+    signs = 1 - 2 * (np.add.outer(np.arange(height), np.arange(width)) % 2)
+    return signs.astype(np.float32)
+
+
 def spectra(edges: Edges, grid: Grid, moves: NDArray[np.int64] | None = None) -> Spectra:
-    """Whitened spectra (n, h, w) of the tiles of one image; zero for tiles with nothing to see.
+    """Whitened spectra (n, h, w) of the tiles of a sensor's image; zero for tiles with nothing to see.
 
     Args:
         edges: (H, W), see alignment.edges, at the grid's size.
         moves: (n, 2) whole samples by which each tile is moved before it is cut; see `moves_inside`.
     """
-    height, width = grid.tile
     corners = np.stack([grid.tops, grid.lefts], 1) + (0 if moves is None else moves)
-    cut = np.stack([edges[y : y + height, x : x + width] for y, x in corners])
-    cut *= window(height, width)
-    return whiten(scipy.fft.fft2(cut, overwrite_x=True))
+    return whitened(edges, grid, corners, np.ones(grid.tile, np.float32))
 
 
-def whiten(spectrum: Spectra) -> Spectra:
-    """Give all frequencies of spectra (n, h, w) the same weight, in place, but for those that are mere rounding."""
-    size = np.sqrt(spectrum.real**2 + spectrum.imag**2)
-    size += WHITEN_FLOOR * size.max((1, 2), keepdims=True) + 1e-20
-    spectrum *= np.reciprocal(size, out=size)
-    return spectrum
+def templates(edges: Edges, grid: Grid) -> Spectra:
+    """What spectra of a sensor are multiplied with to compare them with the reference's `edges`: (n, h, w).
+
+    Conjugated, with the band's weight, and so that zero displacement comes to lie in the middle of a surface.
+    """
+    found = whitened(edges, grid, np.stack([grid.tops, grid.lefts], 1), band(*grid.tile) * centering(*grid.tile))
+    return np.conjugate(found, out=found)
+
+
+def whitened(edges: Edges, grid: Grid, corners: NDArray[np.int64], weight: NDArray[np.float32]) -> Spectra:
+    """Spectra (n, h, w) of tiles whose frequencies all have their `weight` (h, w), but for those that are rounding."""
+    height, width = grid.tile
+    found = np.empty((len(corners), height, width), np.complex64)
+    parts = real_pairs(edges)
+    for spectrum, (y, x) in zip(found, corners.tolist(), strict=True):
+        cut = cv2.multiply(parts[y : y + height, x : x + width], window(height, width))
+        cv2.dft(cut, dst=real_pairs(spectrum))
+        size = np.abs(spectrum)
+        size += WHITEN_FLOOR * size.max() + np.float32(1e-20)
+        spectrum *= np.divide(weight, size, out=size)
+    return found
+
+
+def real_pairs(values: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """The same memory (H, W) as real and imaginary parts (H, W, 2), as OpenCV takes them."""
+    return values.view(np.float32).reshape(*values.shape, 2)
 
 
 def moves_inside(grid: Grid, displacement: tuple[float, float]) -> NDArray[np.int64]:
@@ -127,19 +154,45 @@ def moves_inside(grid: Grid, displacement: tuple[float, float]) -> NDArray[np.in
     return np.clip(corners + wanted, 0, room) - corners
 
 
-def surfaces(reference: Spectra, sensor: Spectra, tile: tuple[int, int]) -> Surface:
-    """Correlation surfaces (n, h, w) of tiles; 1 at the displacement of equal content, about 0 elsewhere."""
-    cross = np.conj(reference)
-    cross *= sensor
-    cross *= band(*tile)
-    return np.ascontiguousarray(scipy.fft.ifft2(cross, overwrite_x=True).real)
+def surfaces(reference: Spectra, sensor: Spectra) -> Surface:
+    """Correlation surfaces (n, h, w) of templates and spectra; zero displacement lies in the middle.
+
+    1 at the displacement of equal content, about 0 elsewhere.
+    """
+    found = np.empty(sensor.shape, np.float32)
+    for surface, one, other in zip(found, reference, sensor, strict=True):
+        transform(one * other, surface)
+    return found
 
 
-def mean_surface(reference: Spectra, sensor: Spectra, tile: tuple[int, int]) -> Surface:
-    """The mean over all tiles of their correlation surfaces (h, w), with one transform."""
-    cross = np.einsum("nij,nij->ij", np.conj(reference), sensor)
-    cross *= band(*tile) / np.float32(len(reference))
-    return np.ascontiguousarray(scipy.fft.ifft2(cross, overwrite_x=True).real)
+def mean_surface(reference: Spectra, sensor: Spectra) -> Surface:
+    """The mean over all tiles of their correlation surfaces (1, h, w), with one transform."""
+    total = np.zeros(sensor.shape[1:], np.complex64)
+    for one, other in zip(reference, sensor, strict=True):
+        total += one * other
+    found = np.empty((1, *total.shape), np.float32)
+    transform(total, found[0])
+    return found / np.float32(len(sensor))
+
+
+def transform(cross: NDArray[np.complex64], surface: Surface) -> None:
+    """Fill a surface (h, w) with the real part of what has the spectrum `cross` (h, w)."""
+    cv2.extractChannel(cv2.idft(real_pairs(cross), flags=cv2.DFT_SCALE), 0, dst=surface)
+
+
+def around(surface: Surface, places: NDArray[np.int64], half: int) -> Surface:
+    """(n, m, m) of surfaces (n, h, w): `half` samples to each side of displacements (n, 2)."""
+    height, width = surface.shape[1:]
+    offsets = np.arange(-half, half + 1)
+    y = (places[:, :1] + offsets + height // 2) % height
+    x = (places[:, 1:] + offsets + width // 2) % width
+    return surface[np.arange(len(surface))[:, None, None], y[:, :, None], x[:, None]]
+
+
+def inner(surface: Surface, half: int) -> Surface:
+    """The middle (n, m, m) of surfaces (n, h, w): `half` samples to each side of zero displacement."""
+    y, x = surface.shape[1] // 2, surface.shape[2] // 2
+    return surface[:, y - half : y + half + 1, x - half : x + half + 1]
 
 
 @dataclass(frozen=True)
@@ -151,43 +204,40 @@ class Peaks:
     reliability: NDArray[np.float64]
 
 
-def find_peaks(surface: Surface, center: tuple[int, int], reach: int, rival: int = RIVAL) -> Peaks:
-    """Find the highest point of each surface (n, h, w) within `reach` samples of center.
+def find_peaks(surface: Surface, reach: int) -> Peaks:
+    """Find the highest point of each surface (n, h, w) within `reach` samples of zero displacement, and its rivals.
+
+    Reliability is 100 - rival / peak * 100, where the rival is the highest point within reach and further than RIVAL
+    samples from the peak; never below 0. (AROSICS takes the surface's mean and two standard deviations for the rival:
+    the best of many chance points passes that.)
+    """
+    displacement, height = find_tops(inner(surface, reach + 1))
+    near = inner(surface, reach).copy()
+    for tile, (y, x) in zip(near, (np.rint(displacement).astype(int) + reach).tolist(), strict=True):
+        tile[max(0, y - RIVAL) : y + RIVAL + 1, max(0, x - RIVAL) : x + RIVAL + 1] = -np.inf
+    rival = near.max((1, 2), initial=0)
+    share = np.divide(rival, height, out=np.ones(len(height)), where=height > 0)
+    return Peaks(displacement, height, np.clip(100 - 100 * share, 0, 100))
+
+
+def find_tops(near: Surface) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Displacement (n, 2) from the middle and height (n,) of the highest point of each surface, but for its border.
 
     The position between samples comes from a parabola through the logarithm of the peak and its neighbours, which
-    is exact for the Gaussian that the band weight makes of it. Reliability is 100 - rival / peak * 100, where the
-    rival is the highest point within reach and further than `rival` samples from the peak; never below 0. (AROSICS
-    takes the surface's mean and two standard deviations for the rival: the best of many chance points passes that.)
+    is exact for the Gaussian that the band weight makes of it.
     """
-    n, height, width = surface.shape
-    side = 2 * reach + 3
-    rows = np.arange(center[0] - reach - 1, center[0] + reach + 2) % height
-    columns = np.arange(center[1] - reach - 1, center[1] + reach + 2) % width
-    near = surface[:, rows[:, None], columns]
+    n, side = near.shape[:2]
     best = near[:, 1:-1, 1:-1].reshape(n, -1).argmax(1)
-    y, x = np.unravel_index(best, (side - 2, side - 2))
-    k = np.arange(n)
-    y, x = y + 1, x + 1
-    peak = near[k, y, x].astype(np.float64)
-    dy = parabola(near[k, y - 1, x], peak, near[k, y + 1, x])
-    dx = parabola(near[k, y, x - 1], peak, near[k, y, x + 1])
-    position = np.stack([y + dy + center[0] - reach - 1, x + dx + center[1] - reach - 1], 1)
-    return Peaks(position, peak, reliability(near[:, 1:-1, 1:-1], peak, y - 1, x - 1, rival))
+    place = np.stack(np.divmod(best, side - 2), 1)
+    k, y, x = np.arange(n)[:, None], place[:, :1] + 1, place[:, 1:] + 1
+    cross = near[k, y + CROSS[0], x + CROSS[1]].astype(np.float64)
+    offset = parabola(cross[:, 1:3], cross[:, :1], cross[:, 3:])
+    return place - (side // 2 - 1) + offset, cross[:, 0]
 
 
 def parabola(before: NDArray, peak: NDArray, after: NDArray) -> NDArray[np.float64]:
     """Offset in [-0.5, 0.5] of a Gaussian's top from three samples of it; 0 where they are no Gaussian."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        a, b, c = (np.log(v.astype(np.float64)) for v in (before, peak, after))
-        offset = 0.5 * (a - c) / (a - 2 * b + c)
-    return np.where(np.isfinite(offset), np.clip(offset, -0.5, 0.5), 0.0)
-
-
-def reliability(near: Surface, peak: NDArray[np.float64], y: NDArray, x: NDArray, apart: int) -> NDArray[np.float64]:
-    """(n,) reliability of the peaks at near[k, y, x], whose rivals are more than `apart` samples away."""
-    side = np.arange(near.shape[1])
-    own = (np.abs(side[None] - y[:, None]) <= apart)[:, :, None] & (np.abs(side[None] - x[:, None]) <= apart)[:, None]
-    rival = np.where(own, -np.inf, near).max((1, 2), initial=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        score = 100 - rival / peak * 100
-    return np.where(peak > 0, np.clip(score, 0, 100), 0.0)
+    known = (before > 0) & (after > 0) & (peak > 0)
+    a, b, c = (np.log(v, out=np.zeros(known.shape), where=known) for v in (before, peak, after))
+    bend = a - 2 * b + c
+    return np.clip(np.divide(0.5 * (a - c), bend, out=np.zeros(known.shape), where=bend != 0), -0.5, 0.5)

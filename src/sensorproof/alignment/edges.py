@@ -17,8 +17,6 @@ Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Edges = NDArray[np.complex64]
 
-SMOOTHING_PX = 0.35
-"""Standard deviation of the Gaussian before the gradient."""
 STRENGTH = 0.5
 """Exponent of an edge's strength: below 1, so that one strong edge does not rule."""
 LABEL_STRENGTH = 0.2
@@ -79,22 +77,29 @@ def gray(image: Image) -> tuple[Image, Mask]:
 
 
 def edges_of(picture: Picture, size: tuple[int, int]) -> Edges:
-    """Bring a picture to a size (H, W) and take its edges (H, W): strength ** exponent * exp(2i direction)."""
+    """Bring a picture to a size (H, W) and take its edges (H, W): strength ** exponent * exp(2i direction).
+
+    Strength is in any unit: spectra are whitened.
+    """
     values, valid = resized(picture, size)
     holes = not valid.all()
     if holes:
         values = np.where(valid, values, values[valid].mean() if valid.any() else 0).astype(np.float32)
-    smooth = cv2.GaussianBlur(values, (3, 3), SMOOTHING_PX, borderType=cv2.BORDER_REFLECT)
-    dx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, borderType=cv2.BORDER_REFLECT)
-    dy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, borderType=cv2.BORDER_REFLECT)
-    magnitude, angle = cv2.cartToPolar(dx, dy)
-    strongest = float(magnitude.max())
+    dx = cv2.Sobel(values, cv2.CV_32F, 1, 0, ksize=3, borderType=cv2.BORDER_REFLECT)
+    dy = cv2.Sobel(values, cv2.CV_32F, 0, 1, ksize=3, borderType=cv2.BORDER_REFLECT)
     edges = np.zeros(size, np.complex64)
+    across, down = dx * dx, dy * dy
+    square = across + down
+    strongest = float(square.max())
     if strongest <= 0 or not np.isfinite(strongest):
         return edges
-    # z^2 / (|z| + floor)^(2 - exponent): of the wanted strength where there is an edge, nothing where it is flat.
-    weight = (magnitude / strongest) ** 2 / (magnitude / strongest + FLAT) ** (2 - picture.strength)
-    edges.real, edges.imag = cv2.polarToCart(weight.astype(np.float32), 2 * angle)
+    # z = dx + i dy squared has the doubled angle; over (|z|^2 + floor)^(1 - exponent / 2) it is of the wanted
+    # strength where there is an edge, and nothing where it is flat.
+    weight = cv2.pow(square + np.float32(FLAT**2 * strongest), picture.strength / 2 - 1)
+    across -= down
+    dx *= 2 * dy
+    np.multiply(across, weight, out=edges.real)
+    np.multiply(dx, weight, out=edges.imag)
     if holes:
         # The gradient at the border of a hole is the hole's, not the scene's.
         edges[cv2.dilate((~valid).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0] = 0

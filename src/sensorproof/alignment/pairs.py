@@ -98,7 +98,7 @@ class PairTracker:
 
     def compare(self, one: Neighbour, other: Neighbour) -> None:
         """Note whether the sensor's frame of `one` matches the reference's frame of `other`, and how well."""
-        peak = find_peaks(mean_surface(other.reference, one.sensor, one.grid.tile)[None], (0, 0), one.grid.reach)
+        peak = find_peaks(mean_surface(other.reference, one.sensor), one.grid.reach)
         height = float(peak.height[0])
         if peak.reliability[0] >= self.settings.reliability and height > one.row.get("other_match", 0.0):
             one.row.update(other_match=height, other_position=float(other.row["position"]))
@@ -123,8 +123,8 @@ class PairTracker:
         grid = one.grid(self.sensor)
         if grid is None or other.grid(self.sensor) != grid:
             return None
-        spectra = other.spectra_of(other.reference, grid), one.spectra_of(self.sensor, grid)
-        peak = find_peaks(mean_surface(*spectra, grid.tile)[None], (0, 0), grid.reach)
+        surface = mean_surface(other.spectra_of(other.reference, grid), one.spectra_of(self.sensor, grid))
+        peak = find_peaks(surface, grid.reach)
         return (*pair, float(peak.height[0])) if peak.reliability[0] >= self.settings.reliability else None
 
     def pool(self, surface: Surface, grid: Grid, factor: float) -> None:

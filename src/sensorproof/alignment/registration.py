@@ -11,13 +11,16 @@ from sensorproof.alignment.content import (
     Peaks,
     Spectra,
     Surface,
+    around,
     find_peaks,
+    find_tops,
+    inner,
     moves_inside,
     spectra,
     surfaces,
 )
 from sensorproof.alignment.edges import Edges
-from sensorproof.alignment.similarity import fit_vote, vote_near, vote_wide
+from sensorproof.alignment.similarity import fit_vote, half_side, vote_near, vote_wide
 from sensorproof.settings import ContentChecks
 
 LOCAL = 6
@@ -86,16 +89,16 @@ def register(
     """Register one frame. Also returns the surfaces (n, h, w), which add up over frames.
 
     Args:
-        reference, sensor: whitened spectra of the two images' tiles.
+        reference, sensor: templates and spectra of the two images' tiles.
         edges: the sensor's, for tiles that are cut again.
     """
-    surface = surfaces(reference, sensor, grid.tile)
+    surface = surfaces(reference, sensor)
     whole, agreed = find_whole(surface, grid, settings)
     moves = np.zeros((len(surface), 2), np.int64)
     tiles = surface
     if whole.reliability[0] >= settings.reliability and np.abs(whole.displacement[0]).max() >= RECUT * min(grid.tile):
         moves = moves_inside(grid, tuple(whole.displacement[0]))
-        tiles = surfaces(reference, spectra(edges, grid, moves), grid.tile)
+        tiles = surfaces(reference, spectra(edges, grid, moves))
     return summarize(tiles, moves, whole, agreed, grid, settings), surface
 
 
@@ -113,7 +116,7 @@ def register_pool(surface: Surface, grid: Grid, settings: ContentChecks) -> Regi
 
 def find_whole(surface: Surface, grid: Grid, settings: ContentChecks) -> tuple[Peaks, bool]:
     """The displacement that all tiles (n, h, w) vote for, and whether they agree on one: else it is a similarity's."""
-    alike = find_peaks(surface.mean(0, keepdims=True), (0, 0), grid.reach)
+    alike = find_peaks(inner(surface, grid.reach + 1).mean(0, keepdims=True), grid.reach)
     if alike.reliability[0] >= settings.reliability:
         return alike, True
     return vote_wide(surface, grid), False
@@ -137,22 +140,22 @@ def summarize(
         return Registration(match, reliability, 0.0, 0.0, None, None, vectors, size)
     # Tiles at the border may have moved less than the others: each is sought where the whole displacement leaves it.
     middle = np.round(whole.displacement[0]).astype(int)
-    aligned = np.stack([np.roll(t, tuple(m - middle), (0, 1)) for t, m in zip(surface, moves, strict=True)])
+    aligned = around(surface, middle - moves, half_side(grid))
     critical = (settings.critical_px - settings.margin_px) / grid.step
     vote = vote_near(aligned, grid, critical)
-    chance = float(surface.std()) / np.sqrt(n)
+    chance = float(np.linalg.norm(surface)) / np.sqrt(n * surface.size)
     certainty = (vote.score - vote.rival) / (np.sqrt(2) * chance) if chance > 0 else 0.0
     fitted = fit_vote(aligned, grid, vote).scaled(grid.step)
     fitted = replace(fitted, shift=fitted.shift + middle * grid.step)
-    peaks = find_peaks(aligned, (0, 0), min(LOCAL, grid.reach))
+    peaks = find_peaks(aligned, min(LOCAL, grid.reach))
     good = (peaks.reliability >= settings.reliability) & (peaks.height >= TILE_HEIGHT * vote.score)
     vectors[good] = (peaks.displacement + middle)[good] * grid.step
-    together = find_peaks(aligned.mean(0, keepdims=True), (0, 0), NEAREST)
+    together = find_tops(inner(aligned, NEAREST + 1).mean(0, keepdims=True))[0][0] + middle
     coverage = float(good.mean())
     if certainty >= CERTAIN:
         turned = vote.scale or vote.turn
-        shift = fitted.shift if turned else (together.displacement[0] + middle) * grid.step
+        shift = fitted.shift if turned else together * grid.step
         return Registration(match, reliability, coverage, certainty, shift, fitted, vectors, size)
     # Tiles that agree on no shift, nor surely on a similarity, agree on nothing.
-    shift = (together.displacement[0] + middle) * grid.step if agreed else None
+    shift = together * grid.step if agreed else None
     return Registration(match, reliability, coverage, certainty, shift, None, vectors, size)

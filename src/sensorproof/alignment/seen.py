@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sensorproof.alignment.content import Grid, Spectra, make_grid, spectra
+from sensorproof.alignment.content import Grid, Spectra, make_grid, spectra, templates
 from sensorproof.alignment.edges import Edges, Image, edges_of, picture_of, picture_of_label
 from sensorproof.alignment.labels import LABEL
 from sensorproof.data.batch import BatchInfo
@@ -44,10 +44,11 @@ class Seen:
         return self.edges[key]
 
     def spectra_of(self, sensor: str, grid: Grid) -> Spectra:
-        """A sensor's whitened tile spectra."""
+        """A sensor's whitened tile spectra; of the reference, the templates that they are compared with."""
         key = (sensor, grid)
         if key not in self.spectra:
-            self.spectra[key] = spectra(self.edges_of(sensor, grid), grid)
+            prepare = templates if sensor == self.reference else spectra
+            self.spectra[key] = prepare(self.edges_of(sensor, grid), grid)
         return self.spectra[key]
 
     def pixels_per_sample(self, grid: Grid) -> float:

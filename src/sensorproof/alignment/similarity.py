@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensorproof.alignment.affine import Field, corners_of, solve
-from sensorproof.alignment.content import Grid, Peaks, Surface, find_peaks
+from sensorproof.alignment.content import Grid, Peaks, Surface, around, find_peaks, find_tops, inner
 
 LARGEST = 8
 """Samples at a corner that scale, and that rotation, may amount to."""
@@ -22,6 +22,8 @@ FINE = 2
 """Steps to a sample there."""
 AGREES = 1.5
 """Samples from the vote within which a tile's own peak counts for the fit."""
+AROUND = 2
+"""Samples from the vote within which a tile's own peak is looked for."""
 
 
 @dataclass(frozen=True)
@@ -56,51 +58,70 @@ def hypotheses(grid: Grid, step: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=16)
 def places(grid: Grid, step: int, window: int, fine: int) -> tuple[NDArray[np.intp], int]:
-    """Where each hypothesis looks: (h, n, k * k) indices into flattened neighbourhoods, and their half side."""
+    """Where each hypothesis looks: (n, h * k * k) indices into a tile's flattened surroundings, and their half side."""
     wanted = moves(grid.centers, hypotheses(grid, step))
     half = int(np.ceil(np.abs(wanted).max())) + window + 1
     side = 2 * half * fine + 1
-    around = np.arange(-window * fine, window * fine + 1)
+    shifts = np.arange(-window * fine, window * fine + 1)
     center = np.round(wanted * fine).astype(np.intp) + half * fine
-    y = center[..., 0, None, None] + around[:, None]
-    x = center[..., 1, None, None] + around
-    tile = np.arange(len(grid.tops))[:, None, None] * side * side
-    return (tile + y * side + x).reshape(*wanted.shape[:2], -1), half
+    y = center[..., 0, None, None] + shifts[:, None]
+    x = center[..., 1, None, None] + shifts
+    return np.ascontiguousarray((y * side + x).swapaxes(0, 1).reshape(len(grid.tops), -1)), half
 
 
-def neighbourhood(surface: Surface, half: int, fine: int) -> Surface:
-    """(n, m, m) of surfaces (n, h, w) around zero displacement, `fine` steps to a sample."""
-    around = np.arange(-half, half + 1)
-    near = surface[:, around[:, None] % surface.shape[1], around % surface.shape[2]]
-    if fine == 1:
-        return near
-    side = 2 * half * fine + 1
-    zoom = np.array([[fine, 0, 0], [0, fine, 0]], float)
-    return np.stack([cv2.warpAffine(tile, zoom, (side, side), flags=cv2.INTER_CUBIC) for tile in near])
+def half_side(grid: Grid) -> int:
+    """Samples to each side of a known shift that vote_near and fit_vote look at."""
+    return places(grid, 1, NEAR, FINE)[1] + AROUND
 
 
-def scores(surface: Surface, grid: Grid, step: int, window: int, fine: int) -> Surface:
-    """(h, k, k) score of every hypothesis at every shift within `window` samples of zero."""
+@lru_cache(maxsize=16)
+def zoom(half: int, fine: int) -> NDArray[np.float32]:
+    """(2 * half * fine + 1, 2 * half + 1) cubic interpolation of 2 * half + 1 samples, `fine` steps to a sample."""
+    side = 2 * half + 1
+    stretch = np.array([[1, 0, 0], [0, fine, 0]], float)
+    size = (side, 2 * half * fine + 1)
+    return cv2.warpAffine(np.eye(side, dtype=np.float32), stretch, size, flags=cv2.INTER_CUBIC)
+
+
+def scores(near: Surface, grid: Grid, step: int, window: int, fine: int) -> Surface:
+    """(h, k, k) score of every hypothesis at every shift within `window` samples of the middle of (n, m, m)."""
     index, half = places(grid, step, window, fine)
-    side = 2 * window * fine + 1
-    found = neighbourhood(surface, half, fine).ravel()[index].mean(1)
-    return np.asarray(found.reshape(-1, side, side))
+    near = inner(near, half)
+    tiles = near if fine == 1 else zoom(half, fine) @ near @ zoom(half, fine).T
+    found = sum(tile.ravel().take(where, mode="clip") for tile, where in zip(tiles, index, strict=True)) / len(tiles)
+    return np.asarray(found).reshape(-1, 2 * window * fine + 1, 2 * window * fine + 1)
 
 
-def vote_near(surface: Surface, grid: Grid, apart: float) -> Vote:
-    """The best hypothesis around zero displacement of surfaces (n, h, w) that were moved there.
+def vote_near(near: Surface, grid: Grid, apart: float) -> Vote:
+    """The best hypothesis around the middle of surfaces (n, m, m), which reach half_side around it.
 
     Args:
         apart: samples at a corner by which a rival differs.
     """
-    score = scores(surface, grid, 1, NEAR, FINE)
-    pairs = hypotheses(grid, 1)
-    h, i, j = np.unravel_index(score.argmax(), score.shape)
-    along = np.arange(-NEAR * FINE, NEAR * FINE + 1) / FINE
-    shift = np.array([along[i], along[j]])
-    far = corner_gap(grid, pairs - pairs[h], np.stack(np.meshgrid(along, along, indexing="ij"), -1) - shift) >= apart
-    rival = float(score[far].max()) if far.any() else 0.0
-    return Vote(shift, float(pairs[h, 0]), float(pairs[h, 1]), float(score[h, i, j]), rival)
+    score = scores(near, grid, 1, NEAR, FINE)
+    h, i, j = (int(k) for k in np.unravel_index(score.argmax(), score.shape))
+    pair = hypotheses(grid, 1)[h]
+    n, m = 2 * LARGEST + 1, score.shape[1]
+    s, r = divmod(h, n)
+    lattice = clearly_apart(grid, apart)
+    far = lattice[n - 1 - s : 2 * n - 1 - s, n - 1 - r : 2 * n - 1 - r, m - 1 - i : 2 * m - 1 - i, m - 1 - j :][..., :m]
+    rival = float(np.where(far, score.reshape(n, n, m, m), -np.inf).max(initial=0))
+    shift = np.array([i, j]) / FINE - NEAR
+    return Vote(shift, float(pair[0]), float(pair[1]), float(score[h, i, j]), rival)
+
+
+@lru_cache(maxsize=16)
+def clearly_apart(grid: Grid, apart: float) -> NDArray[np.bool_]:
+    """Whether two hypotheses of vote_near differ by `apart` samples at a corner, by the steps between them.
+
+    (2n - 1, 2n - 1, 2m - 1, 2m - 1) in scale, turn, y and x; no step lies in the middle.
+    """
+    pairs = 2 * LARGEST * 2 + 1
+    along = np.linspace(-2 * LARGEST, 2 * LARGEST, pairs) / (np.hypot(*grid.image) / 2)
+    shifts = np.arange(-2 * NEAR * FINE, 2 * NEAR * FINE + 1) / FINE
+    mesh = [np.stack(np.meshgrid(a, a, indexing="ij"), -1) for a in (along, shifts)]
+    gap = corner_gap(grid, mesh[0].reshape(-1, 2), mesh[1])
+    return gap.reshape(pairs, pairs, len(shifts), len(shifts)) >= apart
 
 
 def corner_gap(grid: Grid, pairs: NDArray[np.float64], shifts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -115,19 +136,23 @@ def corner_gap(grid: Grid, pairs: NDArray[np.float64], shifts: NDArray[np.float6
 
 def vote_wide(surface: Surface, grid: Grid) -> Peaks:
     """The shift that tiles agree on once they may differ by scale and rotation; reliability as in find_peaks."""
-    score = scores(surface, grid, 2, grid.reach, 1).max(0)
-    return find_peaks(np.roll(np.pad(score, 1), (-grid.reach - 1, -grid.reach - 1), (0, 1))[None], (0, 0), grid.reach)
+    half = places(grid, 2, grid.reach, 1)[1]
+    score = scores(around(surface, np.zeros((len(surface), 2), np.int64), half), grid, 2, grid.reach, 1).max(0)
+    return find_peaks(np.pad(score, 1)[None], grid.reach)
 
 
-def fit_vote(surface: Surface, grid: Grid, vote: Vote) -> Field:
-    """The field through the tiles' own peaks near what they voted for, the higher the more they count; samples."""
+def fit_vote(near: Surface, grid: Grid, vote: Vote) -> Field:
+    """The field through the tiles' own peaks near what they voted for, the higher the more they count; samples.
+
+    Args:
+        near: (n, m, m), as for vote_near.
+    """
     expected = vote.at(grid.centers)
     whole = np.round(expected).astype(int)
-    moved = np.stack([np.roll(t, (-y, -x), (0, 1)) for t, (y, x) in zip(surface, whole, strict=True)])
-    peaks = find_peaks(moved, (0, 0), 2)
-    vectors = peaks.displacement + whole
+    displacement, height = find_tops(around(near, whole, AROUND + 1))
+    vectors = displacement + whole
     agree = np.hypot(*(vectors - expected).T) <= AGREES
-    weights = np.where(agree, np.maximum(peaks.height, 0) ** 2, 0)
+    weights = np.where(agree, np.maximum(height, 0) ** 2, 0)
     if (weights > 0).sum() < 4:
         unknowns = np.array([*vote.shift, vote.scale, vote.turn])
         matrix = np.array([[vote.scale, vote.turn], [-vote.turn, vote.scale]])

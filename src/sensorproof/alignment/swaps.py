@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sensorproof.alignment.content import Grid, Spectra, band
+from sensorproof.alignment.content import Grid, Spectra, centering
 
 CUT = 0.25
 """Cycles a sample up to which frequencies are kept: the band weight leaves little beyond."""
@@ -30,7 +30,7 @@ class LostFrames:
     found: list[Pair] = field(default_factory=list)
 
     def add(self, position: int, reference: Spectra, sensor: Spectra, grid: Grid) -> None:
-        """Take in one frame's whitened spectra (n, h, w). Frames of another size than the first are left out."""
+        """Take in one frame's templates and spectra (n, h, w). Frames of another size than the first are left out."""
         self.count += 1
         if self.grid is None:
             self.grid = grid
@@ -45,8 +45,8 @@ class LostFrames:
     def compare(self) -> None:
         """Find pairs that are each other's best match at zero displacement, by a matrix product; forget the frames."""
         if self.grid is not None and len(self.positions) > 1:
-            weight = np.tile(cut(band(*self.grid.tile)[None]).ravel(), len(self.grid.tops))
-            score = np.real((np.stack(self.sensors) * weight) @ np.conj(np.stack(self.references)).T)
+            signs = np.tile(cut(centering(*self.grid.tile)[None]), len(self.grid.tops))
+            score = np.real((np.stack(self.sensors) * signs) @ np.stack(self.references).T)
             np.fill_diagonal(score, -np.inf)
             best = score.argmax(1)
             others = score[np.isfinite(score)]
