@@ -84,3 +84,10 @@ def test_the_gap_between_hypotheses_is_that_of_their_corners() -> None:
 def test_nothing_known_is_said_so() -> None:
     field = Field(np.zeros(2), np.zeros((2, 2)), np.full((4, 4), np.nan), "similarity", 0)
     assert np.isnan(field.error_at(corners_of(SIZE))).all()
+
+
+def test_tiles_on_one_line_leave_open_what_lies_across_it() -> None:
+    line = np.array([[0.0, x] for x in range(-60, 61, 15)])
+    field = fit_field(line, line * 0.01, np.ones(len(line)), "affine")
+    assert field.matrix == pytest.approx(np.diag([0, 0.01]), abs=1e-6)
+    assert field.error_at(corners_of(SIZE)).min() > 1000

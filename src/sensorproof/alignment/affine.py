@@ -12,6 +12,8 @@ OUTLIER_PX = 1.0
 """A tile further from the fitted field than this, and than thrice the usual residual, is left out."""
 LEAST_ERROR_PX = 0.1
 """Tiles are never taken to be more exact than this, however well few of them agree."""
+RIDGE = 1e-14
+"""Share of the normal equations' trace that keeps them solvable."""
 TILES: dict[Model, int] = {"affine": 6, "similarity": 4, "shift": 1}
 """Tiles that a model needs: with as many unknowns as tiles it would fit their errors."""
 
@@ -102,8 +104,9 @@ def solve(points: Vectors, vectors: Vectors, weights: NDArray[np.float64], model
     rows = np.concatenate(design(points, used))
     target = vectors.T.ravel()
     share = np.tile(weights / weights.mean(), 2)
-    # Tiles of a very small image may all lie on one line: the pseudo-inverse takes the smallest field then.
-    inverse = np.linalg.pinv((rows.T * share) @ rows, hermitian=True)
+    normal = (rows.T * share) @ rows
+    # Tiles of a very small image may lie on one line: what they cannot tell is zero then, with a very large error.
+    inverse = np.linalg.inv(normal + RIDGE * np.trace(normal) * np.eye(len(normal)))
     solution = inverse @ (rows.T @ (share * target))
     freedom = len(target) - len(solution)
     residual = float((share * (target - rows @ solution) ** 2).sum())

@@ -5,7 +5,7 @@ Phase correlation: Kuglin and Hines 1975. Displacement (dy, dx) of a pair means 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -45,12 +45,15 @@ class Grid:
     lefts: tuple[int, ...]
     step: int
 
-    @property
+    @cached_property
+    def corners(self) -> NDArray[np.int64]:
+        """(n, 2) y and x of the tiles' first samples."""
+        return np.array([self.tops, self.lefts], np.int64).T
+
+    @cached_property
     def centers(self) -> NDArray[np.float64]:
         """(n, 2) y and x of the tiles' centres, samples from the image's centre."""
-        y = np.array(self.tops) + (self.tile[0] - self.image[0]) / 2
-        x = np.array(self.lefts) + (self.tile[1] - self.image[1]) / 2
-        return np.stack([y, x], 1)
+        return self.corners + (np.array(self.tile) - np.array(self.image)) / 2
 
     @property
     def reach(self) -> int:
@@ -114,7 +117,7 @@ def spectra(edges: Edges, grid: Grid, moves: NDArray[np.int64] | None = None) ->
         edges: (H, W), see alignment.edges, at the grid's size.
         moves: (n, 2) whole samples by which each tile is moved before it is cut; see `moves_inside`.
     """
-    corners = np.stack([grid.tops, grid.lefts], 1) + (0 if moves is None else moves)
+    corners = grid.corners if moves is None else grid.corners + moves
     return whitened(edges, grid, corners, np.ones(grid.tile, np.float32))
 
 
@@ -123,7 +126,7 @@ def templates(edges: Edges, grid: Grid) -> Spectra:
 
     Conjugated, with the band's weight, and so that zero displacement comes to lie in the middle of a surface.
     """
-    found = whitened(edges, grid, np.stack([grid.tops, grid.lefts], 1), band(*grid.tile) * centering(*grid.tile))
+    found = whitened(edges, grid, grid.corners, band(*grid.tile) * centering(*grid.tile))
     return np.conjugate(found, out=found)
 
 
@@ -149,9 +152,8 @@ def real_pairs(values: NDArray[np.complex64]) -> NDArray[np.float32]:
 def moves_inside(grid: Grid, displacement: tuple[float, float]) -> NDArray[np.int64]:
     """(n, 2) a displacement in whole samples, shortened where a tile would leave the image."""
     wanted = np.round(displacement).astype(int)
-    corners = np.stack([grid.tops, grid.lefts], 1)
     room = np.array(grid.image) - np.array(grid.tile)
-    return np.clip(corners + wanted, 0, room) - corners
+    return np.clip(grid.corners + wanted, 0, room) - grid.corners
 
 
 def surfaces(reference: Spectra, sensor: Spectra) -> Surface:
@@ -214,10 +216,9 @@ def find_peaks(surface: Surface, reach: int) -> Peaks:
     displacement, height = find_tops(inner(surface, reach + 1))
     near = inner(surface, reach).copy()
     for tile, (y, x) in zip(near, (np.rint(displacement).astype(int) + reach).tolist(), strict=True):
-        tile[max(0, y - RIVAL) : y + RIVAL + 1, max(0, x - RIVAL) : x + RIVAL + 1] = -np.inf
-    rival = near.max((1, 2), initial=0)
-    share = np.divide(rival, height, out=np.ones(len(height)), where=height > 0)
-    return Peaks(displacement, height, np.clip(100 - 100 * share, 0, 100))
+        tile[max(0, y - RIVAL) : y + RIVAL + 1, max(0, x - RIVAL) : x + RIVAL + 1] = 0
+    share = np.divide(near.max((1, 2)), height, out=np.ones(len(height)), where=height > 0)
+    return Peaks(displacement, height, np.minimum(np.maximum(100 - 100 * share, 0), 100))
 
 
 def find_tops(near: Surface) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -237,7 +238,7 @@ def find_tops(near: Surface) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def parabola(before: NDArray, peak: NDArray, after: NDArray) -> NDArray[np.float64]:
     """Offset in [-0.5, 0.5] of a Gaussian's top from three samples of it; 0 where they are no Gaussian."""
-    known = (before > 0) & (after > 0) & (peak > 0)
-    a, b, c = (np.log(v, out=np.zeros(known.shape), where=known) for v in (before, peak, after))
-    bend = a - 2 * b + c
-    return np.clip(np.divide(0.5 * (a - c), bend, out=np.zeros(known.shape), where=bend != 0), -0.5, 0.5)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a, b, c = np.log(before), np.log(peak), np.log(after)
+        offset = 0.5 * (a - c) / (a - 2 * b + c)
+    return np.where(np.isfinite(offset), np.minimum(np.maximum(offset, -0.5), 0.5), 0.0)

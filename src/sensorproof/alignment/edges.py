@@ -87,19 +87,16 @@ def edges_of(picture: Picture, size: tuple[int, int]) -> Edges:
         values = np.where(valid, values, values[valid].mean() if valid.any() else 0).astype(np.float32)
     dx = cv2.Sobel(values, cv2.CV_32F, 1, 0, ksize=3, borderType=cv2.BORDER_REFLECT)
     dy = cv2.Sobel(values, cv2.CV_32F, 0, 1, ksize=3, borderType=cv2.BORDER_REFLECT)
-    edges = np.zeros(size, np.complex64)
     across, down = dx * dx, dy * dy
     square = across + down
     strongest = float(square.max())
     if strongest <= 0 or not np.isfinite(strongest):
-        return edges
+        return np.zeros(size, np.complex64)
     # z = dx + i dy squared has the doubled angle; over (|z|^2 + floor)^(1 - exponent / 2) it is of the wanted
     # strength where there is an edge, and nothing where it is flat.
-    weight = cv2.pow(square + np.float32(FLAT**2 * strongest), picture.strength / 2 - 1)
-    across -= down
-    dx *= 2 * dy
-    np.multiply(across, weight, out=edges.real)
-    np.multiply(dx, weight, out=edges.imag)
+    square += np.float32(FLAT**2 * strongest)
+    weight = cv2.exp(cv2.log(square) * np.float32(picture.strength / 2 - 1))
+    edges = cv2.merge([(across - down) * weight, 2 * dx * dy * weight]).view(np.complex64)[..., 0]
     if holes:
         # The gradient at the border of a hole is the hole's, not the scene's.
         edges[cv2.dilate((~valid).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0] = 0

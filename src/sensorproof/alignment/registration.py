@@ -150,7 +150,9 @@ def summarize(
     peaks = find_peaks(aligned, min(LOCAL, grid.reach))
     good = (peaks.reliability >= settings.reliability) & (peaks.height >= TILE_HEIGHT * vote.score)
     vectors[good] = (peaks.displacement + middle)[good] * grid.step
-    together = find_tops(inner(aligned, NEAREST + 1).mean(0, keepdims=True))[0][0] + middle
+    together = whole.displacement[0]
+    if moves.any() or not agreed:
+        together = find_tops(inner(aligned, NEAREST + 1).mean(0, keepdims=True))[0][0] + middle
     coverage = float(good.mean())
     if certainty >= CERTAIN:
         turned = vote.scale or vote.turn

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from sensorproof.alignment.affine import Field, corners_of, solve
@@ -57,8 +58,11 @@ def hypotheses(grid: Grid, step: int) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def places(grid: Grid, step: int, window: int, fine: int) -> tuple[NDArray[np.intp], int]:
-    """Where each hypothesis looks: (n, h * k * k) indices into a tile's flattened surroundings, and their half side."""
+def places(grid: Grid, step: int, window: int, fine: int) -> tuple[scipy.sparse.csr_matrix, int]:
+    """Where each hypothesis looks: the (h * k * k, n * m * m) matrix that makes scores of the tiles' surroundings.
+
+    Also returns the surroundings' half side in samples.
+    """
     wanted = moves(grid.centers, hypotheses(grid, step))
     half = int(np.ceil(np.abs(wanted).max())) + window + 1
     side = 2 * half * fine + 1
@@ -66,7 +70,12 @@ def places(grid: Grid, step: int, window: int, fine: int) -> tuple[NDArray[np.in
     center = np.round(wanted * fine).astype(np.intp) + half * fine
     y = center[..., 0, None, None] + shifts[:, None]
     x = center[..., 1, None, None] + shifts
-    return np.ascontiguousarray((y * side + x).swapaxes(0, 1).reshape(len(grid.tops), -1)), half
+    n = len(grid.tops)
+    columns = np.arange(n)[:, None, None] * side**2 + y * side + x
+    columns = columns.reshape(len(wanted), n, -1).swapaxes(1, 2).astype(np.int32).ravel()
+    rows = np.arange(0, len(columns) + 1, n, dtype=np.int32)
+    share = np.full(len(columns), 1 / n, np.float32)
+    return scipy.sparse.csr_matrix((share, columns, rows), shape=(len(rows) - 1, n * side**2)), half
 
 
 def half_side(grid: Grid) -> int:
@@ -80,16 +89,16 @@ def zoom(half: int, fine: int) -> NDArray[np.float32]:
     side = 2 * half + 1
     stretch = np.array([[1, 0, 0], [0, fine, 0]], float)
     size = (side, 2 * half * fine + 1)
-    return cv2.warpAffine(np.eye(side, dtype=np.float32), stretch, size, flags=cv2.INTER_CUBIC)
+    return np.asarray(cv2.warpAffine(np.eye(side, dtype=np.float32), stretch, size, flags=cv2.INTER_CUBIC), np.float32)
 
 
 def scores(near: Surface, grid: Grid, step: int, window: int, fine: int) -> Surface:
     """(h, k, k) score of every hypothesis at every shift within `window` samples of the middle of (n, m, m)."""
-    index, half = places(grid, step, window, fine)
+    matrix, half = places(grid, step, window, fine)
     near = inner(near, half)
     tiles = near if fine == 1 else zoom(half, fine) @ near @ zoom(half, fine).T
-    found = sum(tile.ravel().take(where, mode="clip") for tile, where in zip(tiles, index, strict=True)) / len(tiles)
-    return np.asarray(found).reshape(-1, 2 * window * fine + 1, 2 * window * fine + 1)
+    side = 2 * window * fine + 1
+    return np.asarray(matrix @ tiles.ravel()).reshape(-1, side, side)
 
 
 def vote_near(near: Surface, grid: Grid, apart: float) -> Vote:
