@@ -22,6 +22,8 @@ from sensorproof.validation import assess
 
 EVERY = 6
 """Every sixth frame gets the fault: a batch that is mostly sound, as in the field."""
+RIG = "of the rig"
+"""Ends the names of faults that are the same in all frames."""
 Rows = NDArray[np.int64]
 
 
@@ -62,8 +64,10 @@ class Outcome:
     """Those of them that the fault makes unmeasurable."""
     found: int
     """Those of them that are set aside, alone or with the batch."""
+    sound: int
+    """Frames without the fault; none for a fault of the whole rig."""
     false_alarms: int
-    """Frames without the fault that are set aside."""
+    """Those of them that are set aside."""
     error_px: float | None
     """90th percentile of the error of the shift found; of the rig, of its corner displacement."""
 
@@ -150,6 +154,7 @@ def compare(run: Run, clean: Run, batch: Batch, fault: Fault, sensor: str, rows:
     found = [i for i in judged if (sensor, i) in run.set_aside]
     lost = [i for i in judged if (sensor, i) not in run.set_aside and own.state[i] == "unmeasurable"]
     corner = corner_of(fault, own)
+    others = there.difference(ids)
     return Outcome(
         batch=batch.name,
         fault=fault.name,
@@ -161,7 +166,8 @@ def compare(run: Run, clean: Run, batch: Batch, fault: Fault, sensor: str, rows:
         measurable=len(judged),
         abstained=len(lost),
         found=len(found),
-        false_alarms=sum((sensor, i) in run.set_aside for i in there.difference(ids)),
+        sound=len(others),
+        false_alarms=sum((sensor, i) in run.set_aside for i in others),
         error_px=shift_error(own, sound, fault, batch, ids) if fault.name == "shift" else None,
     )
 
@@ -253,7 +259,7 @@ def rig_table(root: Path, settings: ValidateSettings, frames: int = 60) -> Itera
             corner = corner_of(fault, run.of(sensor))
             yield Outcome(
                 batch=batch.name,
-                fault=f"{fault.name} of the rig",
+                fault=f"{fault.name} {RIG}",
                 size=fault.size,
                 sensor=sensor,
                 corner_px=corner,
@@ -262,6 +268,7 @@ def rig_table(root: Path, settings: ValidateSettings, frames: int = 60) -> Itera
                 measurable=int(sound),
                 abstained=int(sound and state == "unmeasurable"),
                 found=int(sound and state == "misaligned"),
+                sound=0,
                 false_alarms=0,
                 error_px=None if corner is None or state == "unmeasurable" else round(abs(rig.corner_px - corner), 3),
             )
@@ -271,30 +278,3 @@ def bench_faults(roots: list[Path], frames: int | None = None) -> list[Outcome]:
     """The tables of several batches, one after the other."""
     settings = load_settings().validate_
     return [o for root in roots for o in (*faults_table(root, settings, frames), *rig_table(root, settings))]
-
-
-def markdown(outcomes: list[Outcome]) -> str:
-    """The outcomes as a table, the sensors of a fault together."""
-    lines = [
-        "| batch | fault | size | corner, px | found of measurable: | abstained | false alarms | error p90, px |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    keys = list(dict.fromkeys((o.batch, o.fault, o.size) for o in outcomes))
-    for key in keys:
-        part = [o for o in outcomes if (o.batch, o.fault, o.size) == key]
-        corner = max((o.corner_px for o in part if o.corner_px is not None), default=None)
-        found = ", ".join(f"{o.sensor} {o.found}/{o.measurable - o.abstained}" for o in part)
-        errors = [f"{o.sensor} {o.error_px:.2f}" for o in part if o.error_px is not None]
-        bold = "**" if any(o.critical for o in part) else ""
-        cells = (
-            key[0],
-            f"{bold}{key[1]}{bold}",
-            key[2],
-            "" if corner is None else f"{corner:.1f}",
-            found,
-            ", ".join(str(o.abstained) for o in part),
-            str(sum(o.false_alarms for o in part)),
-            ", ".join(errors),
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)

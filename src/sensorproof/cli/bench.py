@@ -36,10 +36,11 @@ def faults(
     frames: Annotated[int | None, typer.Option(help="only the first frames of each batch", min=24)] = None,
 ) -> None:
     """Detection and false alarms: known faults put into sound batches. Prints the table of docs/alignment.md."""
-    from sensorproof.benchmarks.faults import bench_faults, markdown
+    from sensorproof.benchmarks.fault_summary import summary
+    from sensorproof.benchmarks.faults import bench_faults
 
     outcomes = bench_faults(batches, frames)
-    print(markdown(outcomes))
+    print(summary(outcomes))
     if json is not None:
         write_json(json, [vars(outcome) for outcome in outcomes])
 
