@@ -70,7 +70,10 @@ class Rig:
     def state(self, settings: ContentChecks) -> State:
         if self.found is None or self.found.shift is None:
             return "unmeasurable"
-        return "misaligned" if self.corner_px > self.limit_px(settings) else "aligned"
+        if self.corner_px > self.limit_px(settings):
+            return "misaligned"
+        # A shift alone may show a fault, but not that there is none: the corners may be off by scale or rotation.
+        return "unmeasurable" if self.found.field is None else "aligned"
 
 
 def rig_of(tracker: PairTracker, settings: ContentChecks) -> Rig:
@@ -121,13 +124,13 @@ def pair_columns(tracker: PairTracker, rig: Rig, sequence: NDArray[np.int64], se
 
 
 def rig_columns(rigs: Iterable[Rig], settings: ContentChecks) -> pd.DataFrame:
-    """What is the same in all frames of a pair: a row per sensor, with RIG_COLUMNS. Unmeasurable pairs abstain."""
+    """What is the same in all frames of a pair: a row per sensor, with RIG_COLUMNS. Pairs without a shift abstain."""
     rows = []
     for rig in rigs:
-        known = rig.state(settings) != "unmeasurable"
+        known = rig.found is not None and rig.found.shift is not None
         field = rig.found.field if known and rig.found else None
         numbers = (
-            float(known),
+            float(rig.state(settings) != "unmeasurable"),
             rig.precision_px,
             rig.corner_px,
             rig.limit_px(settings) if known else np.nan,

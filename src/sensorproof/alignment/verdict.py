@@ -185,10 +185,18 @@ def pair_verdict(rig: Rig, settings: ContentChecks) -> PairVerdict:
     reason = {
         "aligned": f"within {rig.corner_px:.2f} px at the corners",
         "misaligned": f"{rig.corner_px:.2f} px off at a corner",
-        "unmeasurable": "too little in common" if rig.compared else "no frame has both images, large enough",
+        "unmeasurable": unmeasurable_for(rig),
     }[state]
     corner = None if state == "unmeasurable" else round(rig.corner_px, 3)
     return PairVerdict(rig.sensor, state, reason, rig.compared, rig.measured, corner)
+
+
+def unmeasurable_for(rig: Rig) -> str:
+    """Why a pair is unmeasurable."""
+    if not rig.compared:
+        return "no frame has both images, large enough"
+    known = rig.found is not None and rig.found.shift is not None
+    return "the shift is known, scale and rotation are not" if known else "too little in common"
 
 
 def states(table: pd.DataFrame, faults: pd.DataFrame, settings: ContentChecks) -> pd.Series:
