@@ -190,6 +190,18 @@ def test_one_frame_is_measured_and_not_judged_against_itself() -> None:
     assert broken(found.table).empty
 
 
+def test_of_a_hundred_thousand_frames_none_is_lost() -> None:
+    """Their times and calibration; every thousandth stamp is late."""
+    batch = make_batch(100_000, 100)
+    late = np.where(np.arange(100_000) % 1000 == 7, 0.05, 0)
+    table = measured(faults.with_times(batch, "other", late), lambda b, row: Frame(row)).table
+    assert table.groupby("sensor").frame_id.nunique().to_dict() == {"camera": 100_000, "other": 100_000}
+    assert not table.duplicated(["frame_id", "sensor"]).any()
+    beyond = table[table.time_offset_s.abs() > table.time_tolerance_s]
+    assert list(beyond.frame_id) == list(batch.frames.frame_id[late > 0])
+    assert (table.rotation_error < 1e-9).all()
+
+
 def test_the_order_of_interleaved_sequences_does_not_matter() -> None:
     batch = make_batch(16, 2)
     order = [k for pair in zip(range(8), range(8, 16), strict=True) for k in pair]

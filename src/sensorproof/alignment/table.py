@@ -68,14 +68,15 @@ def measure(batch: Batch, settings: ValidateSettings, read: Reader = read_frame)
     rows, statistics, sizes = Records(COLUMNS), Records(), SizeCount()
     before: dict[str, Image] = {}
     last = -1
-    for position, frame_row in enumerate(order):
-        frame = read(batch, int(frame_row))
+    cells_in_order = batch.frames.iloc[order].itertuples(index=False, name=None)
+    for position, (frame_row, values) in enumerate(zip(order, cells_in_order, strict=True)):
+        frame, cells = read(batch, int(frame_row)), dict(zip(batch.frames.columns, values, strict=True))
         if sequence[position] != last:
             last = int(sequence[position])
             before = {}
         now = {name: thumbnail(image) for name, image in frame.images.items()}
         for name in names:
-            row = row_of(batch, frame, name, position)
+            row = row_of(batch, cells, frame, name, position)
             if name in frame.images:
                 image = frame.images[name]
                 sizes.add(name, (image.shape[1], image.shape[2]))
@@ -85,7 +86,7 @@ def measure(batch: Batch, settings: ValidateSettings, read: Reader = read_frame)
                 statistics.add(image_statistics(image, batch.sensors[name], row))
             rows.add(row)
         if frame.label is not None or LABEL in frame.faults:
-            row = row_of(batch, frame, LABEL, position)
+            row = row_of(batch, cells, frame, LABEL, position)
             if frame.label is not None:
                 height, width = frame.label.shape
                 sizes.add(LABEL, (height, width))
@@ -118,15 +119,19 @@ def measure(batch: Batch, settings: ValidateSettings, read: Reader = read_frame)
     return Measured(batch, table, rigs, statistics.table())
 
 
-def row_of(batch: Batch, frame: Frame, name: str, position: int) -> dict[str, Any]:
-    """The columns that every row has."""
-    cells = batch.frames.iloc[frame.row]
-    claimed = cells.label if name == LABEL else cells[name]
+def row_of(batch: Batch, cells: dict[str, Any], frame: Frame, name: str, position: int) -> dict[str, Any]:
+    """The columns that every row has.
+
+    Args:
+        cells: the frame's row of frames.csv.
+        name: a sensor, or LABEL.
+    """
+    claimed = cells["label"] if name == LABEL else cells[name]
     return {
         "batch": batch.name,
-        "frame_id": cells.frame_id,
-        "site": cells.site,
-        "sequence": cells.sequence,
+        "frame_id": cells["frame_id"],
+        "site": cells["site"],
+        "sequence": cells["sequence"],
         "position": position,
         "reference": batch.info.reference,
         "sensor": name,
