@@ -48,10 +48,12 @@ class LostFrames:
             signs = np.tile(cut(centering(*self.grid.tile)[None]), len(self.grid.tops))
             score = np.real((np.stack(self.sensors) * signs) @ np.stack(self.references).T)
             np.fill_diagonal(score, -np.inf)
-            best = score.argmax(1)
-            others = score[np.isfinite(score)]
-            clear = score.max(1) >= others.mean() + STANDS_OUT * others.std() if len(best) > 9 else score.max(1) > 0
+            best, top = score.argmax(1), score.max(1)
             mutual = score.argmax(0)[best] == np.arange(len(best))
+            # Of few frames the matches themselves would be much of the scatter that they must stand out of.
+            score[np.arange(len(best)), best] = -np.inf
+            others = score[np.isfinite(score)]
+            clear = top >= others.mean() + STANDS_OUT * others.std() if len(best) > 9 else top > 0
             self.found += [(self.positions[k], self.positions[best[k]]) for k in np.flatnonzero(mutual & clear)]
         self.positions, self.references, self.sensors = [], [], []
 
