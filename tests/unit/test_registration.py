@@ -10,8 +10,9 @@ from skimage.registration import phase_cross_correlation
 
 from scenes import CAMERA, OTHER, checks, look, panorama, scene
 from sensorproof.alignment import faults
-from sensorproof.alignment.content import find_peaks, make_grid, parabola, spectra, templates
+from sensorproof.alignment.content import make_grid, spectra, templates
 from sensorproof.alignment.edges import Picture, edges_of
+from sensorproof.alignment.peaks import find_peaks, parabola
 from sensorproof.alignment.registration import Registration, register
 
 SIZE = (144, 192)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from sensorproof.alignment.affine import corners_of
-from sensorproof.alignment.content import Grid, Spectra, Surface, find_peaks, mean_surface
+from sensorproof.alignment.content import Grid, Spectra, Surface, mean_surface
+from sensorproof.alignment.peaks import find_peaks
 from sensorproof.alignment.records import Records
 from sensorproof.alignment.registration import Registration, register, register_pool
 from sensorproof.alignment.seen import Seen

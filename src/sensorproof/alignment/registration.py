@@ -6,20 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensorproof.alignment.affine import TILES, Field, corners_of, fit_field
-from sensorproof.alignment.content import (
-    Grid,
-    Peaks,
-    Spectra,
-    Surface,
-    around,
-    find_peaks,
-    find_tops,
-    inner,
-    moves_inside,
-    spectra,
-    surfaces,
-)
+from sensorproof.alignment.content import Grid, Spectra, Surface, around, inner, moves_inside, spectra, surfaces
 from sensorproof.alignment.edges import Edges
+from sensorproof.alignment.peaks import Peaks, find_peaks, find_tops
 from sensorproof.alignment.similarity import fit_vote, half_side, vote_near, vote_wide
 from sensorproof.settings import ContentChecks
 

@@ -13,7 +13,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sensorproof.alignment.affine import Field, corners_of, solve
-from sensorproof.alignment.content import Grid, Peaks, Surface, around, find_peaks, find_tops, inner
+from sensorproof.alignment.content import Grid, Surface, around, inner
+from sensorproof.alignment.peaks import Peaks, find_peaks, find_tops
 
 LARGEST = 8
 """Samples at a corner that scale, and that rotation, may amount to."""
