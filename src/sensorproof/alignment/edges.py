@@ -17,6 +17,8 @@ Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Edges = NDArray[np.complex64]
 
+SMOOTHING_PX = 0.35
+"""Standard deviation of the Gaussian before the gradient."""
 STRENGTH = 0.5
 """Exponent of an edge's strength: below 1, so that one strong edge does not rule."""
 LABEL_STRENGTH = 0.2
@@ -85,17 +87,18 @@ def edges_of(picture: Picture, size: tuple[int, int]) -> Edges:
     holes = not valid.all()
     if holes:
         values = np.where(valid, values, values[valid].mean() if valid.any() else 0).astype(np.float32)
-    dx = cv2.Sobel(values, cv2.CV_32F, 1, 0, ksize=3, borderType=cv2.BORDER_REFLECT)
-    dy = cv2.Sobel(values, cv2.CV_32F, 0, 1, ksize=3, borderType=cv2.BORDER_REFLECT)
+    smooth = cv2.GaussianBlur(values, (3, 3), SMOOTHING_PX, borderType=cv2.BORDER_REFLECT)
+    dx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, borderType=cv2.BORDER_REFLECT)
+    dy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, borderType=cv2.BORDER_REFLECT)
     across, down = dx * dx, dy * dy
-    square = across + down
-    strongest = float(square.max())
+    magnitude = cv2.sqrt(across + down)
+    strongest = float(magnitude.max())
     if strongest <= 0 or not np.isfinite(strongest):
         return np.zeros(size, np.complex64)
-    # z = dx + i dy squared has the doubled angle; over (|z|^2 + floor)^(1 - exponent / 2) it is of the wanted
-    # strength where there is an edge, and nothing where it is flat.
-    square += np.float32(FLAT**2 * strongest)
-    weight = cv2.exp(cv2.log(square) * np.float32(picture.strength / 2 - 1))
+    # The square of z = dx + i dy has the doubled angle. Over (|z| + floor)^(2 - exponent) it is of the wanted strength
+    # where there is an edge, and nothing where it is flat.
+    magnitude += np.float32(FLAT * strongest)
+    weight = cv2.exp(cv2.log(magnitude) * np.float32(picture.strength - 2))
     edges = cv2.merge([(across - down) * weight, 2 * dx * dy * weight]).view(np.complex64)[..., 0]
     if holes:
         # The gradient at the border of a hole is the hole's, not the scene's.
