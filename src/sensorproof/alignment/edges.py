@@ -97,8 +97,7 @@ def edges_of(picture: Picture, size: tuple[int, int]) -> Edges:
         return np.zeros(size, np.complex64)
     # The square of z = dx + i dy has the doubled angle. Over (|z| + floor)^(2 - exponent) it is of the wanted strength
     # where there is an edge, and nothing where it is flat.
-    magnitude += np.float32(FLAT * strongest)
-    weight = cv2.exp(cv2.log(magnitude) * np.float32(picture.strength - 2))
+    weight = cv2.exp(cv2.log(magnitude + np.float32(FLAT * strongest)) * np.float32(picture.strength - 2))
     edges = cv2.merge([(across - down) * weight, 2 * dx * dy * weight]).view(np.complex64)[..., 0]
     if holes:
         # The gradient at the border of a hole is the hole's, not the scene's.
