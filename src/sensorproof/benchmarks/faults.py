@@ -14,7 +14,7 @@ from sensorproof.alignment.frames import Frame, Reader, in_order, read_frame
 from sensorproof.alignment.labels import LABEL
 from sensorproof.alignment.rig import Rig
 from sensorproof.alignment.table import measure
-from sensorproof.alignment.timing import tolerance_s
+from sensorproof.alignment.timing import STAMP_SLACK_S, tolerance_s
 from sensorproof.alignment.verdict import Verdict
 from sensorproof.data.batch import Batch, read_batch
 from sensorproof.settings import ValidateSettings, load_settings
@@ -205,7 +205,7 @@ def clock_faults(batch: Batch, settings: ValidateSettings, sensor: str) -> Itera
         ("clock jitter", "1 x tolerance", jitter),
     ):
         with np.errstate(invalid="ignore"):
-            rows = np.flatnonzero(np.abs(usual + added) > tolerance * 1.001)
+            rows = np.flatnonzero(np.abs(usual + added) > tolerance + STAMP_SLACK_S)
         fault = Fault(name, size, partial(unconditional, faults.blanked(0)), always=True, alone=True)
         yield fault, faults.with_times(batch, sensor, added), rows
 
