@@ -11,15 +11,17 @@ CRITICAL = replace(TURNED, batch="b", corner_px=3.6, critical=True, measurable=1
 MISSED = replace(CRITICAL, sensor="thermal", corner_px=4.3, found=7, false_alarms=3)
 MOVED = Outcome("a", "shift", "3 px", "depth", 3.0, True, 10, 8, 0, 8, 40, 0, 0.126)
 OFF = replace(MOVED, sensor="thermal", error_px=0.31)
+LATE = Outcome("a", "clock offset", "1.5 x tolerance", "depth", None, True, 50, 50, 0, 50, 0, 0, None)
 RIG = Outcome("a", "shift of the rig", "3 px", "depth", 3.0, True, 1, 1, 0, 1, 0, 0, 0.9)
-ALL = [NONE, TURNED, CRITICAL, MISSED, MOVED, OFF, RIG]
+ALL = [NONE, TURNED, CRITICAL, MISSED, MOVED, OFF, LATE, RIG]
 
 
 def test_pairs_are_added_up_and_critical_sizes_stand_apart() -> None:
-    assert summary(ALL).splitlines()[2:6] == [
+    assert summary(ALL).splitlines()[2:7] == [
         "| rotation | 1 deg | 1.8 | 2 of 5 | 4 | 0 |  |",
         "| **rotation** | 1 deg | 3.6–4.3 | 16 of 18 | 2 | 3 |  |",
         "| **shift** | 3 px | 3.0 | 16 of 16 | 0 | 0 | 0.31 |",
+        "| **clock offset** | 1.5 x tolerance |  | 50 of 50 | 0 | 0 |  |",
         "| **shift of the rig** | 3 px | 3.0 | 1 of 1 | 0 | 0 | 0.90 |",
     ]
 
@@ -27,8 +29,8 @@ def test_pairs_are_added_up_and_critical_sizes_stand_apart() -> None:
 def test_goals_name_every_miss_and_count_frames_and_rigs_apart() -> None:
     found, missed, alarms, error = goals(ALL)
     assert found == (
-        "Critical faults found: 32 of 34 (94.12 %) in frames, 1 of 1 (100.00 %) in rigs. "
-        "Unmeasurable with the fault: 2 frames, 0 rigs."
+        "Critical faults found: 32 of 34 (94.12 %) in images, 50 of 50 (100.00 %) in stamps, "
+        "1 of 1 (100.00 %) in rigs. Unmeasurable with the fault: 2 images, 0 rigs."
     )
     assert missed == "Missed: b thermal, rotation 1 deg: 2."
     assert alarms == (

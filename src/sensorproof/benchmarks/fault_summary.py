@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sensorproof.benchmarks.faults import RIG, Outcome
 
+STAMPS = ("single stamps", "clock offset", "clock drift", "clock jitter")
 SHIFT_PX = 0.25
 """Goal for the 90th percentile of a shift's error."""
 
@@ -15,8 +16,11 @@ def summary(outcomes: Sequence[Outcome]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     # What is critical depends on the size of the images: such a fault has a row for either.
-    for key in dict.fromkeys((o.fault, o.size, o.critical) for o in outcomes if o.fault != "none"):
+    sizes = dict.fromkeys((o.fault, o.size) for o in outcomes if o.fault != "none")
+    for key in ((*size, critical) for size in sizes for critical in (False, True)):
         part = [o for o in outcomes if (o.fault, o.size, o.critical) == key]
+        if not part:
+            continue
         bold = "**" if key[2] else ""
         cells = (f"{bold}{key[0]}{bold}", key[1], corners(part), fraction(part, percent=False),
                  str(total(part, "abstained")), str(total(part, "false_alarms")), largest_error(part))  # fmt: skip
@@ -27,7 +31,8 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 def goals(outcomes: Sequence[Outcome]) -> list[str]:
     """Detection at critical size, false alarms, and the error of shifts: a sentence each."""
     critical = [o for o in outcomes if o.critical]
-    rigs, frames = [o for o in critical if RIG in o.fault], [o for o in critical if RIG not in o.fault]
+    rigs, stamps = [o for o in critical if RIG in o.fault], [o for o in critical if o.fault in STAMPS]
+    frames = [o for o in critical if o not in rigs and o not in stamps]
     missed = [f"{o.batch} {o.sensor}, {o.fault} {o.size}: {lost(o)}" for o in critical if lost(o)]
     none, faulty = [o for o in outcomes if o.fault == "none"], [o for o in outcomes if o.fault != "none"]
     clean = sum(max(o.sound for o in none if o.batch == batch) for batch in {o.batch for o in none})
@@ -35,8 +40,9 @@ def goals(outcomes: Sequence[Outcome]) -> list[str]:
     worst = max(errors, key=lambda o: o.error_px or 0.0, default=None)
     within = sum((o.error_px or 0.0) <= SHIFT_PX for o in errors)
     return [
-        f"Critical faults found: {fraction(frames)} in frames, {fraction(rigs)} in rigs. "
-        f"Unmeasurable with the fault: {total(frames, 'abstained')} frames, {total(rigs, 'abstained')} rigs.",
+        f"Critical faults found: {fraction(frames)} in images, {fraction(stamps)} in stamps, "
+        f"{fraction(rigs)} in rigs. "
+        f"Unmeasurable with the fault: {total(frames, 'abstained')} images, {total(rigs, 'abstained')} rigs.",
         f"Missed: {'; '.join(missed) or 'none'}.",
         f"False alarms in sound batches: {total(none, 'false_alarms')} in {clean} frames "
         f"({total(none, 'sound')} pairs of a frame and a sensor){by_pair(none)}; "

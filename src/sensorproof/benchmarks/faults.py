@@ -257,6 +257,7 @@ def rig_table(root: Path, settings: ValidateSettings, frames: int = 60) -> Itera
             sound = clean.rigs[sensor].state(settings.content) == "aligned"
             state = rig.state(settings.content)
             corner = corner_of(fault, run.of(sensor))
+            known = sound and state != "unmeasurable"
             yield Outcome(
                 batch=batch.name,
                 fault=f"{fault.name} {RIG}",
@@ -270,7 +271,7 @@ def rig_table(root: Path, settings: ValidateSettings, frames: int = 60) -> Itera
                 found=int(sound and state == "misaligned"),
                 sound=0,
                 false_alarms=0,
-                error_px=None if corner is None or state == "unmeasurable" else round(abs(rig.corner_px - corner), 3),
+                error_px=round(abs(rig.corner_px - corner), 3) if known and corner is not None else None,
             )
 
 
