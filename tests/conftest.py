@@ -15,7 +15,7 @@ from servers import mlflow_server, postgres, s3  # noqa: F401  (fixtures)
 ROOT = Path(__file__).parent.parent
 SMALL = """\
 data: {size: [32, 40]}
-train: {seeds: [0, 1], steps: 12, batch_size: 4, checkpoint_every: 5, device: cpu}
+train: {arms: [baseline, default], seeds: [0, 1], steps: 12, batch_size: 4, checkpoint_every: 5, device: cpu}
 search: {trials: 2, steps: 4}
 report: {examples: 1}
 """

@@ -167,7 +167,7 @@ def write_results(root: Path, means: Means, *, first_seed: int = 0, data_hash: s
         "params_hash": load_settings(root / "params.yaml").hash,
         "git_commit": "0" * 40,
         "arms": {arm: summarize_arm(each) for arm, each in runs.items()},
-        "gain": gain(runs["regularized"], runs["baseline"], 0.95),
+        "gain": gain(runs["default"], runs["baseline"], 0.95),
         "search": {"trials": 0, "best": {}},
     }
     write_json(root / EVALUATION, evaluation)

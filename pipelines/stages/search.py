@@ -48,8 +48,9 @@ def run_search(settings: Settings) -> tuple[list[dict[str, object]], Regularizer
 
 
 def trial_experiment(settings: Settings, regularizer: RegularizerSettings) -> Experiment:
-    search = settings.search
-    return Experiment("regularized", search.seed, search.steps, settings.model, settings.train, regularizer)
+    search, candidate = settings.search, settings.register_.candidate
+    arm = candidate if candidate in REGULARIZED else "regularized"
+    return Experiment(arm, search.seed, search.steps, settings.model, settings.train, regularizer)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from conftest import Project, make_project
 
 STAGES = {"prepare", "validate", "search", "evaluate", "report", "register"}
-RUNS = {f"train@{arm}-{seed}" for arm in ("baseline", "regularized") for seed in (0, 1)}
+RUNS = {f"train@{arm}-{seed}" for arm in ("baseline", "default") for seed in (0, 1)}
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +28,17 @@ def test_summary_has_what_the_design_promises(reproduced: Project) -> None:
     summary = json.loads((reproduced.root / "artifacts/summary.json").read_text())
     assert summary["data"]["batches"] == ["first"]
     assert re.fullmatch(r"[0-9a-f]{32}\.dir", summary["data"]["hash"])
-    assert set(summary["arms"]) == {"baseline", "regularized"}
+    assert set(summary["arms"]) == {"baseline", "default"}
     for arm in summary["arms"].values():
         assert arm["seeds"] == [0, 1]
         assert len(arm["subsets"]) == 15
         mean = sum(s["mean"] for s in arm["subsets"].values()) / 15
         assert arm["mean"]["mean"] == pytest.approx(mean)
         assert arm["worst"]["mean"] <= arm["mean"]["mean"] <= 100
-    baseline, regularized = summary["arms"]["baseline"], summary["arms"]["regularized"]
-    assert baseline["parameters"] == regularized["parameters"]
+    baseline, ours = summary["arms"]["baseline"], summary["arms"]["default"]
+    assert baseline["parameters"] == ours["parameters"]
     for figure, gain in summary["gain"].items():
-        assert gain["value"] == pytest.approx(regularized[figure]["mean"] - baseline[figure]["mean"])
+        assert gain["value"] == pytest.approx(ours[figure]["mean"] - baseline[figure]["mean"])
         assert gain["ci95"][0] <= gain["value"] <= gain["ci95"][1]
     assert summary["search"]["trials"] == 2
     assert summary["promotion"]["decision"] in {"promoted", "refused"}
@@ -60,9 +60,9 @@ def test_nothing_changed_runs_nothing(reproduced: Project) -> None:
     ("override", "expected"),
     [
         ("register: {max_loss_full: 50.0}", {"report", "register"}),
-        ("regularizer: {sigma: 0.25}", {"search", "train@regularized", "evaluate", "report", "register"}),
+        ("regularizer: {sigma: 0.25}", {"search", "train@default", "evaluate", "report", "register"}),
         ("train: {checkpoint_every: 6}", {*RUNS, "evaluate", "report", "register"}),
-        ("compare: {steps: 7}", set()),
+        ("compare: {tuning_steps: 7}", set()),
     ],
 )
 def test_a_change_re_runs_only_what_depends_on_it(reproduced: Project, override: str, expected: set[str]) -> None:

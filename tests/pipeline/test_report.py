@@ -307,7 +307,8 @@ def test_a_run_that_is_not_whole_is_one_line(change: Callable[[Path], object], f
 def test_the_stage_writes_the_page(material: tuple[str, dict, Path], tmp_path: Path, monkeypatch, capsys) -> None:
     page, evaluation, root = material
     (tmp_path / "artifacts/validation").mkdir(parents=True)
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("examples: 4", "examples: 2"))
+    params = (ROOT / "params.yaml").read_text().replace("examples: 4", "examples: 2")
+    (tmp_path / "params.yaml").write_text(params.replace("candidate: default", "candidate: regularized"))
     for name in ("prepared", "train"):
         (tmp_path / "artifacts" / name).symlink_to(root / name)
     (tmp_path / "artifacts/validation/quarantined.csv").write_text("batch,frame_id\n")

@@ -203,7 +203,7 @@ def test_what_is_no_params_at_all(document: Any) -> None:
         ("data.split", {"val": 0.5, "test": 0.5, "seed": 0}, "leaves nothing to train on"),
         ("train.seeds", [0, 0], "must not repeat"),
         ("train.arms", ["baseline", "baseline"], "must not repeat"),
-        ("train.arms", ["baseline", "default"], "train.arms lacks ['regularized']"),
+        ("train.arms", ["baseline", "regularized"], "train.arms lacks ['default']"),
         ("register.candidate", "ogm_ge", "train.arms lacks ['ogm_ge']"),
         ("compare.strengths", {"agm": [0.1], "ogm_ge": [0.1, 0.2]}, "compare: every arm needs as many strengths"),
         ("search.strength", [1.0, 0.1], "search: strength must be [lowest, highest]"),

@@ -9,7 +9,7 @@ DASH = "–"
 MINUS = "−"
 ARM_TITLES = {
     "regularized": "regularised",
-    "default": "default settings",
+    "default": "regularised + dropout",
     "modality_dropout": "modality dropout",
     "random_subset": "random subset",
     "single_modality": "single modality",
