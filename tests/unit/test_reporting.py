@@ -124,6 +124,12 @@ def test_numbers_are_honest() -> None:
     assert wording.join(["a", "b", "c"]) == "a, b and c"
 
 
+def test_a_figure_just_past_its_limit_does_not_read_as_equal() -> None:
+    assert wording.apart(1.0264, 1.0) == ("1.03", "1.00")
+    assert wording.apart(2.5, 1.0) == ("2.5", "1.0")
+    assert wording.apart(1.0, 1.0) == ("1.0", "1.0")
+
+
 def test_subsets_have_names_that_people_use() -> None:
     sensors = ["a", "b", "c", "d"]
     named = [wording.subset_label(list(s), sensors) for s in ("abcd", "abd", "ab", "c")]

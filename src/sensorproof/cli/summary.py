@@ -21,7 +21,8 @@ def summary(path: Annotated[Path, typer.Argument(help="a summary.json")] = SUMMA
     print(f"{promotion['decision']}: {promotion['model']} version {promotion['version']}")
     for gate in promotion["gates"]:
         if not gate["passed"]:
-            print(f"  gate {gate['name']}: {gate['value']} against {gate['threshold']}")
+            value = "no figure" if gate["value"] is None else f"{gate['value']:.4g}"
+            print(f"  gate {gate['name']}: {value} against {gate['threshold']:g}")
     print(f"report: {REPORT}")
 
 

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sensorproof.evaluation.gates import Gate, is_promoted, judge
-from sensorproof.reporting.wording import arm_title, count, duration, interval, join, percent, points, seeds, signed
+from sensorproof.reporting.wording import (
+    apart,
+    arm_title,
+    count,
+    duration,
+    interval,
+    join,
+    percent,
+    points,
+    seeds,
+    signed,
+)
 from sensorproof.settings import RegisterSettings
 
 BASELINE = "baseline"
@@ -79,9 +90,8 @@ def verdict(
     sure = f"({interval(ends, confidence)}, {seeds(number)})"
     costly = ""
     if loss > register.max_loss_full:
-        costly = (
-            f" With all sensors it loses {points(loss)} points; at most {points(register.max_loss_full)} may be lost."
-        )
+        lost, allowed = apart(loss, register.max_loss_full)
+        costly = f" With all sensors it loses {lost} points; at most {allowed} may be lost."
     if is_promoted(gates):
         return "yes", f"{claim} {sure}."
     if value <= asked:
@@ -133,7 +143,7 @@ def gate_line(gate: Gate, register: RegisterSettings) -> GateLine:
             gate.passed,
         )
     if gate.name == "loss_full":
-        demand = f"at most {points(register.max_loss_full)}"
-        return GateLine("Loss with all sensors", points(max(0.0, gate.value or 0.0)), demand, gate.passed)
+        lost, allowed = apart(max(0.0, gate.value or 0.0), register.max_loss_full)
+        return GateLine("Loss with all sensors", lost, f"at most {allowed}", gate.passed)
     faults = f"{gate.value:.0f} missing" if gate.value else "complete"
     return GateLine("Every figure is there and finite", faults, "complete", gate.passed)

@@ -32,6 +32,15 @@ def points(value: float | None) -> str:
     return f"{value:.1f}".replace("-", MINUS) if is_number(value) else DASH
 
 
+def apart(value: float, limit: float) -> tuple[str, str]:
+    """A figure and its limit with as many decimals, up to four, as show that they differ: 1.03 and 1.00."""
+    for digits in (1, 2, 3, 4):
+        texts = tuple(f"{each:.{digits}f}".replace("-", MINUS) for each in (value, limit))
+        if value == limit or texts[0] != texts[1]:
+            break
+    return texts[0], texts[1]
+
+
 def signed(value: float | None) -> str:
     """+2.1, −0.4; 0.0 has no sign, as it is only zero to one decimal."""
     if not is_number(value):
