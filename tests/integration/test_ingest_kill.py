@@ -213,7 +213,13 @@ def test_bytes_go_to_s3_and_come_back(here: Path, second: Path, s3: S3, monkeypa
 
 def test_an_interrupted_reproduction_leaves_no_stage_behind(project: Project) -> None:
     (project.root / "dvc.yaml").write_text("stages:\n  slow:\n    cmd: echo $$ > pid; exec sleep 600\n")
-    code = "from sensorproof.adapters.dvc import reproduce; reproduce('slow')"
+    # A shell's background job, as these tests may be, ignores what Ctrl-C sends, and so would its children.
+    code = """\
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from sensorproof.adapters.dvc import reproduce
+reproduce("slow")
+"""
     process = subprocess.Popen([sys.executable, "-c", code], cwd=project.root, stderr=subprocess.DEVNULL)
     pid = project.root / "pid"
     while not (pid.exists() and pid.read_text().strip()):
