@@ -10,22 +10,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sensorproof.models import Segmenter
-from sensorproof.regularization.arms import build_objective
+from sensorproof.regularization.arms import OFF, build_objective
 from sensorproof.regularization.losses import batch_cross_entropy
 from sensorproof.regularization.modulation import AGM, OGMGE, ahead, scale_gradient
 from sensorproof.regularization.thinning import draw_kept, drop
-from sensorproof.settings import Arm, RegularizerSettings
+from sensorproof.settings import Arm
 
-SETTINGS = RegularizerSettings(
-    strength=0.3,
-    scales=["prediction"],
-    form="single",
-    estimator="first_order",
-    sigma=0.3,
-    fraction=1.0,
-    every=1,
-    weigh=True,
-)
+SETTINGS = OFF.model_copy(update={"strength": 0.3, "sigma": 0.3, "weigh": True})
 CHANNELS = {"camera": 3, "depth": 1, "lidar": 2}
 
 

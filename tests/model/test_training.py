@@ -17,8 +17,8 @@ from sensorproof.evaluation.subsets import all_subsets, score_subsets, subset_na
 from sensorproof.experiment import score_split
 from sensorproof.files import write_json
 from sensorproof.models import Segmenter, build_model, describe_model
-from sensorproof.regularization.arms import build_objective
-from sensorproof.settings import ModelSettings, RegularizerSettings, TrainSettings
+from sensorproof.regularization.arms import OFF, build_objective
+from sensorproof.settings import ModelSettings, TrainSettings
 from sensorproof.training.loop import choose_device, learning_rate_factor, train
 
 MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
@@ -35,16 +35,7 @@ TRAIN = TrainSettings(
     flip=True,
     checkpoint_every=10,
 )
-REGULARIZER = RegularizerSettings(
-    strength=0.1,
-    scales=["prediction"],
-    form="single",
-    estimator="first_order",
-    sigma=0.3,
-    fraction=1.0,
-    every=1,
-    weigh=True,
-)
+REGULARIZER = OFF.model_copy(update={"strength": 0.1, "sigma": 0.3, "weigh": True})
 
 
 @pytest.fixture(scope="module")
