@@ -80,9 +80,8 @@ def tune(
     """The strength of each arm with the best mean over subsets on the validation split; 0 where it has none."""
     choices = [(arm, value) for arm, values in settings.compare.strengths.items() for value in values]
     compare = settings.compare
-    experiments = [
-        experiment(arm, value, compare.tuning_seed, compare.tuning_steps, each, settings) for arm, value in choices
-    ]
+    steps = max(1, round(compare.tuning_share * each.steps))
+    experiments = [experiment(arm, value, compare.tuning_seed, steps, each, settings) for arm, value in choices]
     results = run_all(experiments, folder, workers, False, say)
     best: dict[Arm, tuple[float, float]] = {}
     for (arm, value), result in zip(choices, results, strict=True):
@@ -96,7 +95,7 @@ def experiment(arm: Arm, strength: float, seed: int, steps: int, each: ComparedS
     """A training of an arm at a strength; nothing else differs between arms."""
     base = settings.regularizer if arm in REGULARIZED else OFF
     regularizer = base.model_copy(update={"strength": strength})
-    train = settings.train.model_copy(update={"batch_size": each.batch_size})
+    train = settings.train.model_copy(update={"batch_size": each.batch_size, "learning_rate": each.learning_rate})
     return Experiment(arm, seed, steps, settings.model, train, regularizer)
 
 

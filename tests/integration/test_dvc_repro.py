@@ -62,7 +62,7 @@ def test_nothing_changed_runs_nothing(reproduced: Project) -> None:
         ("register: {max_loss_full: 50.0}", {"report", "register"}),
         ("regularizer: {sigma: 0.25}", {"search", "train@default", "evaluate", "report", "register"}),
         ("train: {checkpoint_every: 6}", {*RUNS, "evaluate", "report", "register"}),
-        ("compare: {tuning_steps: 7}", set()),
+        ("compare: {tuning_share: 0.7}", set()),
     ],
 )
 def test_a_change_re_runs_only_what_depends_on_it(reproduced: Project, override: str, expected: set[str]) -> None:

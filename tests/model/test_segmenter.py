@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 
 from sensorproof.data.batch import Class
 from sensorproof.data.prepared import SensorInput
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.models import ModelDescription, build_model, load_model, save_model
+from sensorproof.models.decoder import SMALL, enlarge, resize
 from sensorproof.models.segmenter import BACKBONES, Segmenter
 
 CHANNELS = {"camera": 3, "depth": 1, "lidar": 2, "stack": 5}
@@ -70,6 +74,38 @@ def test_encoding_alone_equals_encoding_together(model: Segmenter) -> None:
 
 def test_decode_of_encode_is_forward(model: Segmenter) -> None:
     torch.testing.assert_close(model.decode(model.encode(inputs())), model(inputs()))
+
+
+@pytest.mark.parametrize("size", [(32, 48), (33, 47), (65, 31)])
+def test_encoder_and_decoder_do_what_the_modules_of_transformers_do(model: Segmenter, size: tuple[int, int]) -> None:
+    """The reordered work against the plain one, stem by stem and stage by stage, with its gradients."""
+    with torch.no_grad():
+        for stem in model.stems.values():
+            stem.weight.normal_()
+            stem.bias.normal_()
+    camera = inputs(*size)["camera"]
+    maps, expected = torch.nn.functional.pad(model.stems["camera"](camera), (0, max(0, 32 - size[1]))), []
+    for stage in model.encoder.stages:
+        maps = stage(maps)
+        expected.append(maps)
+    found = model.encode({"camera": camera})["camera"]
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs[..., : ours.shape[-1]], atol=1e-5, rtol=1e-4)
+    logits, head = model.decoder(expected), SegformerDecodeHead.forward(model.decoder, expected)
+    torch.testing.assert_close(logits, head, atol=1e-5, rtol=1e-4)
+    parameters = list(model.parameters())
+    ours, theirs = (
+        torch.autograd.grad(x.square().sum(), parameters, allow_unused=True, retain_graph=True) for x in (logits, head)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
+
+
+@given(st.integers(1, SMALL), st.integers(1, SMALL), st.integers(1, 130), st.integers(1, 130))
+def test_products_enlarge_as_interpolation_does(height: int, width: int, new_height: int, new_width: int) -> None:
+    maps = torch.arange(2.0 * height * width).reshape(1, 2, height, width).sin()
+    size = (new_height, new_width)
+    torch.testing.assert_close(enlarge(maps, size), resize(maps, size), atol=1e-5, rtol=1e-5)
 
 
 def test_uneven_resolutions_take_the_largest(model: Segmenter) -> None:

@@ -17,8 +17,9 @@ from sensorproof.evaluation.subsets import all_subsets, score_subsets, subset_na
 from sensorproof.experiment import score_split
 from sensorproof.files import write_json
 from sensorproof.models import Segmenter, build_model, describe_model
-from sensorproof.regularization.arms import OFF, build_objective
-from sensorproof.settings import ModelSettings, TrainSettings
+from sensorproof.regularization.arms import OFF, Regularized, build_objective
+from sensorproof.regularization.objective import Objective
+from sensorproof.settings import Arm, ModelSettings, TrainSettings
 from sensorproof.training.loop import choose_device, learning_rate_factor, train
 
 MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
@@ -70,23 +71,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return PreparedData(root)
 
 
-def run(data: PreparedData, arm: str = "baseline", steps: int = 30, **options) -> tuple[Segmenter, list]:
+def run(
+    data: PreparedData, arm: Arm = "baseline", steps: int = 30, objective: Objective | None = None, **options
+) -> tuple[Segmenter, list]:
     torch.manual_seed(0)
     model = build_model(describe_model(MODEL, data.meta))
-    objective = build_objective(arm, REGULARIZER)
+    objective = objective or build_objective(arm, REGULARIZER)
     result = train(model, TrainingSampler(data, 4, 0, True), objective, TRAIN, steps=steps, seed=0, **options)
     return model, result.history
 
 
 @pytest.mark.parametrize("arm", ["baseline", "regularized"])
-def test_it_learns_what_is_easy_to_see(data: PreparedData, arm: str) -> None:
+def test_it_learns_what_is_easy_to_see(data: PreparedData, arm: Arm) -> None:
     model, history = run(data, arm, steps=80)
     assert history[-1]["cross_entropy"] < 0.5 * history[0]["cross_entropy"]
     assert score_split(model, data, "test", "cpu", 3).full > 70
 
 
 @pytest.mark.parametrize("arm", ["baseline", "regularized"])
-def test_cut_short_and_resumed_is_as_uncut(data: PreparedData, arm: str, tmp_path: Path) -> None:
+def test_cut_short_and_resumed_is_as_uncut(data: PreparedData, arm: Arm, tmp_path: Path) -> None:
     class Cut(Exception):
         pass
 
@@ -201,3 +204,16 @@ def test_a_sensor_that_tells_little_can_be_added(data: PreparedData, kind: Kind,
     assert not all(copied)
     inputs = changed.batch(changed.rows("train")).inputs
     assert all(bool(torch.isfinite(x).all()) for x in inputs.values())
+
+
+def test_a_sensor_that_tells_nothing_loses_its_weight_and_no_other(data: PreparedData, tmp_path: Path) -> None:
+    """Also not one that is learnt late, as `two` is: its usefulness is near zero for the first hundred steps."""
+    kinds: tuple[Kind, ...] = ("constant", "half_broken")
+    for kind in kinds:
+        add_sensor(data.root, tmp_path / kind, kind)
+        objective = Regularized(REGULARIZER, "any")
+        run(PreparedData(tmp_path / kind), steps=260, objective=objective)
+        assert objective.term.usefulness is not None
+        weights = objective.term.usefulness.weights(["one", "two", kind])
+        assert min(weights["one"], weights["two"]) > 0.8
+        assert weights[kind] < (0.2 if kind == "constant" else 0.95)

@@ -80,7 +80,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "report.examples": [-1, 25],
     "compare.sets": [[], [{"name": "x", "raw": "x", "size": [8], "batch_size": 1, "steps": 1}]],
     "compare.seeds": [[0], [0, -1]],
-    "compare.tuning_steps": [0],
+    "compare.tuning_share": [0, 1.1],
     "compare.tuning_seed": [-1],
     "compare.strengths": [{"magic": [0.1]}, {"agm": []}, {"agm": [-0.1]}],
 }

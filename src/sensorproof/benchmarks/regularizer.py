@@ -15,10 +15,13 @@ from sensorproof.models import Segmenter
 from sensorproof.regularization.arms import Regularized, build_objective
 from sensorproof.regularization.objective import Objective, Plain
 from sensorproof.settings import RegularizerSettings
+from sensorproof.training.loop import build_optimizer
 
 VARIANTS = ("plain", "regularized", "default", "exact", "paper", "gat")
 """`exact` is ours with second derivatives, `paper` arXiv 2505.06635 and `gat` NeurIPS 2020, both exact as well."""
 WARMUP = 3
+LEARNING_RATE = 1e-5
+"""Small: the variants take turns on one model, whose random labels are not to be learnt."""
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "16384", "MALLOC_TRIM_THRESHOLD_": "0"}
 """Makes glibc give freed memory back at once, so that the peak of a process is that of what it uses."""
 
@@ -84,12 +87,14 @@ def objective_of(name: str, settings: RegularizerSettings) -> Objective:
 
 
 def stepper(model: Segmenter, objective: Objective, batch: TensorBatch) -> Callable[[], None]:
-    """One forward and backward pass as the training loop makes it; the step counts up, as `every` needs it."""
+    """One step as the training loop makes it, update included; the step counts up, as `every` needs it."""
     taken = iter(range(10**9))
+    optimizer = build_optimizer(model, LEARNING_RATE, 0.0)
 
     def step() -> None:
-        model.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         objective(model, batch.inputs, batch.target, None, next(taken)).value.backward()
+        optimizer.step()
 
     return step
 

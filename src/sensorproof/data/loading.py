@@ -35,7 +35,7 @@ def standardize(pixels: NDArray[np.float16], sensor: SensorInput) -> Tensor:
     """Scaled pixels (B, C, H, W) as a model sees them; those that are not finite are 0, the training mean."""
     mean = torch.tensor(sensor.mean).reshape(1, -1, 1, 1)
     std = torch.tensor(sensor.std).reshape(1, -1, 1, 1)
-    standardized = (torch.from_numpy(pixels.astype(np.float32)) - mean) / std
+    standardized = (torch.from_numpy(pixels).float() - mean) / std  # torch widens float16 faster than numpy
     return torch.nan_to_num(standardized, nan=0.0, posinf=0.0, neginf=0.0)
 
 
@@ -58,6 +58,7 @@ class PreparedData:
             kept = [(b, f) not in keys for b, f in zip(self.frames.batch, self.frames.frame_id, strict=True)]
             self.frames = self.frames[kept]
         self.sensors = sorted(self.meta.sensors)
+        self.present = {s: frames[f"present_{s}"].to_numpy(dtype=bool) for s in self.sensors}
         self.images = {s: np.load(root / f"{s}.npy", mmap_mode="r", allow_pickle=False) for s in self.sensors}
         self.labels: NDArray[np.uint8] = np.load(root / "label.npy", mmap_mode="r", allow_pickle=False)
 
@@ -80,7 +81,7 @@ class PreparedData:
         inputs, present = {}, {}
         for name in self.sensors:
             inputs[name] = standardize(self.images[name][order][places], self.meta.sensors[name])
-            present[name] = torch.from_numpy(self.frames.loc[rows, f"present_{name}"].to_numpy(dtype=bool).copy())
+            present[name] = torch.from_numpy(self.present[name][rows])
         target = torch.from_numpy(self.labels[order][places].astype(np.int64))
         return TensorBatch(inputs, present, target)
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad
-from transformers import SegformerConfig
-from transformers.models.segformer.modeling_segformer import SegformerDecodeHead, SegformerModel
+from torch.nn.functional import pad
+from transformers import SegformerConfig, SegformerModel
 
 from sensorproof.errors import UsageError
+from sensorproof.models.decoder import Decoder, enlarge, resize
 from sensorproof.models.description import ModelDescription
+from sensorproof.models.encoder import embed, run_stage, stem
 
 Features = dict[str, list[Tensor]]
 STRIDE = 4
@@ -62,7 +63,7 @@ class Segmenter(nn.Module):
         self.sensors = tuple(sorted(channels))
         self.stems = nn.ModuleDict({name: stem(channels[name]) for name in self.sensors})
         self.encoder = SegformerModel(config)
-        self.decoder = SegformerDecodeHead(config)
+        self.decoder = Decoder(config)
 
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
         """Segment; see the class. `present` {sensor: (B,) bool} leaves out single samples of a sensor."""
@@ -78,16 +79,25 @@ class Segmenter(nn.Module):
             groups.setdefault((len(inputs[name]), *inputs[name].shape[-2:]), []).append(name)
         features: Features = {}
         for names in groups.values():
-            maps = torch.cat([self.stems[name](inputs[name]) for name in names])
-            height, width = maps.shape[-2:]
-            maps = pad(maps, (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height)))
-            stages = []
-            for j, stage in enumerate(self.encoder.stages):
-                maps = stage(maps)
-                stride = STRIDE * 2**j
-                stages.append(maps[..., : -(-height // stride), : -(-width // stride)].chunk(len(names)))
+            stages = [maps.chunk(len(names)) for maps in self.encode_alike([(n, inputs[n]) for n in names])]
             features |= {name: [chunks[i] for chunks in stages] for i, name in enumerate(names)}
         return features
+
+    def encode_alike(self, images: list[tuple[str, Tensor]]) -> list[Tensor]:
+        """The stages (M * B, C_j, H_j, W_j) of M sensors whose images have one shape but for the channels."""
+        height, width = images[0][1].shape[-2:]
+        margin = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
+        inside = pad(torch.ones_like(images[0][1][:1, :1]), margin)
+        modules: Any = self.encoder.stages
+        stems: Any = self.stems
+        first = modules[0].patch_embeddings.proj
+        maps = torch.cat([embed(pad(x, margin), stems[name], first, inside) for name, x in images])
+        stages = []
+        for j, stage in enumerate(modules):
+            maps = run_stage(stage, stage.patch_embeddings.proj(maps) if j else maps)
+            stride = STRIDE * 2**j
+            stages.append(maps[..., : -(-height // stride), : -(-width // stride)])
+        return stages
 
     def fuse(self, features: Features, present: Mapping[str, Tensor] | None = None) -> list[Tensor]:
         """Mean over the sensors that are present, per stage and sample."""
@@ -121,23 +131,7 @@ class Segmenter(nn.Module):
         fused = self.fuse(features, present)
         logits = self.decoder(fused)
         height, width = logits.shape[-2:]
-        return resize(logits, size or (height * STRIDE, width * STRIDE))
-
-
-def stem(channels: int) -> nn.Conv2d:
-    """A 1 x 1 convolution to three channels that starts as copies of the given ones, as pretraining expects."""
-    layer = nn.Conv2d(channels, 3, 1)
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.bias.zero_()  # type: ignore[union-attr]
-        for out in range(3):
-            layer.weight[out, out % channels] = 1
-    return layer
-
-
-def resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    """Bilinear resize of (B, C, H, W) to (H, W) = size."""
-    return interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+        return enlarge(logits, size or (height * STRIDE, width * STRIDE))
 
 
 def build_model(description: ModelDescription, pretrained: Path | None = None) -> Segmenter:

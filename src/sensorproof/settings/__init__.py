@@ -205,6 +205,7 @@ class ComparedSet(Section):
     size: Annotated[list[Count], Field(min_length=2, max_length=2)]
     batch_size: Count
     steps: Count
+    learning_rate: Positive
 
 
 class CompareSettings(Section):
@@ -212,7 +213,8 @@ class CompareSettings(Section):
 
     sets: Annotated[list[ComparedSet], Field(min_length=1)]
     seeds: Annotated[list[Seed], Field(min_length=2)]
-    tuning_steps: Count
+    tuning_share: Annotated[float, Field(gt=0, le=1)]
+    """Of the steps of a set: how long each strength is tried."""
     tuning_seed: Seed
     strengths: dict[Arm, Annotated[list[NonNegative], Field(min_length=1)]]
     """What each arm may choose its strength from; an arm that is not named has none."""

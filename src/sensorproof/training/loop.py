@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -53,7 +53,7 @@ def train(
     device = choose_device(settings.device)
     model.to(device).train()
     torch.manual_seed(seed)
-    optimizer = AdamW(parameter_groups(model, settings.weight_decay), lr=settings.learning_rate)
+    optimizer = build_optimizer(model, settings.learning_rate, settings.weight_decay)
     schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, settings.warmup))
     state = TrainingState(model, optimizer, schedule, objective)
     run = TrainingRun()
@@ -84,7 +84,7 @@ def record(step: int, value: Tensor, parts: dict[str, Tensor]) -> dict[str, floa
     """One row of the history; a loss that is not finite stops the training here."""
     if not torch.isfinite(value):
         fix = "lower train.learning_rate or regularizer.strength"
-        raise SensorproofError(f"training step {step}", f"the loss is {float(value)}", fix)
+        raise SensorproofError(f"training step {step}", f"the loss is {float(value.detach())}", fix)
     return {"step": step, "loss": float(value.detach())} | {name: float(part) for name, part in parts.items()}
 
 
@@ -102,11 +102,12 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def parameter_groups(model: Segmenter, weight_decay: float) -> list[dict[str, object]]:
-    """Decay matrices and kernels; leave biases and normalisations alone."""
+def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:
+    """AdamW that decays matrices and kernels and leaves biases and normalisations alone; one kernel for all of them."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
     free = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return AdamW(groups, lr=learning_rate, fused=True)
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
