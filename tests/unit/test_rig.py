@@ -5,8 +5,9 @@ import pytest
 
 from scenes import checks
 from sensorproof.alignment.affine import Field
+from sensorproof.alignment.pairs import CORNERS, PairTracker
 from sensorproof.alignment.registration import Registration
-from sensorproof.alignment.rig import Rig, rig_columns
+from sensorproof.alignment.rig import Rig, pair_columns, rig_columns
 from sensorproof.alignment.verdict import pair_verdict
 
 SIZE = (144.0, 192.0)
@@ -39,3 +40,14 @@ def test_a_shift_alone_shows_a_fault_but_not_that_there_is_none(
     row = rig_columns([found], CONTENT).iloc[0]
     assert row.measurable == float(state != "unmeasurable")
     assert np.isfinite(row.rig_corner_px) == (shift is not None)
+
+
+@pytest.mark.parametrize(("certain", "deviation"), [(True, 3.0 * np.sqrt(2)), (False, 0.1)])
+def test_a_sequences_scale_is_no_deviation_where_the_rigs_is_unknown(certain: bool, deviation: float) -> None:
+    tracker = PairTracker("other", CONTENT)
+    shift = {"shift_y_px": 0.0, "shift_x_px": 0.1}
+    tracker.frames.add({"position": 0, "match": 0.5} | shift)
+    tracker.sequences.add({"sequence_number": 0} | shift | dict.fromkeys(CORNERS, 3.0))
+    found = rig((0.0, 0.0), FIELD if certain else None)
+    table = pair_columns(tracker, found, np.zeros(1, np.int64), CONTENT)
+    assert table.sequence_deviation_px.iloc[0] == pytest.approx(deviation)

@@ -114,7 +114,9 @@ def pair_columns(tracker: PairTracker, rig: Rig, sequence: NDArray[np.int64], se
     scatter = CORNER_SCATTER * usual(table.corner_deviation_px.to_numpy(float))
     table["corner_limit_px"] = np.maximum(critical, scatter)
     pools = tracker.sequences.table()
-    pooled = pd.Series(corner_deviation(pools, rig), index=pools.sequence_number)
+    # Where the rig's own scale and rotation are unknown, those of a sequence are nobody's deviation.
+    whole = rig.found is not None and rig.found.field is not None
+    pooled = pd.Series((corner_deviation if whole else shift_deviation)(pools, rig), index=pools.sequence_number)
     table["sequence_deviation_px"] = pooled.reindex(sequence[table.position.to_numpy(np.int64)]).to_numpy()
     table["sequence_limit_px"] = np.fmax(critical, scatter)
     for position, other, match in tracker.swaps:
