@@ -15,7 +15,8 @@ from sensorproof.errors import Refused
 FRAME = Rule("deviation_px", "within", 0, "critical", "frame", "is off", other="deviation_limit_px")
 WARN = Rule("saturated_share", "at_most", 0.5, "warning", "frame", "is mostly saturated")
 BATCH = Rule("time_unit", "at_most", 0, "critical", "batch", "times are not in seconds")
-RULES = [FRAME, WARN, BATCH]
+NEAR = Rule("time_unit", "at_most", 0, "warning", "batch", "times are odd")
+RULES = [FRAME, WARN, BATCH, NEAR]
 DRIFT = Drift(0.95, 2.3, True, "looks different", 10, 10, ())
 
 
@@ -53,6 +54,12 @@ def test_warnings_are_counted_and_quarantine_nothing() -> None:
 def test_a_fault_of_the_rig_refuses_the_batch() -> None:
     found = decided([(2, 1)])
     assert found.reasons == ("depth: times are not in seconds (time_unit 1, limit 0)",)
+
+
+def test_what_is_refused_is_not_warned_of_as_well() -> None:
+    found = decided([(3, 0), (3, 1), (2, 1)])
+    assert found.reasons == ("depth: times are not in seconds (time_unit 1, limit 0)",)
+    assert found.warnings == ("camera: times are odd (time_unit 1, limit 0)",)
 
 
 @pytest.mark.parametrize(("frames", "refused"), [(2, False), (3, True)])

@@ -132,14 +132,21 @@ def decide(
     faults: list[pd.DataFrame] = []
     reasons: list[str] = []
     warnings: list[str] = []
-    for number in sorted(broken.rule.unique()):
+    refused: set[tuple[str, str]] = set()
+    # Critical rules first: what is refused need not be warned of.
+    for number in sorted(broken.rule.unique(), key=lambda k: (rules[k].severity != "critical", k)):
         rule = rules[number]
         part = table.loc[broken.row[broken.rule == number].to_numpy()]
         if rule.scope == "frame" and rule.severity == "critical":
             faults.append(faults_of(part, rule))
             continue
-        target = reasons if rule.severity == "critical" else warnings
-        target += [say(str(sensor), rule, each) for sensor, each in part.groupby("sensor", sort=False)]
+        for sensor, each in part.groupby("sensor", sort=False):
+            key = (str(sensor), rule.column)
+            if rule.severity == "critical":
+                refused.add(key)
+                reasons.append(say(str(sensor), rule, each))
+            elif key not in refused:
+                warnings.append(say(str(sensor), rule, each))
     if drift is not None and drift.drifted:
         (reasons if settings.drift.severity == "critical" else warnings).append(drift.reason)
     found = pd.concat(faults, ignore_index=True) if faults else pd.DataFrame(columns=FAULT_COLUMNS)
