@@ -3,19 +3,17 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from sensorproof.alignment.affine import corners_of
 from sensorproof.alignment.content import Grid, Spectra, Surface, mean_surface
-from sensorproof.alignment.peaks import Peaks, find_peaks
+from sensorproof.alignment.peaks import find_peaks
 from sensorproof.alignment.records import Records
 from sensorproof.alignment.registration import Registration, register, register_pool
 from sensorproof.alignment.seen import Seen
 from sensorproof.alignment.swaps import LostFrames, Pair
-from sensorproof.alignment.threads import together
 from sensorproof.settings import ContentChecks
 
 NEIGHBOURS = 1
@@ -83,29 +81,25 @@ class PairTracker:
         grid = seen.grid(self.sensor)
         if grid is None:
             return
-        names = (seen.reference, self.sensor)
-        reference, sensor = together(*(partial(seen.spectra_of, name, grid) for name in names))
-        neighbours = [other for other in self.recent if other.grid == grid]
-        matches = [partial(best_match, other.reference, sensor, grid.reach) for other in neighbours]
-        matches += [partial(best_match, reference, other.sensor, grid.reach) for other in neighbours]
-        registering = partial(register, reference, sensor, seen.edges_of(self.sensor, grid), grid, self.settings)
-        registered, *peaks = together(registering, *matches)
-        found, surface = registered
+        reference, sensor = seen.spectra_of(seen.reference, grid), seen.spectra_of(self.sensor, grid)
+        found, surface = register(reference, sensor, seen.edges_of(self.sensor, grid), grid, self.settings)
         factor = seen.pixels_per_sample(grid)
         row = {"position": position, **columns_of(found.scaled(factor))}
         self.pool(surface, grid, factor)
         if found.shift is None:
             self.lost.add(position, reference, sensor, grid)
         now = Neighbour(grid, reference, sensor, row)
-        for k, other in enumerate(neighbours):
-            self.note(now, other, peaks[k])
-            self.note(other, now, peaks[len(neighbours) + k])
+        for other in self.recent:
+            if other.grid == grid:
+                self.compare(now, other)
+                self.compare(other, now)
         self.recent.append(now)
         if len(self.recent) > NEIGHBOURS:
             self.frames.add(self.recent.popleft().row)
 
-    def note(self, one: Neighbour, other: Neighbour, peak: Peaks) -> None:
+    def compare(self, one: Neighbour, other: Neighbour) -> None:
         """Note whether the sensor's frame of `one` matches the reference's frame of `other`, and how well."""
+        peak = find_peaks(mean_surface(other.reference, one.sensor), one.grid.reach)
         height = float(peak.height[0])
         if peak.reliability[0] >= self.settings.reliability and height > one.row.get("other_match", 0.0):
             one.row.update(other_match=height, other_position=float(other.row["position"]))
@@ -130,7 +124,8 @@ class PairTracker:
         grid = one.grid(self.sensor)
         if grid is None or other.grid(self.sensor) != grid:
             return None
-        peak = best_match(other.spectra_of(other.reference, grid), one.spectra_of(self.sensor, grid), grid.reach)
+        surface = mean_surface(other.spectra_of(other.reference, grid), one.spectra_of(self.sensor, grid))
+        peak = find_peaks(surface, grid.reach)
         return (*pair, float(peak.height[0])) if peak.reliability[0] >= self.settings.reliability else None
 
     def pool(self, surface: Surface, grid: Grid, factor: float) -> None:
@@ -153,11 +148,6 @@ class PairTracker:
         elif self.whole.grid == self.current.grid:
             self.whole.add(self.current.total, self.current.frames)
         self.current = None
-
-
-def best_match(reference: Spectra, sensor: Spectra, reach: int) -> Peaks:
-    """The one peak of all tiles together."""
-    return find_peaks(mean_surface(reference, sensor), reach)
 
 
 def columns_of(found: Registration) -> dict[str, float]:
