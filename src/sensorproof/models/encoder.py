@@ -11,7 +11,7 @@ from torch.nn.functional import conv2d
 from transformers.models.segformer.modeling_segformer import SegformerStage
 
 
-def stem(channels: int) -> nn.Conv2d:
+def build_stem(channels: int) -> nn.Conv2d:
     """A 1 x 1 convolution to three channels that starts as copies of the given ones, as pretraining expects."""
     layer = nn.Conv2d(channels, 3, 1)
     with torch.no_grad():

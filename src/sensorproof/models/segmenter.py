@@ -12,7 +12,7 @@ from transformers import SegformerConfig, SegformerModel
 from sensorproof.errors import UsageError
 from sensorproof.models.decoder import Decoder, enlarge, resize
 from sensorproof.models.description import ModelDescription
-from sensorproof.models.encoder import embed, run_stage, stem
+from sensorproof.models.encoder import build_stem, embed, run_stage
 
 Features = dict[str, list[Tensor]]
 STRIDE = 4
@@ -61,7 +61,7 @@ class Segmenter(nn.Module):
         shape = BACKBONES[backbone] | {"num_channels": 3, "num_labels": classes}
         config = SegformerConfig(decoder_hidden_size=decoder_channels, **shape)
         self.sensors = tuple(sorted(channels))
-        self.stems = nn.ModuleDict({name: stem(channels[name]) for name in self.sensors})
+        self.stems = nn.ModuleDict({name: build_stem(channels[name]) for name in self.sensors})
         self.encoder = SegformerModel(config)
         self.decoder = Decoder(config)
 
@@ -107,7 +107,7 @@ class Segmenter(nn.Module):
         stages = []
         for maps in zip(*(features[name] for name in names), strict=True):
             size = max((m.shape[-2:] for m in maps), key=lambda s: s[0] * s[1])
-            stack = torch.stack([m if m.shape[-2:] == size else resize(m, size) for m in maps])
+            stack = torch.stack([resize(m, size) for m in maps])
             if present is None:
                 stages.append(stack.mean(0))
                 continue

@@ -12,7 +12,6 @@ PATIENCE = 100
 """Observations before a sensor may lose weight: some are learnt late, and turned down early they never would be."""
 FLOOR = 0.05
 """A sensor never drops out: this share of its weight goes on asking whether it has become useful."""
-
 SPARSE = 2
 """Every second pixel of every second row is enough for a running mean, and a quarter of the work."""
 
