@@ -17,9 +17,10 @@ CONTENT = checks().content
 FIELD = Field(np.zeros(2), np.zeros((2, 2)), np.diag([0.01, 0.01, 0, 0]), "similarity", 9)
 
 
-def rig(shift: tuple[float, float] | None, found: Field | None) -> Rig:
+def rig(shift: tuple[float, float] | None, found: Field | None, precision_px: float = 0.1) -> Rig:
     moved = None if shift is None else np.array(shift)
-    return Rig("other", Registration(0.3, 90, 1, 3, moved, found, np.full((9, 2), np.nan), SIZE), 0.1, 20, 20)
+    registered = Registration(0.3, 90, 1, 3, moved, found, np.full((9, 2), np.nan), SIZE)
+    return Rig("other", registered, precision_px, 20, 20)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,13 @@ def test_a_sequences_scale_is_no_deviation_where_the_rigs_is_unknown(certain: bo
     found = rig((0.0, 0.0), FIELD if certain else None)
     table = pair_columns(tracker, found, np.zeros(1, np.int64), CONTENT)
     assert table.sequence_deviation_px.iloc[0] == pytest.approx(deviation)
+
+
+@pytest.mark.parametrize(("certain", "limit"), [(True, 2.0), (False, 5 * 1.2)])
+def test_a_sequences_shift_may_scatter_as_the_pairs_frames_do(certain: bool, limit: float) -> None:
+    tracker = PairTracker("other", CONTENT)
+    tracker.frames.add({"position": 0, "match": 0.5, "shift_y_px": 0.0, "shift_x_px": 2.6})
+    tracker.sequences.add({"sequence_number": 0, "shift_y_px": 0.0, "shift_x_px": 2.6})
+    found = rig((0.0, 0.0), FIELD if certain else None, precision_px=1.2)
+    table = pair_columns(tracker, found, np.zeros(1, np.int64), CONTENT)
+    assert table.sequence_limit_px.iloc[0] == pytest.approx(limit)

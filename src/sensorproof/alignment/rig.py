@@ -109,16 +109,18 @@ def pair_columns(tracker: PairTracker, rig: Rig, sequence: NDArray[np.int64], se
     table["sensor"] = tracker.sensor
     critical = settings.critical_px - settings.margin_px
     table["deviation_px"] = shift_deviation(table, rig)
-    table["deviation_limit_px"] = np.maximum(critical, SHIFT_SCATTER * rig.precision_px)
+    scatter = SHIFT_SCATTER * rig.precision_px
+    table["deviation_limit_px"] = np.maximum(critical, scatter)
     table["corner_deviation_px"] = corner_deviation(table, rig)
-    scatter = CORNER_SCATTER * usual(table.corner_deviation_px.to_numpy(float))
-    table["corner_limit_px"] = np.maximum(critical, scatter)
+    corner_scatter = CORNER_SCATTER * usual(table.corner_deviation_px.to_numpy(float))
+    table["corner_limit_px"] = np.maximum(critical, corner_scatter)
     pools = tracker.sequences.table()
     # Where the rig's own scale and rotation are unknown, those of a sequence are nobody's deviation.
     whole = rig.found is not None and rig.found.field is not None
-    pooled = pd.Series((corner_deviation if whole else shift_deviation)(pools, rig), index=pools.sequence_number)
+    deviation, exact_to = (corner_deviation, corner_scatter) if whole else (shift_deviation, scatter)
+    pooled = pd.Series(deviation(pools, rig), index=pools.sequence_number)
     table["sequence_deviation_px"] = pooled.reindex(sequence[table.position.to_numpy(np.int64)]).to_numpy()
-    table["sequence_limit_px"] = np.fmax(critical, scatter)
+    table["sequence_limit_px"] = np.fmax(critical, exact_to)
     for position, other, match in tracker.swaps:
         table.loc[table.position == position, ["other_match", "other_position"]] = match, other
     table["swapped"] = swapped(table)
