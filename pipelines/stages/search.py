@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def run_search(settings: Settings) -> tuple[list[dict[str, object]], RegularizerSettings]:
-    """Train each trial for search.steps with one seed, score it by its validation mean over all subsets."""
+    """Train each trial for search.steps with one seed, score it by its balance on the validation split."""
     from sensorproof.adapters.optuna import search
 
     data = PreparedData(PREPARED, QUARANTINED)
@@ -35,7 +35,7 @@ def run_search(settings: Settings) -> tuple[list[dict[str, object]], Regularizer
         experiment = trial_experiment(settings, regularizer)
         scores = fit(experiment, data).validation
         print(f"trial {number}: strength {strength:.3g} on {', '.join(scales)}: validation {scores}", flush=True)
-        return scores.mean
+        return scores.balance
 
     space = settings.search.model_copy(update={"trials": 0}).model_dump()
     key = hash_json([trial_experiment(settings, settings.regularizer).key(data), space])[:16]

@@ -77,7 +77,7 @@ def prepared_set(each: ComparedSet, settings: Settings, root: Path) -> Path:
 def tune(
     each: ComparedSet, settings: Settings, folder: Path, workers: int, say: Callable[[str], None]
 ) -> dict[Arm, float]:
-    """The strength of each arm with the best mean over subsets on the validation split; 0 where it has none."""
+    """The strength of each arm with the best balance on the validation split; 0 where it has none."""
     choices = [(arm, value) for arm, values in settings.compare.strengths.items() for value in values]
     compare = settings.compare
     steps = max(1, round(compare.tuning_share * each.steps))
@@ -85,7 +85,7 @@ def tune(
     results = run_all(experiments, folder, workers, False, say)
     best: dict[Arm, tuple[float, float]] = {}
     for (arm, value), result in zip(choices, results, strict=True):
-        score = result["validation_mean"]
+        score = result["validation_balance"]
         if arm not in best or score > best[arm][0]:
             best[arm] = (score, value)
     return {arm: best[arm][1] if arm in best else 0.0 for arm in ARMS}
@@ -131,7 +131,7 @@ def run(job: Job) -> None:
     result: dict[str, Any] = {
         "arm": job.experiment.arm,
         "seed": job.experiment.seed,
-        "validation_mean": fitted.validation.mean,
+        "validation_balance": fitted.validation.balance,
         "train_seconds": fitted.run.seconds,
         "parameters": sum(p.numel() for p in fitted.model.parameters()),
     }

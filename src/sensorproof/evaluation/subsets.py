@@ -46,6 +46,11 @@ class SubsetScores:
         return float(np.mean(list(self.subsets.values())))
 
     @property
+    def balance(self) -> float:
+        """What strengths are tuned by: the mean of `full` and `mean`, as a promotion looks at both."""
+        return (self.full + self.mean) / 2
+
+    @property
     def worst(self) -> float:
         return min(self.subsets.values())
 
