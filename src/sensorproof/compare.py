@@ -15,6 +15,7 @@ import torch
 
 from sensorproof.data.loading import PreparedData
 from sensorproof.data.prepare import prepare
+from sensorproof.data.prepared import read_meta
 from sensorproof.evaluation.comparison import gain, summarize_arm
 from sensorproof.experiment import Experiment, fit, score_split
 from sensorproof.files import read_json, write_json
@@ -67,9 +68,9 @@ def compare_set(
 
 
 def prepared_set(each: ComparedSet, settings: Settings, root: Path) -> Path:
-    """The arrays of a data set, made where they are missing."""
+    """The arrays of a data set, made where they are missing or of another size."""
     prepared = root / each.name / "prepared"
-    if not (prepared / "meta.json").exists():
+    if not (prepared / "meta.json").exists() or read_meta(prepared).size != tuple(each.size):
         prepare(settings.data.model_copy(update={"raw": each.raw, "size": each.size}), prepared)
     return prepared
 

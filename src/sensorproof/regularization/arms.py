@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from sensorproof.data.prepared import IGNORE
+from sensorproof.errors import UsageError
 from sensorproof.models import Segmenter
 from sensorproof.regularization.functional_entropy import FunctionalEntropy
 from sensorproof.regularization.modulation import AGM, OGMGE
@@ -82,6 +83,10 @@ def build_objective(arm: Arm, settings: RegularizerSettings) -> Objective:
         case "regularized":
             return Regularized(settings, "single")
         case "default":
+            if settings.form != "single" or settings.estimator != "first_order":
+                fault = f"has form {settings.form} and estimator {settings.estimator}, which the arm default is not"
+                fix = "set form: single and estimator: first_order, or train the arm regularized"
+                raise UsageError("params.yaml: regularizer", fault, fix)
             return Regularized(settings, "any")
         case "modality_dropout":
             return ModalityDropout(strength)

@@ -14,23 +14,30 @@ f is summed over the valid pixels of a sample, which makes I independent of reso
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.errors import UsageError
+from sensorproof.regularization.checks import (
+    SCALES,
+    check_call,
+    check_choices,
+    check_figures,
+    check_finite,
+    check_strengths,
+)
 from sensorproof.regularization.information import Probe, penalty
-from sensorproof.regularization.losses import damped_log, presence, sample_cross_entropy
+from sensorproof.regularization.losses import damped_log, sample_cross_entropy
 from sensorproof.regularization.passes import running_statistics, unwrapped
 from sensorproof.regularization.stages import stage_terms
-from sensorproof.regularization.thinning import Subsets, draw_kept, thinned_logits
+from sensorproof.regularization.thinning import Absent, Subsets, draw_kept, thinned_logits
 from sensorproof.regularization.usefulness import Usefulness
 
 Features = Mapping[str, Sequence[Tensor]]
-SCALES = ("prediction", "stage1", "stage2", "stage3", "stage4")
-FORMS = ("single", "paper", "gat")
-ESTIMATORS = ("exact", "first_order")
+MEASURED = 2
+"""Samples a sensor from which `measure` takes the information: it is logged, not trained on, and noise averages out."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,8 @@ class FunctionalEntropy:
         fraction: share of the batch on which the term is computed, at least one sample.
         every: apply at every k-th call, the weight times k.
         sensors: regularise these only; None for all.
-        absent: how form `single` takes the other sensors away: `omit` leaves them out of the inputs, `zero` gives
-            zeros, for models that need every input.
+        absent: how a sensor is taken away from a sample: `omit` leaves it out of the inputs, `zero` gives zeros,
+            for models that need every input.
         weigh: scale each sensor's term by its measured usefulness (form `single`).
         ignore_index: label of pixels that do not count.
         epsilon: keeps 1 / I and log I finite for an ignored or constant sensor.
@@ -90,15 +97,15 @@ class FunctionalEntropy:
         fraction: float = 1.0,
         every: int = 1,
         sensors: Sequence[str] | None = None,
-        absent: Literal["omit", "zero"] = "omit",
+        absent: Absent = "omit",
         weigh: bool = True,
         ignore_index: int = 255,
         epsilon: float = 1e-3,
     ) -> None:
         strengths = dict(strength) if isinstance(strength, Mapping) else dict.fromkeys(scales, strength)
-        check_options(strengths, scales, form, estimator, sigma, fraction, every)
-        if subsets != "single" and (form != "single" or estimator != "first_order"):
-            raise UsageError("subsets", f"is {subsets!r}", "it goes with form single and estimator first_order")
+        check_strengths(strengths, scales)
+        check_choices(form, estimator, subsets, absent)
+        check_figures(sigma, fraction, every, epsilon)
         self.subsets: Subsets = subsets
         self.strengths = {scale: float(strengths[scale]) for scale in scales}
         self.form, self.estimator, self.sigma, self.epsilon = form, estimator, sigma, epsilon
@@ -128,25 +135,32 @@ class FunctionalEntropy:
                 encoding.
             measure: fill in `Term.information`; without it form `single` is cheaper.
 
+        Returns:
+            The term; its value is 0 where no pixel has a label or no sample a sensor of `sensors`.
+
         Raises:
-            UsageError: no sensor is present, a sensor in `sensors` or `present` is unknown, or feature scales are
-                asked of a model without `encode` and `decode`.
-            SensorproofError: the logits are not finite.
+            UsageError: no sensor is present, a sensor in `sensors` or `present` is unknown, tensors do not fit
+                each other, or feature scales are asked of a model without `encode` and `decode`.
+            SensorproofError: the logits or features are not finite.
         """
-        here = self.check_call(model, inputs, target, present)
+        model = unwrapped(model)
+        here = check_call(model, inputs, target, present, self.sensors, list(self.strengths))
         active = self.calls % self.every == 0
         self.calls += 1
-        if not active:
-            return Term(target.new_zeros((), dtype=torch.float32))
-        model = unwrapped(model)
         rows = self.choose_rows(here, target)
+        if not active or not len(rows):
+            return Term(target.new_zeros((), dtype=torch.float32))
         total = torch.zeros((), dtype=torch.float32, device=target.device)
         information: dict[str, dict[str, Tensor]] = {}
+        if features is None and set(self.strengths) != {"prediction"}:
+            with running_statistics(model):
+                features = model.encode(inputs)  # type: ignore[operator]
         for scale, strength in self.strengths.items():
             if scale == "prediction":
                 value, found = self.prediction_term(model, inputs, target, here, features, rows, measure)
             else:
-                value, found = self.stage_term(model, inputs, here, features, rows, scale)
+                assert features is not None
+                value, found = self.stage_term(features, target, here, rows, scale)
             total = total + strength * self.every * value
             information[scale] = found
         weights = {} if self.usefulness is None else self.usefulness.weights(sorted(here))
@@ -164,23 +178,28 @@ class FunctionalEntropy:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The penalty on predictions, and the information of each sensor."""
         probe = Probe(model, self.sigma, self.ignore_index, self.epsilon, self.absent)
-        if self.form != "single":
-            taken = {name: inputs[name][rows] for name in here}
-            with running_statistics(model):
-                joint = probe.joint(
-                    taken, target[rows], {n: here[n][rows] for n in here}, self.form, exact=self.estimator == "exact"
-                )
-            kept = {name: each for name, each in joint.items() if name in self.names(here)}
-            return penalty(kept, self.form, self.epsilon), detached(kept)
         exact = self.estimator == "exact"
-        found = {}
-        if exact or measure:
+        names = self.names(here)
+        if self.form != "single":
+            taken, masks = ({name: x[rows] for name, x in each.items()} for each in (inputs, here))
             with running_statistics(model):
-                for name, dealt in partition(rows, {n: here[n] for n in self.names(here)}).items():
-                    found[name] = probe.alone(inputs, name, target, dealt, exact=exact)
+                joint = probe.joint(taken, target[rows], masks, self.form, exact=exact)
+            kept = {name: joint[name] for name in names if name in joint}
+            return penalty(kept, self.form, self.epsilon).to(target.device), detached(kept)
         if exact:
-            return penalty(found, self.form, self.epsilon), detached(found)
-        return self.log_term(model, inputs, target, here, features, rows), detached(found)
+            dealt = partition(rows, {n: here[n] for n in names})
+            with running_statistics(model):
+                found = {name: probe.alone(inputs, name, target, mine, exact=True) for name, mine in dealt.items()}
+            share = len(names) / max(1, len(found))  # a batch of fewer samples than sensors leaves some out
+            return penalty(found, self.form, self.epsilon).to(target.device) * share, detached(found)
+        found = {}
+        if measure:
+            with running_statistics(model):
+                for name in names:
+                    some = rows[here[name][rows]][:MEASURED]
+                    if len(some):
+                        found[name] = probe.alone(inputs, name, target, some, exact=False)
+        return self.log_term(model, inputs, target, here, features, rows), found
 
     def log_term(
         self,
@@ -191,54 +210,56 @@ class FunctionalEntropy:
         features: Features | None,
         rows: Tensor,
     ) -> Tensor:
-        """-sum_i log I_i with |grad f_i|^2 held constant: the weighted mean of log f, times the number of sensors."""
+        """-sum_i log I_i with |grad f_i|^2 held constant.
+
+        That is the weighted log f of the sensor that a sample keeps, times the number it was drawn from, in the mean
+        over samples: an unbiased estimate of the sum over a sample's own sensors.
+        """
         names = self.names(here)
-        kept = draw_kept({name: here[name][rows] for name in names}, names, self.subsets)
-        some = torch.stack(list(kept.values())).any(0)
-        rows, kept = rows[some], {name: each[some] for name, each in kept.items()}
+        if not names:
+            return target.new_zeros((), dtype=torch.float32)
+        able = torch.stack([here[name][rows] for name in names]).sum(0)
+        rows, able = rows[able > 0], able[able > 0]
         if not len(rows):
             return target.new_zeros((), dtype=torch.float32)
+        kept = draw_kept({name: here[name][rows] for name in names}, names, self.subsets)
         chosen: Tensor | slice = rows
         if len(rows) == len(target):  # the whole batch, in its own order: nothing to copy
             order = rows.argsort()
-            chosen, kept = slice(None), {name: each[order] for name, each in kept.items()}
+            chosen, able = slice(None), able[order]
+            kept = {name: each[order] for name, each in kept.items()}
         taken = {name: inputs[name][chosen] for name in inputs}
         maps = None if features is None else {name: [stage[chosen] for stage in features[name]] for name in features}
         height, width = target.shape[-2:]
         logits = thinned_logits(model, taken, maps, kept, self.absent, (height, width))
         losses, _ = sample_cross_entropy(logits, target[chosen], self.ignore_index)
         check_finite(losses)
-        logs = damped_log(losses)
+        logs = damped_log(losses) * able
         if self.usefulness is not None:
             self.usefulness.observe(kept, logits, target[chosen], losses, self.ignore_index)
             logs = logs * self.usefulness.of_subsets(kept)
-        return len(names) * logs.mean()
+        return logs.mean()
 
     def stage_term(
-        self,
-        model: nn.Module,
-        inputs: Mapping[str, Tensor],
-        here: Mapping[str, Tensor],
-        features: Features | None,
-        rows: Tensor,
-        scale: str,
+        self, features: Features, target: Tensor, here: Mapping[str, Tensor], rows: Tensor, scale: str
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The penalty on one encoder stage, and the information of each sensor there."""
-        with running_statistics(model):
-            whole: Any = model.encode(inputs) if features is None else features  # type: ignore[operator]
         stage = SCALES.index(scale) - 1
-        if any(stage >= len(whole[name]) for name in here):
-            raise UsageError(
-                "scales", f"{scale} is not there", f"the model has {len(next(iter(whole.values())))} stages"
-            )
-        maps = {name: whole[name][stage][rows] for name in here}
+        if any(stage >= len(features[name]) for name in here):
+            fewest = min(len(features[name]) for name in here)
+            raise UsageError("scales", f"{scale} is not there", f"the model has {fewest} stages")
+        maps, masks = {name: features[name][stage][rows] for name in here}, {n: here[n][rows] for n in here}
+        valid = target[rows] != self.ignore_index
         exact = self.form != "single" or self.estimator == "exact"
-        f, found = stage_terms(maps, {n: here[n][rows] for n in here}, self.sigma, self.epsilon, exact=exact)
-        names = self.names(here)
-        if not exact:
-            value = torch.stack([damped_log(f[n]).mean() for n in names if n in f]).sum()
-            return value, detached(found)
-        return penalty({n: found[n] for n in names if n in found}, self.form, self.epsilon), detached(found)
+        f, found = stage_terms(maps, masks, valid, self.sigma, self.epsilon, exact=exact)
+        kept = {name: found[name] for name in self.names(here) if name in found}
+        if exact:
+            return penalty(kept, self.form, self.epsilon).to(target.device), detached(kept)
+        # The mean over samples of the sum over each one's sensors, as for the prediction.
+        logs = [damped_log(f[name]).sum() for name in kept]
+        value = torch.stack(logs).sum() / len(rows) if logs else target.new_zeros((), dtype=torch.float32)
+        check_finite(value, "features")
+        return value, detached(kept)
 
     def names(self, here: Mapping[str, Tensor]) -> list[str]:
         """The sensors to regularise."""
@@ -250,22 +271,6 @@ class FunctionalEntropy:
         rows = usable.nonzero()[:, 0]
         order = torch.randperm(len(rows), device=rows.device)
         return rows[order[: max(1, round(len(target) * self.fraction))]]
-
-    def check_call(
-        self, model: nn.Module, inputs: Mapping[str, Tensor], target: Tensor, present: Mapping[str, Tensor] | None
-    ) -> dict[str, Tensor]:
-        """{sensor: (B,) bool} of the sensors that any sample has; see __call__ for the errors."""
-        asked = {*(self.sensors or ()), *(present or {})}
-        if unknown := sorted(asked - set(inputs)):
-            raise UsageError("sensors", f"{unknown} are unknown", f"the inputs have {sorted(inputs)}")
-        here = {name: mask for name, mask in presence(sorted(inputs), present, target).items() if bool(mask.any())}
-        if not here:
-            raise UsageError("inputs", "no sensor is present", "give at least one")
-        inner = unwrapped(model)
-        if set(self.strengths) != {"prediction"} and not (hasattr(inner, "encode") and hasattr(inner, "decode")):
-            fix = "give the model encode(inputs) and decode(features), or regularise the prediction alone"
-            raise UsageError("scales", f"{sorted(self.strengths)} need encode and decode", fix)
-        return here
 
     def state_dict(self) -> dict[str, Tensor]:
         """What must survive a cut: the number of calls and the measured usefulness."""
@@ -281,9 +286,9 @@ class FunctionalEntropy:
 def partition(rows: Tensor, here: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Deal the rows out to the sensors they have, in turn, so that one pass over them serves all sensors.
 
-    Rows come in random order, so that over the steps every sensor sees every sample.
+    Rows come in random order and sensors take turns in one, so that over the steps every sensor sees every sample.
     """
-    names = list(here)
+    names = [list(here)[i] for i in torch.randperm(len(here)).tolist()]
     dealt: dict[str, list[int]] = {name: [] for name in names}
     masks = {name: here[name][rows].tolist() for name in names}
     for place, row in enumerate(rows.tolist()):
@@ -295,37 +300,3 @@ def partition(rows: Tensor, here: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def detached(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: each.detach() for name, each in found.items()}
-
-
-def check_finite(losses: Tensor) -> None:
-    """Raise SensorproofError where a loss is not finite."""
-    if not bool(torch.isfinite(losses).all()):
-        raise SensorproofError("logits", "are not finite", "lower the learning rate or the regulariser's strength")
-
-
-def check_options(
-    strengths: Mapping[str, float],
-    scales: Sequence[str],
-    form: str,
-    estimator: str,
-    sigma: float,
-    fraction: float,
-    every: int,
-) -> None:
-    """Raise UsageError for options that make no sense."""
-    if unknown := sorted({*scales, *strengths} - set(SCALES)):
-        raise UsageError("scales", f"{unknown} are unknown", f"choose from {', '.join(SCALES)}")
-    if not scales or set(strengths) != set(scales):
-        raise UsageError("strength", f"is given for {sorted(strengths)}", f"give one for each of {sorted(scales)}")
-    for scale, strength in strengths.items():
-        if not 0 <= strength < float("inf"):
-            raise UsageError("strength", f"is {strength} for {scale}", "give 0 or more")
-    for name, value, allowed in (("form", form, FORMS), ("estimator", estimator, ESTIMATORS)):
-        if value not in allowed:
-            raise UsageError(name, f"is {value!r}", f"choose from {', '.join(allowed)}")
-    if not sigma > 0:
-        raise UsageError("sigma", f"is {sigma}", "give a number above 0")
-    if not 0 < fraction <= 1:
-        raise UsageError("fraction", f"is {fraction}", "give a share above 0, up to 1")
-    if every < 1:
-        raise UsageError("every", f"is {every}", "give 1 or more")

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from sensorproof.errors import SensorproofError
+from sensorproof.regularization.checks import check_finite
 from sensorproof.regularization.entropy import fisher_information
 from sensorproof.regularization.losses import sample_cross_entropy
-from sensorproof.regularization.passes import twice_differentiable
+from sensorproof.regularization.passes import Draws, twice_differentiable
+from sensorproof.regularization.thinning import Absent, takes_presence, thinned_logits
 
 STEP = 0.1
 """Step of the finite difference, as a multiple of the perturbation."""
@@ -23,15 +24,16 @@ def penalty(information: Mapping[str, Tensor], form: str, epsilon: float) -> Ten
 
     Args:
         information: {sensor: scalar}.
-        form: `single`: -sum log I; `paper`: sum 1 / I; `gat`: the 2-norm of 1 / I.
+        form: `single`: -sum log I; `paper`: sum 1 / I; `gat`: the 2-norm of 1 / I. All are 0 of no sensor.
         epsilon: added to I, so that a sensor that is ignored gives a finite value.
 
     Raises:
         SensorproofError: an information is not finite.
     """
+    if not information:
+        return torch.zeros(())
     stacked = torch.stack([information[name] for name in sorted(information)])
-    if not bool(torch.isfinite(stacked).all()):
-        raise SensorproofError("logits", "are not finite", "lower the learning rate or the regulariser's strength")
+    check_finite(stacked)
     if form == "single":
         return -(stacked + epsilon).log().sum()
     inverse = 1 / (stacked + epsilon)
@@ -46,7 +48,7 @@ class Probe:
     sigma: float
     ignore_index: int
     epsilon: float
-    absent: Literal["omit", "zero"] = "omit"
+    absent: Absent = "omit"
 
     def lone_pass(self, one: Mapping[str, Tensor], inputs: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         """A pass with one sensor; the others are left out, or zero."""
@@ -57,15 +59,15 @@ class Probe:
 
     def alone(self, inputs: Mapping[str, Tensor], name: str, target: Tensor, rows: Tensor, *, exact: bool) -> Tensor:
         """Information of one sensor's own prediction, a scalar; exact keeps its graph for a second derivative."""
-        taken = inputs[name][rows]
-        scale = self.sigma * taken.detach().float().std()
-        point = (taken.detach() + scale * torch.randn_like(taken)).requires_grad_()
-        with twice_differentiable() if exact else nullcontext():
+        taken = inputs[name][rows].detach()
+        scale = self.sigma * taken.float().std()
+        point = (taken + scale * torch.randn_like(taken)).requires_grad_()
+        with torch.enable_grad(), twice_differentiable() if exact else nullcontext():
             logits = self.lone_pass({name: point}, inputs, rows)
             losses, valid = sample_cross_entropy(logits, target[rows], self.ignore_index)
             sums = losses * valid
             each = fisher_information(sums, {name: point}, {name: scale}, create_graph=exact, epsilon=self.epsilon)
-        return each[name].mean()
+        return each[name].mean() if exact else each[name].mean().detach()
 
     def joint(
         self,
@@ -76,19 +78,29 @@ class Probe:
         *,
         exact: bool,
     ) -> dict[str, Tensor]:
-        """{sensor: scalar} information of the prediction with all sensors perturbed, with a graph."""
-        scale = {name: self.sigma * x.detach().float().std() for name, x in inputs.items()}
-        points = {
-            name: (x.detach() + scale[name] * torch.randn_like(x)).requires_grad_(exact) for name, x in inputs.items()
-        }
-        reference = self.predict(inputs, here).softmax(1) if form == "gat" else None
-        with twice_differentiable() if exact else nullcontext():
-            f = self.joint_loss(points, target, here, reference)
+        """{sensor: scalar} information of the prediction with all sensors perturbed, with a graph.
+
+        Args:
+            inputs: {sensor: (B, C, H, W)}, of absent ones too.
+            here: {sensor: (B,) bool}; each sample has at least one. What stands in for an absent image is not read.
+        """
+        here = {name: mask for name, mask in here.items() if bool(mask.any())}
+        scale = {name: self.sigma * inputs[name][mask].detach().float().std() for name, mask in here.items()}
+        clean = {name: cleared(x.detach(), here.get(name)) for name, x in inputs.items()}
+        points = {name: clean[name] + scale[name] * torch.randn_like(clean[name]) for name in here}
+        points = {name: point.requires_grad_(exact) for name, point in points.items()}
+        draws = Draws(target.device)
+        with torch.enable_grad(), twice_differentiable() if exact else nullcontext():
+            reference = None
+            if form == "gat":
+                reference = self.predict(clean, here, target).softmax(1)
+            with draws.again() if form == "gat" else nullcontext():
+                f = self.joint_loss(clean | points, target, here, reference)
             if exact:
                 each = fisher_information(f, points, scale, create_graph=True, epsilon=self.epsilon)
             else:
-                each = self.differences(f, points, scale, target, here, reference)
-        return {name: each[name][here[name]].mean() for name in points}
+                each = self.differences(f, clean | points, scale, target, here, reference, draws)
+        return {name: each[name][mask].mean() for name, mask in here.items()}
 
     def differences(
         self,
@@ -98,15 +110,17 @@ class Probe:
         target: Tensor,
         here: Mapping[str, Tensor],
         reference: Tensor | None,
+        draws: Draws,
     ) -> dict[str, Tensor]:
         """sigma^2 |grad_i f|^2 / f with |grad_i f|^2 = E_v[(v.grad_i f)^2], v standard normal, from one more pass each.
 
         Hutchinson's estimator with a finite difference along v: only first derivatives are ever taken.
         """
         found = {}
-        for name, point in points.items():
-            moved = {**points, name: point + STEP * scale[name] * torch.randn_like(point)}
-            slope = (self.joint_loss(moved, target, here, reference) - f) / STEP
+        for name in here:
+            moved = {**points, name: points[name] + STEP * scale[name] * torch.randn_like(points[name])}
+            with draws.again():
+                slope = (self.joint_loss(moved, target, here, reference) - f) / STEP
             found[name] = slope.square() / (f + self.epsilon)
         return found
 
@@ -114,7 +128,7 @@ class Probe:
         self, points: Mapping[str, Tensor], target: Tensor, here: Mapping[str, Tensor], reference: Tensor | None
     ) -> Tensor:
         """(B,) f of the fused prediction, summed over valid pixels: against the label, or the clean prediction."""
-        logits = self.predict(points, here)
+        logits = self.predict(points, here, target)
         if reference is None:
             losses, valid = sample_cross_entropy(logits, target, self.ignore_index)
             return losses * valid
@@ -123,9 +137,23 @@ class Probe:
             each = interpolate(each[:, None], size=target.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
         return (each * (target != self.ignore_index)).flatten(1).sum(1)
 
-    def predict(self, inputs: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> Tensor:
-        """Logits from all sensors; a model that knows `present` is told which samples lack one."""
-        if all(bool(mask.all()) for mask in here.values()):
+    def predict(self, inputs: Mapping[str, Tensor], here: Mapping[str, Tensor], target: Tensor) -> Tensor:
+        """Logits from the sensors that each sample has.
+
+        A model that knows `present` is told which samples lack one; in others, samples with the same sensors share a
+        pass.
+        """
+        if all(name in here and bool(here[name].all()) for name in inputs):
             logits: Tensor = self.model(inputs)
             return logits
-        return self.model(inputs, here)
+        if self.absent == "omit" and takes_presence(self.model.forward):
+            return self.model({name: inputs[name] for name in here}, present=here)
+        height, width = target.shape[-2:]
+        return thinned_logits(self.model, inputs, None, here, self.absent, (height, width))
+
+
+def cleared(x: Tensor, here: Tensor | None) -> Tensor:
+    """Zeros in place of what stands in for absent images, which may be anything, NaN included."""
+    if here is None:
+        return torch.zeros_like(x)
+    return torch.where(here.reshape(-1, 1, 1, 1), x, 0.0)

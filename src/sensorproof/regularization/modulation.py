@@ -16,7 +16,7 @@ from sensorproof.data.prepared import IGNORE
 from sensorproof.models import Segmenter
 from sensorproof.regularization.losses import batch_cross_entropy, presence
 from sensorproof.regularization.objective import Loss, Stateless
-from sensorproof.regularization.passes import running_statistics
+from sensorproof.regularization.passes import evaluating
 
 Present = Mapping[str, Tensor] | None
 AGM_CAP = 7.0
@@ -45,7 +45,7 @@ class Modulated(Stateless):
     ) -> dict[str, float]:
         """How well each sensor does alone: `score_alone` of its logits, over the samples that have it."""
         found = {}
-        with torch.no_grad(), running_statistics(model):
+        with torch.no_grad(), evaluating(model):
             for name, mask in presence(sorted(features), present, target).items():
                 rows = mask.nonzero()[:, 0]
                 if len(rows):
@@ -85,9 +85,9 @@ class OGMGE(Modulated):
         return factors
 
     def after_backward(self, model: Segmenter) -> None:
-        """Generalisation enhancement: noise on the encoder's gradients."""
+        """Generalisation enhancement: noise on the encoders' gradients, a sensor's own stem and what all share."""
         with torch.no_grad():
-            for parameter in model.encoder.parameters():
+            for parameter in (*model.stems.parameters(), *model.encoder.parameters()):
                 if parameter.grad is not None and parameter.grad.numel() > 1:
                     parameter.grad.add_(torch.randn_like(parameter.grad) * parameter.grad.std())
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
@@ -27,9 +28,43 @@ def running_statistics(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def twice_differentiable() -> Iterator[None]:
-    """Take the plain attention kernel: the fused ones have no second derivative."""
-    with sdpa_kernel(SDPBackend.MATH):
+    """Take the plain attention kernel and no compiled code: neither the fused ones nor it has a second derivative."""
+    with torch.compiler.set_stance("force_eager"), sdpa_kernel(SDPBackend.MATH):
         yield
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Let a training model predict as it will in evaluation: no dropout, running statistics used and left alone."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+class Draws:
+    """The state of the random numbers, to be gone back to: passes `again` draw the dropout masks of the first one.
+
+    Passes whose difference means something must differ in their inputs alone.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.devices = [device] if device.type == "cuda" else []
+        self.state = torch.get_rng_state()
+        self.device_states = [torch.cuda.get_rng_state(each) for each in self.devices]
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Draw the same numbers; those drawn afterwards are what they would have been without."""
+        with torch.random.fork_rng(self.devices):
+            torch.set_rng_state(self.state)
+            for device, state in zip(self.devices, self.device_states, strict=True):
+                torch.cuda.set_rng_state(state, device)
+            yield
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -48,7 +48,10 @@ class RandomSubset(Stateless):
 
 
 class SingleModality(Stateless):
-    """The plain loss plus the mean of the single-sensor losses, each over the samples that have the sensor."""
+    """The plain loss plus the mean of the single-sensor losses, each over the samples that have the sensor.
+
+    One decoding serves all sensors, so that its normalisations see the mixture that evaluation will bring.
+    """
 
     def __init__(self, strength: float) -> None:
         self.strength = strength
@@ -57,13 +60,13 @@ class SingleModality(Stateless):
         self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Present, step: int
     ) -> Loss:
         features, plain = plain_pass(model, inputs, target, present)
-        here = presence(sorted(inputs), present, target)
-        losses = []
-        for name, mask in here.items():
-            rows = mask.nonzero()[:, 0]
-            if len(rows):
-                logits = model.decode({name: [stage[rows] for stage in features[name]]}, None, target.shape[-2:])
-                losses.append(batch_cross_entropy(logits, target[rows], IGNORE))
+        here, size = presence(sorted(inputs), present, target), target.shape[-2:]
+        places = {name: mask.nonzero()[:, 0] for name, mask in here.items() if bool(mask.any())}
+        rows = torch.cat(list(places.values()))
+        owner = torch.cat([torch.full_like(each, i) for i, each in enumerate(places.values())])
+        kept = {name: owner == i for i, name in enumerate(places)}
+        logits = model.decode({name: [stage[rows] for stage in features[name]] for name in places}, kept, size)
+        losses = [batch_cross_entropy(logits[each], target[rows[each]], IGNORE) for each in kept.values()]
         single = torch.stack(losses).mean()
         value = plain + self.strength * single
         return Loss(value, {"cross_entropy": plain.detach(), "single": single.detach()})

@@ -2,38 +2,45 @@
 
 At every position of a stage the channels of a sensor's feature, and of the mean over the sensors, are read as logits
 of a distribution; f_i is the cross-entropy of the sensor's against the mean's (arXiv 2505.06635, eq. 7 with f =
-CE(F_i, F_fused)), averaged over the channels' logarithm and summed over the positions of a sample.
+CE(F_i, F_fused)), summed over the positions of a sample, each weighed by the share of its pixels that have a label.
 """
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from sensorproof.regularization.entropy import fisher_information
 
 
 def feature_cross_entropy(feature: Tensor, fused: Tensor) -> Tensor:
-    """CE(softmax(fused), softmax(feature)) over channels, summed over positions.
+    """CE(softmax(fused), softmax(feature)) over channels.
 
     Args:
         feature, fused: (B, C, H, W).
 
     Returns:
-        (B,), in nats and float32.
+        (B, H, W), in nats and float32.
     """
-    return -(fused.float().softmax(1) * feature.float().log_softmax(1)).sum((1, 2, 3))
+    return -(fused.float().softmax(1) * feature.float().log_softmax(1)).sum(1)
 
 
 def stage_terms(
-    maps: Mapping[str, Tensor], here: Mapping[str, Tensor], sigma: float, epsilon: float, *, exact: bool
+    maps: Mapping[str, Tensor],
+    here: Mapping[str, Tensor],
+    valid: Tensor,
+    sigma: float,
+    epsilon: float,
+    *,
+    exact: bool,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """f and the information of every sensor at one stage.
 
     Args:
         maps: {sensor: (B, C, H, W)}; smaller ones are enlarged to the largest, as fusion does.
-        here: {sensor: (B,) bool}, which samples have it.
+        here: {sensor: (B,) bool}, which samples have it. What stands in for an absent feature is not read.
+        valid: (B, h, w) bool, the pixels that have a label, in the label's own size.
         sigma: perturbation, as a multiple of each feature's own standard deviation.
         exact: perturb the features and keep the graph of the information, to be differentiated twice; otherwise f
             is that of the clean features, against a mean that is held constant, and the information has no graph.
@@ -42,28 +49,32 @@ def stage_terms(
         {sensor: (n,)} f per position of the samples that have the sensor, and {sensor: scalar} information. Sensors
         that no sample has are left out.
     """
-    size = max((m.shape[-2:] for m in maps.values()), key=lambda s: s[0] * s[1])
+    height, width = size = max((m.shape[-2:] for m in maps.values()), key=lambda s: s[0] * s[1])
     maps = {
-        n: m if m.shape[-2:] == size else interpolate(m, size=tuple(size), mode="bilinear", align_corners=False)
+        n: m if m.shape[-2:] == size else interpolate(m, size=(height, width), mode="bilinear", align_corners=False)
         for n, m in maps.items()
+        if bool(here[n].any())
     }
-    scale = {name: sigma * m.detach().float().std() for name, m in maps.items()}
-    points = {name: m + scale[name] * torch.randn_like(m) for name, m in maps.items()}
-    if not exact:
+    counts = adaptive_avg_pool2d(valid.float()[:, None], (height, width))[:, 0]
+    clean = {name: torch.where(here[name].reshape(-1, 1, 1, 1), m, 0.0) for name, m in maps.items()}
+    scale = {name: sigma * m[here[name]].detach().float().std() for name, m in maps.items()}
+    points = {name: m + scale[name] * torch.randn_like(m) for name, m in clean.items()}
+    if not exact or not torch.is_grad_enabled():
         points = {name: point.detach().requires_grad_() for name, point in points.items()}
     weight = torch.stack([here[name].to(points[name]) for name in points])
-    fused = torch.einsum("mb,mb...->b...", weight / weight.sum(0).clamp_min(1), torch.stack(list(points.values())))
-    clean = None if exact else mean_of(maps, weight).detach()
-    f, information = {}, {}
-    for name, point in points.items():
-        rows = here[name].nonzero()[:, 0]
-        if not len(rows):
-            continue
-        values = feature_cross_entropy(point, fused)
-        each = fisher_information(values, {name: point}, scale, create_graph=exact, epsilon=epsilon)[name]
-        information[name] = each[rows].mean()
-        own = values if clean is None else feature_cross_entropy(maps[name], clean)
-        f[name] = own[rows] / (size[0] * size[1])
+    with torch.enable_grad():
+        fused = mean_of(points, weight)
+        f, information = {}, {}
+        for name, point in points.items():
+            rows = here[name].nonzero()[:, 0]
+            values = (feature_cross_entropy(point, fused) * counts).flatten(1).sum(1)
+            each = fisher_information(values, {name: point}, scale, create_graph=exact, epsilon=epsilon)[name]
+            information[name] = each[rows].mean()
+            if not exact:
+                information[name] = information[name].detach()
+                own = feature_cross_entropy(clean[name], mean_of(clean, weight).detach()) * counts
+                values = own.flatten(1).sum(1)
+            f[name] = values[rows] / counts[rows].flatten(1).sum(1)
     return f, information
 
 

@@ -11,6 +11,7 @@ from sensorproof.regularization.passes import running_statistics
 
 Kept = dict[str, Tensor]
 Subsets = Literal["single", "any"]
+Absent = Literal["omit", "zero"]
 
 
 def draw_kept(here: Mapping[str, Tensor], names: Sequence[str], subsets: Subsets) -> Kept:
@@ -58,7 +59,7 @@ def thinned_logits(
     inputs: Mapping[str, Tensor],
     features: Mapping[str, Sequence[Tensor]] | None,
     kept: Mapping[str, Tensor],
-    absent: Literal["omit", "zero"],
+    absent: Absent,
     size: tuple[int, int],
 ) -> Tensor:
     """Logits of every sample from the sensors it keeps.

@@ -12,6 +12,8 @@ PATIENCE = 100
 """Observations before a sensor may lose weight: some are learnt late, and turned down early they never would be."""
 FLOOR = 0.05
 """A sensor never drops out: this share of its weight goes on asking whether it has become useful."""
+KNOWN = 0.05
+"""What the best sensor must tell before sensors are told apart; below, their order is chance."""
 SPARSE = 2
 """Every second pixel of every second row is enough for a running mean, and a quarter of the work."""
 
@@ -25,7 +27,8 @@ class Usefulness:
         u_i = 1 - E[CE(p_i(x), y)] / E[CE(p_i(x), y')],  y' another sample's label
 
     The means are running ones. A sensor's weight is 1 until it was observed PATIENCE times, for before it is trained
-    nothing can be said of it; from then on it is u_i over the largest u, between FLOOR and 1.
+    nothing can be said of it, and until any sensor tells KNOWN; from then on it is u_i over the largest u, between
+    FLOOR and 1. Batches of one sample have no other label to compare with: they are not observed.
     """
 
     def __init__(self) -> None:
@@ -67,7 +70,7 @@ class Usefulness:
         if self.times.get(name, 0) < PATIENCE:
             return 1.0
         best = max(self.usefulness(each) for each in self.own)
-        return max(FLOOR, self.usefulness(name) / best) if best > 0 else 1.0
+        return max(FLOOR, self.usefulness(name) / best) if best >= KNOWN else 1.0
 
     def of_subsets(self, kept: Mapping[str, Tensor]) -> Tensor:
         """(B,) weights of samples in the term: a subset is as useful as the best of its sensors."""

@@ -1,0 +1,247 @@
+"""The regulariser on batches that are not as a benchmark's: tiny, with sensors missing, unlabelled, not finite."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.models import Segmenter
+from sensorproof.regularization import FunctionalEntropy
+from sensorproof.regularization.checks import ESTIMATORS, FORMS
+from sensorproof.regularization.functional_entropy import partition
+
+CHANNELS = {"camera": 3, "lidar": 2, "thermal": 1}
+FEATURE_SCALES = ("stage1", "stage3")
+
+
+class Foreign(nn.Module):
+    """Maps named tensors to logits, and knows nothing of `present`."""
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.ModuleDict({name: nn.Conv2d(c, 3, 1) for name, c in CHANNELS.items()})
+        self.dropout = nn.Dropout(dropout)
+        self.seen: list[list[str]] = []
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        self.seen.append(sorted(inputs))
+        return torch.stack([self.dropout(self.layers[n](x).tanh() * 3) for n, x in inputs.items()]).mean(0)
+
+
+def batch(b: int = 4, size: int = 16) -> tuple[dict[str, Tensor], Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    inputs = {name: torch.randn(b, c, size, size, generator=generator) for name, c in CHANNELS.items()}
+    return inputs, torch.randint(0, 3, (b, size, size), generator=generator)
+
+
+def mask(*here: int) -> Tensor:
+    return torch.tensor(here, dtype=torch.bool)
+
+
+def segmenter() -> Segmenter:
+    torch.manual_seed(0)
+    return Segmenter(CHANNELS, 3, "tiny", 16)
+
+
+def build(form: str, estimator: str, scales: Sequence[str] = ("prediction",), **more: Any) -> FunctionalEntropy:
+    return FunctionalEntropy(0.5, scales, form=form, estimator=estimator, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["paper", "gat"])
+def test_dropout_does_not_pass_for_information(form: str) -> None:
+    """Passes whose difference estimates a gradient draw the same masks; else dropout would be all that it saw."""
+    inputs, target = batch(16)
+    plain, dropped = [], []
+    for seed in range(12):
+        for found, dropout in ((plain, 0.0), (dropped, 0.3)):
+            torch.manual_seed(seed)
+            model = Foreign(dropout)
+            torch.manual_seed(seed)
+            found.append(build(form, "first_order")(model, inputs, target).information["prediction"]["camera"])
+    ratio = float(torch.stack(dropped).mean() / torch.stack(plain).mean())
+    assert 0.3 < ratio < 3, f"information with dropout is {ratio:.1f} times that without"
+
+
+def test_a_batch_of_one_deals_its_sample_to_every_sensor_in_turn() -> None:
+    here = {name: mask(1) for name in CHANNELS}
+    torch.manual_seed(0)
+    dealt = [next(iter(partition(torch.tensor([0]), here))) for _ in range(300)]
+    assert {name: dealt.count(name) >= 60 for name in CHANNELS} == dict.fromkeys(CHANNELS, True)
+
+
+def test_a_batch_of_one_asks_as_much_as_a_large_one() -> None:
+    """The exact term of a lone sample stands for all sensors, though one is drawn."""
+    model, (inputs, target) = Foreign(), batch(1)
+    torch.manual_seed(0)
+    lone = torch.stack([build("single", "exact")(model, inputs, target).value.detach() for _ in range(60)])
+    large = {name: x.repeat(30, 1, 1, 1) for name, x in inputs.items()}
+    value = build("single", "exact")(model, large, target.repeat(30, 1, 1)).value
+    assert float(lone.mean()) == pytest.approx(float(value.detach()), rel=0.1)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_foreign_model_never_sees_a_sensor_that_a_sample_lacks(form: str, estimator: str) -> None:
+    """Samples that lack a sensor pass without it; what stands in for the image may be anything, even NaN."""
+    model, (inputs, target) = Foreign(), batch()
+    present = {"lidar": mask(1, 1, 0, 0), "thermal": mask(0, 0, 0, 0)}
+    inputs["lidar"][2:] = torch.nan
+    inputs["thermal"][:] = torch.nan
+    term = build(form, estimator)(model, inputs, target, present=present)
+    term.value.backward()
+    assert torch.isfinite(term.value)
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    assert set(term.information["prediction"]) == {"camera", "lidar"}
+    assert not any("thermal" in names for names in model.seen)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_model_that_needs_every_input_gets_zeros(form: str, estimator: str) -> None:
+    model, (inputs, target) = Foreign(), batch()
+    present = {"lidar": mask(1, 1, 0, 0), "thermal": mask(0, 0, 0, 0)}
+    term = build(form, estimator, absent="zero")(model, inputs, target, present=present)
+    assert torch.isfinite(term.value)
+    assert all(names == sorted(CHANNELS) for names in model.seen)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_features_of_absent_samples_are_not_read(form: str, estimator: str) -> None:
+    """NaN in them, or other values, change neither the term nor the scale of the perturbation."""
+    model, (inputs, target) = segmenter().eval(), batch(4, 32)
+    present = {"lidar": mask(1, 1, 0, 0)}
+    values = []
+    for standing_in in (0.0, torch.nan):
+        features = model.encode(inputs)
+        here = present["lidar"].reshape(-1, 1, 1, 1)
+        features["lidar"] = [torch.where(here, stage, standing_in) for stage in features["lidar"]]
+        torch.manual_seed(1)
+        term = build(form, estimator, FEATURE_SCALES)(model, inputs, target, present=present, features=features)
+        values.append(term.value)
+    assert torch.isfinite(values[0])
+    torch.testing.assert_close(values[0], values[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ignored_pixels_leave_the_feature_scales(form: str) -> None:
+    """What features are where no pixel has a label changes nothing."""
+    model, (inputs, target) = segmenter().eval(), batch(4, 32)
+    target[:, :16] = 255
+    values = []
+    for changed in (1.0, -3.0):
+        features = model.encode(inputs)
+        for name in features:
+            features[name][0] = features[name][0].clone()
+            features[name][0][:, :, :4] = features[name][0][:, :, :4].flip(-1) * (1 if changed > 0 else -1)
+        torch.manual_seed(1)
+        regularizer = build(form, "exact", ("stage1",), sigma=1e-3)
+        values.append(regularizer(model, inputs, target, features=features).value)
+    torch.testing.assert_close(values[0], values[1], rtol=1e-2, atol=1e-3)
+
+
+def test_a_rare_sensor_does_not_raise_the_strength() -> None:
+    """A sample without a sensor counts the sensors that it has: less is asked of it, and no more of the others."""
+    model = Foreign().eval()
+    with torch.no_grad():
+        for layer in model.layers.values():
+            layer.weight.zero_(), layer.bias.zero_()  # f is log 3 whatever is kept
+    inputs, target = batch()
+    regularizer = FunctionalEntropy(1.0, weigh=False)
+    alone = {"lidar": mask(0, 0, 0, 0), "thermal": mask(0, 0, 0, 0)}
+    rare = {"lidar": mask(0, 0, 0, 1), "thermal": mask(0, 0, 0, 0)}
+    one, some, all_three = (
+        float(regularizer(model, inputs, target, present=p, measure=False).value.detach()) for p in (alone, rare, None)
+    )
+    assert some == pytest.approx(1.25 * one, rel=1e-5)
+    assert all_three == pytest.approx(3 * one, rel=1e-5)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_batch_without_a_label_asks_nothing(form: str, estimator: str) -> None:
+    model, (inputs, target) = segmenter(), batch(2, 32)
+    term = build(form, estimator, ("prediction", *FEATURE_SCALES))(model, inputs, torch.full_like(target, 255))
+    assert float(term.value) == 0.0
+    assert term.information == {}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_regularised_sensors_that_nobody_has_ask_nothing(form: str, estimator: str) -> None:
+    model, (inputs, target) = segmenter(), batch(2, 32)
+    regularizer = build(form, estimator, ("prediction", *FEATURE_SCALES), sensors=["lidar"])
+    term = regularizer(model, inputs, target, present={"lidar": mask(0, 0)})
+    assert float(term.value) == 0.0
+    half = regularizer(model, inputs, target, present={"lidar": mask(0, 1)})
+    assert torch.isfinite(half.value)
+    assert set(half.information["prediction"]) == {"lidar"}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_features_that_are_not_finite_are_named(form: str, estimator: str) -> None:
+    model, (inputs, target) = segmenter(), batch(2, 32)
+    features = model.encode(inputs)
+    features["camera"][0] = features["camera"][0] * torch.nan
+    with pytest.raises(SensorproofError, match="not finite"):
+        build(form, estimator, ("stage1",))(model, inputs, target, features=features)
+
+
+def test_exact_second_derivatives_in_a_model_that_was_compiled_in_place() -> None:
+    model, (inputs, target) = Foreign(), batch()
+    model.compile(backend="aot_eager")
+    term = build("single", "exact")(model, inputs, target)
+    (nn.functional.cross_entropy(model(inputs), target) + term.value).backward()
+    assert torch.isfinite(term.value)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_the_term_can_be_looked_at_without_gradients(form: str, estimator: str) -> None:
+    model, (inputs, target) = segmenter(), batch(2, 32)
+    with torch.no_grad():
+        term = build(form, estimator, ("prediction", "stage1"))(model, inputs, target)
+    assert torch.isfinite(term.value)
+
+
+def test_measuring_holds_no_graph_and_names_every_sensor() -> None:
+    model, (inputs, target) = Foreign(), batch(2)
+    term = FunctionalEntropy(0.1)(model, inputs, target)
+    assert set(term.information["prediction"]) == set(CHANNELS)
+    assert not any(each.requires_grad for each in term.information["prediction"].values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda i, t, p: ({**i, "camera": i["camera"].to(torch.uint8)}, t, p), "camera is torch.uint8"),
+        (lambda i, t, p: (i, t[:3], p), "camera has 4 samples, the target 3"),
+        (lambda i, t, p: (i, t, {"lidar": torch.ones(4, dtype=torch.int64)}), "lidar is torch.int64"),
+        (lambda i, t, p: (i, t, {"lidar": mask(1, 1)}), r"shape \(4,\)"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(change: Any, message: str) -> None:
+    inputs, target, present = change(*batch(), None)
+    with pytest.raises(UsageError, match=message):
+        FunctionalEntropy(0.1)(Foreign(), inputs, target, present=present)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"subsets": "most"}, "subsets: is 'most'"),
+        ({"subsets": "any", "form": "paper"}, "subsets"),
+        ({"absent": "guess"}, "absent: is 'guess'"),
+        ({"epsilon": 0.0}, "epsilon"),
+        ({"every": 1.5}, "every"),
+        ({"sigma": float("inf")}, "sigma"),
+    ],
+)
+def test_more_bad_options_are_named(arguments: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        FunctionalEntropy(**arguments)
