@@ -8,6 +8,7 @@ from sensorproof.alignment.verdict import FAULT_COLUMNS, Verdict
 from sensorproof.artifacts import QUARANTINED, VALIDATION, VERDICT
 from sensorproof.cli.errors import reported
 from sensorproof.data.prepare import read_batches
+from sensorproof.data.splits import first_time
 from sensorproof.files import write_json, write_text
 from sensorproof.settings import load_settings
 from sensorproof.validation import validate_batch
@@ -17,7 +18,8 @@ from sensorproof.validation import validate_batch
 def main() -> None:
     settings = load_settings()
     verdicts: list[Verdict] = []
-    for batch in read_batches(Path(settings.data.raw)):
+    # In the order of time: what is set aside in one batch is no training data for the next.
+    for batch in sorted(read_batches(Path(settings.data.raw)), key=lambda each: (first_time(each), each.name)):
         verdicts.append(validate_batch(batch.root, settings, VALIDATION / batch.name))
         print("\n".join(verdicts[-1].lines()))
     faults = pd.concat([v.faults for v in verdicts], ignore_index=True)[FAULT_COLUMNS]

@@ -1,6 +1,6 @@
 """A batch is validated: measured, judged, and acted on. The stage, the command and ingestion all call this."""
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from sensorproof.alignment.contact_sheet import draw_contact_sheet
 from sensorproof.alignment.drift import Drift, compare
 from sensorproof.alignment.rules import make_rules, suite_name
 from sensorproof.alignment.table import Measured, measure
+from sensorproof.alignment.timing import tolerance_remarks
 from sensorproof.alignment.training import training_statistics
 from sensorproof.alignment.verdict import Verdict, decide, pair_verdict, states
 from sensorproof.data import quarantine
@@ -40,9 +41,10 @@ def validate_batch(root: Path, settings: Settings, out: Path | None = None, *, r
     """
     ledger = Path(settings.data.quarantine)
     batch = read_batch(root)
-    released = quarantine.released(quarantine.read_ledger(ledger), batch.name)
+    entries = quarantine.read_ledger(ledger)
+    released = quarantine.released(entries, batch.name)
     measured = measure(batch, settings.validate_)
-    drift = measure_drift(measured, settings)
+    drift = measure_drift(measured, settings, {(e.batch, e.frame_id) for e in quarantine.standing(entries)})
     if out is None:
         verdict, _ = assess(measured, settings.validate_, released, drift)
     else:
@@ -54,10 +56,14 @@ def validate_batch(root: Path, settings: Settings, out: Path | None = None, *, r
     return verdict
 
 
-def measure_drift(measured: Measured, settings: Settings) -> Drift | None:
-    """How far the batch lies from the training data; None where there is none before it."""
+def measure_drift(measured: Measured, settings: Settings, aside: Set[tuple[str, str]]) -> Drift | None:
+    """How far the batch lies from the training data; None where there is none before it.
+
+    Args:
+        aside: batch and frame id of frames that are set aside: they train nothing.
+    """
     checks = settings.validate_.drift
-    training = training_statistics(measured.batch, settings.data, checks.max_frames)
+    training = training_statistics(measured.batch, settings.data, checks.max_frames, aside)
     if training is None or measured.statistics.empty:
         return None
     return compare(measured.statistics, training, checks)
@@ -66,7 +72,7 @@ def measure_drift(measured: Measured, settings: Settings) -> Drift | None:
 def assess(
     measured: Measured,
     settings: ValidateSettings,
-    released: Set[Key] = frozenset(),
+    released: Mapping[Key, tuple[float, float]] | None = None,
     drift: Drift | None = None,
     docs: Path | None = None,
 ) -> tuple[Verdict, dict[str, Any]]:
@@ -78,7 +84,7 @@ def assess(
     rules, name = make_rules(settings), suite_name(settings)
     table = measured.table
     judged = judge(table, rules, name, docs)
-    decision = decide(table, rules, judged.broken, released, drift, settings)
+    decision = decide(table, rules, judged.broken, released or {}, drift, settings)
     table["state"] = states(table, decision.faults, settings.content)
     aside = decision.faults.loc[~decision.faults.released, "frame_id"]
     verdict = Verdict(
@@ -89,7 +95,7 @@ def assess(
         released=len(set(decision.faults.frame_id) - set(aside)),
         all_faults=decision.faults,
         reasons=decision.reasons,
-        warnings=decision.warnings,
+        warnings=(*decision.warnings, *tolerance_remarks(measured.batch, settings.time)),
         pairs=tuple(pair_verdict(rig, settings.content) for rig in measured.rigs.values()),
         drift=drift,
     )
@@ -104,11 +110,14 @@ def write_results(
     write_json(folder / "suite.json", suite)
     measured.table.to_csv(folder / "measures.csv", index=False, lineterminator="\n")
     verdict.faults.to_csv(folder / "quarantined.csv", index=False, lineterminator="\n")
-    draw_contact_sheet(folder / "contact_sheet.png", measured.batch, measured.table, settings)
+    draw_contact_sheet(folder / "contact_sheet.png", measured.batch, measured.table, verdict.all_faults, settings)
 
 
 def note(folder: Path, verdict: Verdict) -> None:
-    """Add to the ledger what is new: frames set aside, frames no longer at fault, a refusal or its end."""
+    """Add to the ledger what is new: frames set aside, frames no longer at fault, a refusal or its end.
+
+    A release ends when its fault is cleared, or has become worse.
+    """
     with locked(quarantine.LOCK):
         last = quarantine.last_actions(quarantine.read_ledger(folder), verdict.batch)
         blank = Entry(quarantine.now(), "quarantined", verdict.batch)
@@ -116,12 +125,12 @@ def note(folder: Path, verdict: Verdict) -> None:
         for fault in verdict.all_faults.itertuples():
             key = (str(fault.frame_id), str(fault.sensor), str(fault.measure))
             current.add(key)
-            if key not in last or last[key].action == "cleared":
+            if not fault.released and (key not in last or last[key].action != "quarantined"):
                 numbers = f"{fault.value:.6g}", f"{fault.threshold:.6g}"
                 entries.append(Entry(blank.time, "quarantined", verdict.batch, *key, *numbers, str(fault.reason)))
         for key, entry in last.items():
-            if entry.action == "quarantined" and key not in current:
-                entries.append(replace(entry, time=blank.time, action="cleared", reason="no longer fails"))
+            if entry.action in ("quarantined", "released") and key not in current:
+                entries.append(replace(entry, time=blank.time, action="cleared", reason="no longer fails", by=""))
         entries += batch_entries(last.get(("", "", "")), blank, verdict)
         quarantine.append(folder, entries)
 

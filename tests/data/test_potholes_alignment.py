@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scenes import broken, checks, info, make_batch, set_aside
+from scenes import CALIBRATION, broken, checks, info, make_batch, set_aside
 from sensorproof.alignment import faults
 from sensorproof.alignment.frames import Frame
 from sensorproof.alignment.table import Measured, measure
@@ -28,7 +28,8 @@ def images() -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    described = info(camera={"channels": 1})
+    calibration = {**CALIBRATION, "K": [400.0, 0, 213.5, 0, 400.0, 128.5, 0, 0, 1]}
+    described = info(camera={"channels": 1, "calibration": calibration}, other={"calibration": calibration})
     made = make_batch(FRAMES)
     return replace(made, info=described, frames=made.frames.assign(label=""))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import yaml
 from PIL import Image
 
 from scenes import ROOT, make_frame, settings, write_files
+from sensorproof.alignment import contact_sheet
 from sensorproof.alignment.verdict import Verdict
 from sensorproof.cli import main
 from sensorproof.data.quarantine import LEDGER, read_ledger, standing
@@ -121,6 +123,22 @@ def test_what_no_longer_fails_is_cleared(batch: Path) -> None:
     assert standing(entries) == []
 
 
+def test_a_release_ends_when_the_fault_gets_worse_or_goes(batch: Path) -> None:
+    keep = (batch / "other" / "3.png").read_bytes()
+    shift_files(batch, range(3, 4), 5)
+    validated(batch)
+    assert command("quarantine", "release", "made", "f0003", "--reason", "looked at it") == 0
+    assert validated(batch).released == 1
+    shift_files(batch, range(3, 4), 5)
+    assert ids(validated(batch)) == {"f0003"}
+    assert {e.frame_id for e in standing(read_ledger(Path("data/quarantine")))} == {"f0003"}
+    assert command("quarantine", "release", "made", "f0003", "--reason", "and again") == 0
+    (batch / "other" / "3.png").write_bytes(keep)
+    assert validated(batch).released == 0
+    shift_files(batch, range(3, 4), 5)
+    assert ids(validated(batch)) == {"f0003"}, "a release of what is gone must not let pass what comes later"
+
+
 def test_a_refused_batch_says_why_and_that_it_was_accepted_later(
     batch: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +206,32 @@ def infinite(batch: Path) -> None:
     to_npy(batch, np.full((144, 192), np.inf))
 
 
+def absurd(batch: Path) -> None:
+    image = make_frame(7).images["other"][0]
+    image[0, :2] = 3.4e38, -3.4e38
+    image[:72] = np.nan
+    to_npy(batch, image)
+
+
+def small_label(batch: Path) -> None:
+    for k in range(FRAMES):
+        path = batch / "label" / f"{k}.png"
+        if k == 7:
+            Image.open(path).resize((96, 72)).save(path)
+
+
+def stale(batch: Path) -> None:
+    (batch / "other" / "7.png").write_bytes((batch / "other" / "2.png").read_bytes())
+
+
+def jump(batch: Path) -> None:
+    def change(frames: pd.DataFrame) -> None:
+        for sensor in ("camera", "other"):
+            frames.loc[4, f"{sensor}_time"] = str(float(frames.loc[4, f"{sensor}_time"]) + 1000)
+
+    edit(batch, change)
+
+
 def unknown_ids(batch: Path) -> None:
     path = batch / "label" / "7.png"
     label = np.array(Image.open(path))
@@ -216,6 +260,9 @@ def alone(batch: Path) -> None:
         (holes, "invalid_excess", "holes"),
         (infinite, "invalid_share", "no valid pixels"),
         (unknown_ids, "label_unknown_share", "no class"),
+        (absurd, "invalid_excess", "holes"),
+        (small_label, "wrong_size", "label than the reference"),
+        (stale, "repeated", "the very image of another frame"),
         (backwards, "time_step_s", "backwards"),
         (alone, "sensors", "no sensor has a file"),
     ],
@@ -230,6 +277,86 @@ def test_bad_input_is_a_reason_in_the_ledger(
     assert {e.frame_id for e in entries} == {"f0007"}
     assert word in entries[0].reason
     assert set(pd.read_csv("out/measures.csv").frame_id) == {f"f{k:04d}" for k in range(FRAMES)}
+
+
+def test_a_stamp_that_jumps_ahead_costs_its_own_frame_only(batch: Path) -> None:
+    jump(batch)
+    assert ids(validated(batch)) == {"f0004"}
+
+
+def test_absurd_values_and_stamps_are_told_without_a_word_from_numpy(batch: Path) -> None:
+    absurd(batch)
+    edit(batch, lambda f: f.__setitem__("other_time", ["1e300", *f.other_time[1:]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        verdict = validated(batch)
+    assert {"f0000", "f0007"} <= ids(verdict)
+    assert any("values outside of its range" in w for w in verdict.warnings) is False, "two pixels are no share"
+
+
+def test_values_outside_of_the_range_are_a_warning(batch: Path) -> None:
+    image = make_frame(7).images["other"][0]
+    image[:4] += 300
+    to_npy(batch, image)
+    verdict = validated(batch)
+    assert (verdict.exit_code, verdict.quarantined) == (0, 0)
+    assert any("other: has values outside of its range in 1 frame" in w for w in verdict.warnings)
+
+
+def test_a_frame_of_another_scene_is_a_warning_where_all_others_register(batch: Path) -> None:
+    """Noise has nothing to be registered by: that it is not sound is all that can be said."""
+    to_npy(batch, np.random.default_rng(0).uniform(1, 254, (144, 192)))
+    verdict = validated(batch)
+    assert any("other: cannot be registered" in w for w in verdict.warnings)
+    other = next(p for p in verdict.pairs if p.sensor == "other")
+    assert "1 of 16 frames say nothing by themselves" in other.reason
+
+
+def test_a_recording_that_stopped_is_a_warning(batch: Path) -> None:
+    for sensor in ("camera", "other"):
+        (batch / sensor / "7.png").write_bytes((batch / sensor / "6.png").read_bytes())
+    verdict = validated(batch)
+    assert verdict.exit_code == 0
+    assert any("all other sensors repeat an earlier frame in 1 frame" in w for w in verdict.warnings)
+
+
+@pytest.mark.parametrize("size", [(96, 72), (384, 288)])
+def test_a_first_frame_of_another_size_does_not_silence_the_pair(batch: Path, size: tuple[int, int]) -> None:
+    for sensor in ("camera", "other"):
+        path = batch / sensor / "0.png"
+        Image.open(path).resize(size).save(path)
+    path = batch / "label" / "0.png"
+    Image.open(path).resize(size, Image.Resampling.NEAREST).save(path)
+    shift_files(batch, range(3, 4), 8)
+    verdict = validated(batch)
+    assert ids(verdict) == {"f0000", "f0003"}
+    assert {p.sensor: p.state for p in verdict.pairs} == {"other": "aligned", "label": "aligned"}
+
+
+def test_few_frames_are_judged_where_their_field_is_certain(batch: Path) -> None:
+    edit(batch, lambda f: f.drop(index=range(6, FRAMES), inplace=True))
+    assert ids(validated(batch, record=False)) == set()
+    shift_files(batch, range(3, 4), 8)
+    verdict = validated(batch, record=False)
+    assert ids(verdict) == {"f0003"}
+    assert "too few to judge a single one's shift" in verdict.pairs[0].reason
+
+
+def test_a_batch_and_its_folder_have_one_name(batch: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    batch.rename(batch.with_name("copy"))
+    assert command("validate", "copy") == 1
+    assert "calls itself 'made'" in capsys.readouterr().err
+
+
+def test_the_contact_sheet_shows_what_is_set_aside(batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen image is in place, so that nothing of the registration brings it up."""
+    (batch / "other" / "7.png").write_bytes((batch / "other" / "6.png").read_bytes())
+    titles: list[str] = []
+    compose = contact_sheet.compose
+    monkeypatch.setattr(contact_sheet, "compose", lambda name, s: titles.extend(x.title for x in s) or compose(name, s))
+    validate_batch(batch, settings(), Path("out"), record=False)
+    assert "f0007" in titles[0]
+    assert "is frozen" in titles[0]
 
 
 def test_nanoseconds_refuse_the_batch(batch: Path) -> None:

@@ -29,7 +29,7 @@ def pose(degrees: float, offset: tuple[float, float, float]) -> list[float]:
 
 def test_a_sound_calibration_has_no_error() -> None:
     found = measures()
-    assert (found.has_calibration, found.intrinsics_fault, found.principal_point_fault) == (1, 0, 0)
+    assert (found.has_calibration, found.intrinsics_fault, found.principal_point_offset) == (1, 0, 0)
     assert max(found.rotation_error, found.loop_error, found.view_error_px) < 1e-9
     days = (datetime.fromtimestamp(START, UTC) - datetime(2025, 6, 1, tzinfo=UTC)).total_seconds() / 86400
     assert found.calibration_age_days == pytest.approx(days)
@@ -54,10 +54,13 @@ def test_what_is_no_camera_matrix_is_told(matrix: list[float]) -> None:
     assert measures(K=matrix).intrinsics_fault == 1
 
 
-def test_the_principal_point_must_lie_in_the_image() -> None:
-    assert measures(K=[150.0, 0, 300, 0, 150, 72, 0, 0, 1]).principal_point_fault == 1
+@pytest.mark.parametrize(("factor", "offset"), [(2, 0.5), (0.5, 0.25), (1, 0)])
+def test_the_principal_point_tells_intrinsics_of_another_resolution(factor: float, offset: float) -> None:
+    """Of the whole rig, too, where no other sensor contradicts them."""
+    matrix = [150.0 * factor, 0, 96 * factor, 0, 150 * factor, 72 * factor, 0, 0, 1]
+    assert measures(K=matrix).principal_point_offset == pytest.approx(offset)
     unknown = calibration_measures(info(), "other", {}, START)
-    assert np.isnan(unknown.principal_point_fault)
+    assert np.isnan(unknown.principal_point_offset)
 
 
 def test_intrinsics_of_another_resolution_claim_another_view() -> None:

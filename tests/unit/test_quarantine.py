@@ -11,6 +11,7 @@ from sensorproof.data.quarantine import (
     LEDGER,
     Entry,
     append,
+    is_unusable,
     last_actions,
     read_ledger,
     release,
@@ -68,8 +69,8 @@ def test_a_release_ends_what_stands_and_says_who_and_why() -> None:
         ("released", "b", "looked at it", "ada", "4")
     ]
     assert standing([*entries, *added]) == [AWAY]
-    assert released([*entries, *added], "b") == {("f1", "depth", "deviation_px")}
-    assert released([*entries, *added], "other") == set()
+    assert released([*entries, *added], "b") == {("f1", "depth", "deviation_px"): (4.0, 2.0)}
+    assert released([*entries, *added], "other") == {}
 
 
 def test_only_part_of_the_faults_can_be_released() -> None:
@@ -90,6 +91,32 @@ def test_only_part_of_the_faults_can_be_released() -> None:
 def test_what_cannot_be_released_is_said(batch: str, frames: list[str], fault: str) -> None:
     with pytest.raises(UsageError, match=fault):
         release([ONE, TWO], batch, frames, "", "", "why", "ada")
+
+
+@pytest.mark.parametrize(
+    ("sensor", "measure", "value", "usable"),
+    [
+        ("depth", "unreadable", "1", False),
+        ("camera", "sensors", "0", False),
+        ("label", "label_unknown_share", "0.01", False),
+        ("depth", "invalid_share", "1", False),
+        ("depth", "invalid_share", "0.997", True),
+        ("label", "wrong_size", "1", False),
+        ("depth", "wrong_size", "1", True),
+        ("depth", "deviation_px", "4", True),
+    ],
+)
+def test_what_preparation_would_leave_out_cannot_be_released(
+    sensor: str, measure: str, value: str, usable: bool
+) -> None:
+    assert is_unusable(Entry("t", "quarantined", "b", "f1", sensor, measure, value, "0", "why")) == (not usable)
+
+
+def test_names_are_kept_to_the_letter(tmp_path: Path) -> None:
+    odd = Entry("t", "quarantined", "b", "f  1", "depth", "swapped", "1", "0", "two  blanks", "ada  l")
+    append(tmp_path, [odd])
+    assert (found := read_ledger(tmp_path)[0]).frame_id == "f  1"
+    assert (found.reason, found.by) == ("two blanks", "ada l")
 
 
 def test_released_twice_is_nothing_to_release() -> None:

@@ -15,10 +15,10 @@ def test_each_lost_frame_finds_whose_it_is(frames: int) -> None:
     rng = np.random.default_rng(frames)
     shape = (frames, len(grid.tops), *grid.tile)
     scenes, noise = (np.exp(2j * np.pi * rng.random(shape)).astype(np.complex64) for _ in range(2))
-    lost = LostFrames()
+    lost = LostFrames(grid)
     for k in range(frames):
         template = np.conj(scenes[k]) * centering(*grid.tile)
-        lost.add(k, template, scenes[(k + 1) % frames] + noise[k], grid)
+        lost.add(k, template, scenes[(k + 1) % frames] + noise[k])
     lost.compare()
     assert lost.found == [(k, (k + 1) % frames) for k in range(frames)]
     assert lost.count == frames

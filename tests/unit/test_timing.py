@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scenes import START, checks, make_batch
 from sensorproof.alignment.frames import in_order
-from sensorproof.alignment.timing import STAMP_SLACK_S, clock, time_measures, tolerance_s
+from sensorproof.alignment.timing import STAMP_SLACK_S, clock, steps_s, time_measures, tolerance_remarks, tolerance_s
 from sensorproof.data.batch import Batch
 from sensorproof.settings import PairTime, TimeChecks
 
@@ -79,6 +79,33 @@ def test_steps_show_duplicates_and_times_that_go_backwards() -> None:
     assert steps[1] == 0
     assert steps[4] == pytest.approx(-1)
     assert (steps[[2, 5]] > 0).all()
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_frame_that_jumps_ahead_is_at_fault_and_not_the_sound_one_after_it(place: int) -> None:
+    times = np.arange(6.0)
+    times[place] += 100
+    steps = steps_s(times, np.zeros(6, np.int64))
+    assert np.flatnonzero(steps <= 0).tolist() == [place]
+
+
+@pytest.mark.parametrize("place", [1, 3, 5])
+def test_a_frame_that_falls_behind_is_at_fault_itself(place: int) -> None:
+    times = np.arange(6.0)
+    times[place] -= 2.5
+    assert np.flatnonzero(steps_s(times, np.zeros(6, np.int64)) <= 0).tolist() == [place]
+
+
+def test_tolerances_that_cannot_be_done_are_said() -> None:
+    pairs = {
+        "lidr": PairTime(tolerance_s=0.01),
+        "other": PairTime(tolerated_px=1, range_m=10, speed_m_s=5),
+    }
+    batch, asked = make_batch(3), checks().time.model_copy(update={"pairs": pairs})
+    assert [r for r in tolerance_remarks(batch, asked) if "'lidr'" in r and "no sensor" in r]
+    bare = make_batch(3, camera={"calibration": None})
+    assert any(remark.startswith("other: ") for remark in tolerance_remarks(bare, asked))
+    assert not any(remark.startswith("other: ") for remark in tolerance_remarks(batch, asked))
 
 
 @pytest.mark.parametrize("unit", [1e9, 1e6, 1e3])

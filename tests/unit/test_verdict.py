@@ -1,7 +1,5 @@
 """From broken rules to a verdict: who is set aside, what is refused, and that nothing unmeasured counts as aligned."""
 
-from collections.abc import Set
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,12 +27,12 @@ def table(frames: int = 10) -> pd.DataFrame:
 
 def decided(
     broken: list[tuple[int, int]],
-    released: Set[tuple[str, str, str]] = frozenset(),
+    released: dict[tuple[str, str, str], tuple[float, float]] | None = None,
     drift: Drift | None = None,
     changes: dict | None = None,
 ) -> Decision:
     found = pd.DataFrame(broken, columns=["rule", "row"]).astype(int)
-    return decide(table(), RULES, found, released, drift, checks().model_copy(update=changes or {}))
+    return decide(table(), RULES, found, released or {}, drift, checks().model_copy(update=changes or {}))
 
 
 def test_a_frame_at_fault_is_set_aside_with_measure_and_threshold() -> None:
@@ -71,10 +69,16 @@ def test_more_than_a_fifth_of_the_frames_refuses_the_batch(frames: int, refused:
 
 
 def test_released_frames_count_no_more() -> None:
-    key = {("f0", "depth", "deviation_px")}
-    found = decided([(0, 1), (0, 3), (0, 5)], released=key)
+    found = decided([(0, 1), (0, 3), (0, 5)], released={("f0", "depth", "deviation_px"): (4.0, 2.0)})
     assert found.faults.released.tolist() == [True, False, False]
     assert found.reasons == ()
+
+
+@pytest.mark.parametrize(("then", "holds"), [(4.0, True), (3.5, True), (-4.0, True), (3.2, False), (np.nan, True)])
+def test_a_release_holds_until_the_fault_is_notably_worse(then: float, holds: bool) -> None:
+    """Now the frame is off by 4 px, the limit being 2."""
+    found = decided([(0, 1)], released={("f0", "depth", "deviation_px"): (then, 2.0)})
+    assert found.faults.released.tolist() == [holds]
 
 
 def test_one_frame_at_fault_twice_is_one_frame() -> None:

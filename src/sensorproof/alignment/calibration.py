@@ -19,12 +19,14 @@ class CalibrationMeasures:
     has_calibration: float
     intrinsics_fault: float
     """1 where a focal length is not positive, or K is not [[f, s, c], [0, f, c], [0, 0, 1]]."""
-    principal_point_fault: float
-    """1 where the principal point is outside of the image."""
+    principal_point_offset: float
+    """From the image's middle to the principal point, as a share of the side; the larger of both. K of an image twice
+    as large as the sensor's gives 0.5, of one half as large 0.25."""
     rotation_error: float
     """Largest entry of |R^T R - I|, |det R - 1| and the pose's last row less (0, 0, 0, 1)."""
     loop_error: float
-    """Largest entry of |T T' - I|, where T' is the rigid inverse; for the reference, of |T - I|."""
+    """Largest entry of |T T' - I|, where T' is the rigid inverse; for the reference, of |T - I|. A batch names each
+    sensor's pose to the reference and no other, so that there is no longer loop to close."""
     view_error_px: float
     """How far the edge of the view that K and the image size claim lies from the reference's, in reference pixels."""
     calibration_age_days: float
@@ -50,11 +52,11 @@ def calibration_measures(
     size = sizes.get(sensor)
     outside = np.nan
     if size is not None:
-        outside = float(not (0 <= matrix[0, 2] <= size[1] and 0 <= matrix[1, 2] <= size[0]))
+        outside = max(abs(matrix[0, 2] / size[1] - 0.5), abs(matrix[1, 2] / size[0] - 0.5))
     return CalibrationMeasures(
         has_calibration=1.0,
         intrinsics_fault=float(not is_intrinsics(matrix)),
-        principal_point_fault=outside,
+        principal_point_offset=float(outside),
         rotation_error=rotation_error(pose),
         loop_error=loop_error(pose, sensor == info.reference),
         view_error_px=view_error(info, sensor, sizes),

@@ -40,32 +40,55 @@ class Strip:
 
 
 def draw_contact_sheet(
-    path: Path, batch: Batch, table: pd.DataFrame, settings: ValidateSettings, read: Reader = read_frame
+    path: Path,
+    batch: Batch,
+    table: pd.DataFrame,
+    faults: pd.DataFrame,
+    settings: ValidateSettings,
+    read: Reader = read_frame,
 ) -> bool:
     """Write a PNG with the worst frames of every sensor; False, and no file, where there is nothing to draw.
 
     Args:
         table: the measures, with `state`.
+        faults: frame_id, sensor and reason of what frames are at fault with.
         read: how a frame is read.
     """
-    strips = [s for row in chosen(table, settings.contact_sheet_frames) for s in strip(batch, row, settings, read)]
+    strips = [
+        s
+        for row in chosen(table, faults, settings.contact_sheet_frames)
+        for s in strip(batch, row, reasons_of(row, faults), settings, read)
+    ]
     if not strips:
         return False
     compose(batch.name, strips).save(path, format="PNG")
     return True
 
 
-def chosen(table: pd.DataFrame, frames: int) -> Iterator[pd.Series]:
-    """The rows to draw: of every sensor, those that are misaligned, then those that are furthest off."""
+def reasons_of(row: pd.Series, faults: pd.DataFrame) -> list[str]:
+    """What the pair of a row is at fault with: its sensor, or the reference."""
+    own = faults[(faults.frame_id == row.frame_id) & faults.sensor.isin([row.sensor, row.reference])]
+    return [str(reason) for reason in own.reason.unique()]
+
+
+def chosen(table: pd.DataFrame, faults: pd.DataFrame, frames: int) -> Iterator[pd.Series]:
+    """The rows to draw: of every sensor, those that are misaligned, then other faults, then what is furthest off."""
+    at_fault = set(zip(faults.frame_id, faults.sensor, strict=True))
     there = table[(table.sensor != table.reference) & table.height.notna()]
     for _, part in there.groupby("sensor", sort=False):
         off = part[["deviation_px", "corner_deviation_px"]].max(axis=1).fillna(-1.0)
-        order = np.lexsort((part.position, -off, part.state != "misaligned"))
+        sound = [
+            (frame, name) not in at_fault and (frame, reference) not in at_fault
+            for frame, name, reference in zip(part.frame_id, part.sensor, part.reference, strict=True)
+        ]
+        order = np.lexsort((part.position, -off, np.array(sound), part.state != "misaligned"))
         for k in order[:frames]:
             yield part.iloc[k]
 
 
-def strip(batch: Batch, row: pd.Series, settings: ValidateSettings, read: Reader) -> Iterator[Strip]:
+def strip(
+    batch: Batch, row: pd.Series, reasons: list[str], settings: ValidateSettings, read: Reader
+) -> Iterator[Strip]:
     """The panels of one frame; none where its files cannot be read."""
     order, _ = in_order(batch)
     frame = read(batch, int(order[int(row.position)]))
@@ -83,8 +106,8 @@ def strip(batch: Batch, row: pd.Series, settings: ValidateSettings, read: Reader
         with_edges(enlarge(sensor), edges),
         with_edges(enlarge(moved_back(sensor, found)), edges),
     )
-    said = ", ".join(f"{text} {row[c]:.1f}" for c, text in MEASURES.items() if np.isfinite(row[c]))
-    yield Strip(f"{row.frame_id}  {row.sensor}: {row.state}  ({said})", panels)
+    said = [f"{text} {row[c]:.1f}" for c, text in MEASURES.items() if np.isfinite(row[c])]
+    yield Strip(f"{row.frame_id}  {row.sensor}: {row.state}  ({', '.join([*said, *reasons[:2]])})", panels)
 
 
 def visible(picture: Picture, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -144,7 +167,12 @@ def compose(name: str, strips: list[Strip]) -> Pictures.Image:
     width = GAP + len(PANELS) * (PANEL + GAP)
     sheet = Pictures.new("RGB", (width, 2 * TEXT + 2 * GAP + sum(heights)), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    draw.text((GAP, GAP), f"{name}: the frames of every sensor that are furthest off", INK, ImageFont.load_default(15))
+    draw.text(
+        (GAP, GAP),
+        f"{name}: of every sensor, frames at fault, then those furthest off",
+        INK,
+        ImageFont.load_default(15),
+    )
     for k, title in enumerate(PANELS):
         draw.text((GAP + k * (PANEL + GAP), GAP + TEXT), title, INK, font)
     top = 2 * TEXT + 2 * GAP

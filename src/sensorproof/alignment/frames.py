@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from sensorproof.alignment.edges import Image
 from sensorproof.alignment.labels import LABEL
-from sensorproof.data.batch import Batch
+from sensorproof.data.batch import Batch, Sensor
 from sensorproof.data.images import read_ids, read_image
 from sensorproof.errors import SensorproofError
+
+FARTHEST = 1e6
+"""Values farther out than this many of their sensor's ranges are cut there, so that no measure overflows."""
 
 
 @dataclass
@@ -37,7 +40,7 @@ def read_frame(batch: Batch, row: int) -> Frame:
         relative = str(batch.frames[name].iat[row])
         if relative:
             try:
-                frame.images[name] = read_image(batch.path(relative), sensor)
+                frame.images[name] = within_reach(read_image(batch.path(relative), sensor), sensor)
             except SensorproofError as error:
                 frame.faults[name] = error.fault
     relative = str(batch.frames.label.iat[row])
@@ -47,6 +50,13 @@ def read_frame(batch: Batch, row: int) -> Frame:
         except SensorproofError as error:
             frame.faults[LABEL] = error.fault
     return frame
+
+
+def within_reach(image: Image, sensor: Sensor) -> Image:
+    """The image, with absurd values cut; NaN stays NaN."""
+    low, high = sensor.range
+    room = FARTHEST * (high - low)
+    return np.clip(image, low - room, high + room, out=image)
 
 
 def in_order(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -21,6 +21,8 @@ class Health:
     invalid_share: float
     saturated_share: float
     """Valid pixels at or above the upper end of the sensor's range."""
+    outside_share: float
+    """Valid pixels outside of the sensor's range."""
     contrast: float
     """Highest less lowest valid value of any channel, as a share of the range."""
     dead_lines: float
@@ -41,7 +43,7 @@ def health(image: Image, sensor: Sensor, blank_contrast: float, grid: int) -> He
     valid = np.isfinite(image)
     count = int(np.count_nonzero(valid))
     if not count:
-        return Health(1.0, 0.0, 0.0, 1.0, 2 ** (grid * grid) - 1)
+        return Health(1.0, 0.0, 0.0, 0.0, 1.0, 2 ** (grid * grid) - 1)
     full = count == image.size
     # Where nothing is valid, the highest is below the lowest: that is no contrast.
     extremes = [
@@ -53,10 +55,14 @@ def health(image: Image, sensor: Sensor, blank_contrast: float, grid: int) -> He
         for channel, there in zip(image, valid, strict=True)
     ]
     limit = blank_contrast * (high - low)
+    outside = 0
+    if any(e.tile_high.max() > high or e.tile_low.min() < low for e in extremes):
+        outside = int(np.count_nonzero((image < low) | (image > high)))
     blank = np.all([e.tile_contrast <= limit for e in extremes], axis=0).ravel()
     return Health(
         invalid_share=1 - count / image.size,
         saturated_share=int(np.count_nonzero(image >= high)) / count,
+        outside_share=outside / count,
         contrast=max(0.0, max(float(e.tile_high.max() - e.tile_low.min()) for e in extremes)) / (high - low),
         dead_lines=max(float(np.all([e.stuck(axis) for e in extremes], axis=0).mean()) for axis in (0, 1)),
         blank_tiles=int(sum(1 << k for k in np.flatnonzero(blank).tolist())),

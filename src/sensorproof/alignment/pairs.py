@@ -18,6 +18,8 @@ from sensorproof.settings import ContentChecks
 
 NEIGHBOURS = 1
 """Frames before and after with which a sensor's frame is compared, to see whether it is another's."""
+SIZES = 3
+"""Image sizes of one pair that are pooled: a stray frame of another size must not speak for the rest."""
 CORNERS = tuple(f"corner{k}_{axis}_px" for k in range(4) for axis in "yx")
 """Displacements at the four corners, by the frame's field."""
 COLUMNS = (
@@ -41,6 +43,25 @@ class Pool:
 
     def register(self, settings: ContentChecks) -> Registration:
         return register_pool(self.total / np.float32(self.frames), self.grid, settings).scaled(self.pixels_per_sample)
+
+
+class Pools:
+    """Pools of the sizes that frames have, SIZES at most; what most frames have speaks for all."""
+
+    def __init__(self) -> None:
+        self.by_grid: dict[Grid, Pool] = {}
+
+    def add(self, surface: Surface, grid: Grid, factor: float, frames: int = 1) -> None:
+        pool = self.by_grid.get(grid)
+        if pool is None:
+            if len(self.by_grid) == SIZES:
+                return
+            pool = self.by_grid[grid] = Pool(grid, np.zeros_like(surface), 0, factor)
+        pool.add(surface, frames)
+
+    @property
+    def largest(self) -> Pool | None:
+        return max(self.by_grid.values(), key=lambda pool: pool.frames, default=None)
 
 
 @dataclass(frozen=True)
@@ -67,11 +88,10 @@ class PairTracker:
         """A row per sequence: its number and the same, of all its frames together."""
         self.sequence = -1
         self.recent: deque[Neighbour] = deque()
-        self.lost = LostFrames()
+        self.lost: dict[Grid, LostFrames] = {}
         self.swaps: list[tuple[int, int, float]] = []
         """Position, the position whose reference the frame there belongs to, and how well they match."""
-        self.current: Pool | None = None
-        self.whole: Pool | None = None
+        self.current, self.whole = Pools(), Pools()
 
     def add(self, position: int, sequence: int, seen: Seen) -> None:
         """Take in one frame. Frames of one sequence come one after the other."""
@@ -85,9 +105,9 @@ class PairTracker:
         found, surface = register(reference, sensor, seen.edges_of(self.sensor, grid), grid, self.settings)
         factor = seen.pixels_per_sample(grid)
         row = {"position": position, **columns_of(found.scaled(factor))}
-        self.pool(surface, grid, factor)
-        if found.shift is None:
-            self.lost.add(position, reference, sensor, grid)
+        self.current.add(surface, grid, factor)
+        if found.shift is None and (grid in self.lost or len(self.lost) < SIZES):
+            self.lost.setdefault(grid, LostFrames(grid)).add(position, reference, sensor)
         now = Neighbour(grid, reference, sensor, row)
         for other in self.recent:
             if other.grid == grid:
@@ -112,10 +132,11 @@ class PairTracker:
         """
         table = self.frames.table()
         usual = table.shift_y_px.notna().mean() if len(table) else 0.0
-        self.lost.compare()
-        found = [swap for pair in self.lost.found if (swap := self.confirm(pair, look))]
+        for lost in self.lost.values():
+            lost.compare()
+        found = [s for lost in self.lost.values() for pair in lost.found if (s := self.confirm(pair, look))]
         # Of a pair that is mostly unmeasurable some frames match others by chance; most do where all are mixed up.
-        if usual >= 0.5 or len(found) >= self.lost.count / 2:
+        if usual >= 0.5 or len(found) >= sum(lost.count for lost in self.lost.values()) / 2:
             self.swaps = found
 
     def confirm(self, pair: Pair, look: Callable[[int], Seen]) -> tuple[int, int, float] | None:
@@ -128,26 +149,16 @@ class PairTracker:
         peak = find_peaks(surface, grid.reach)
         return (*pair, float(peak.height[0])) if peak.reliability[0] >= self.settings.reliability else None
 
-    def pool(self, surface: Surface, grid: Grid, factor: float) -> None:
-        """Add a frame's surfaces to its sequence. Frames of another size than the first are left out."""
-        if self.current is None:
-            self.current = Pool(grid, np.zeros_like(surface), 0, factor)
-        if self.current.grid == grid:
-            self.current.add(surface)
-
     def close(self) -> None:
         """End a sequence: register its pool and add it to the batch's."""
         while self.recent:
             self.frames.add(self.recent.popleft().row)
-        if self.current is None:
+        if (pool := self.current.largest) is None:
             return
-        found = self.current.register(self.settings)
-        self.sequences.add({"sequence_number": self.sequence, **columns_of(found)})
-        if self.whole is None:
-            self.whole = self.current
-        elif self.whole.grid == self.current.grid:
-            self.whole.add(self.current.total, self.current.frames)
-        self.current = None
+        self.sequences.add({"sequence_number": self.sequence, **columns_of(pool.register(self.settings))})
+        for each in self.current.by_grid.values():
+            self.whole.add(each.total, each.grid, each.pixels_per_sample, each.frames)
+        self.current = Pools()
 
 
 def columns_of(found: Registration) -> dict[str, float]:

@@ -22,6 +22,8 @@ CORNER_SCATTER = 4.0
 """The same of a certain field at the corners, whose scatter has shorter tails."""
 SAME = 0.95
 """Matches within this factor of each other are equally good."""
+NEARLY_ALL = 0.9
+"""Share of a pair's frames that must be measurable for one that is not to be odd."""
 BETTER, BETTER_THAN_CHANCE = 1.5, 1.2
 """A frame may be another's where it matches that one by this factor better than its own partner; the second where
 its match with its own is mere chance."""
@@ -31,7 +33,7 @@ RIG_COLUMNS = (
 )  # fmt: skip
 FRAME_COLUMNS = (
     "deviation_px", "deviation_limit_px", "corner_deviation_px", "corner_limit_px", "sequence_deviation_px",
-    "sequence_limit_px", "swapped",
+    "sequence_limit_px", "swapped", "lost",
 )  # fmt: skip
 
 
@@ -78,7 +80,8 @@ class Rig:
 
 def rig_of(tracker: PairTracker, settings: ContentChecks) -> Rig:
     """The pooled registration of a pair, and the scatter of its frames."""
-    found = None if tracker.whole is None else tracker.whole.register(settings)
+    pool = tracker.whole.largest
+    found = None if pool is None else pool.register(settings)
     frames = tracker.frames.table()
     shifts = frames[["shift_y_px", "shift_x_px"]].dropna().to_numpy(float)
     off = np.hypot(*(shifts - np.median(shifts, axis=0)).T) if len(shifts) else np.empty(0)
@@ -96,7 +99,8 @@ def pair_columns(tracker: PairTracker, rig: Rig, sequence: NDArray[np.int64], se
 
     deviation_px is how far the whole frame's shift is from the rig's, corner_deviation_px how far its field, where
     that is certain, is from the rig's at the worst corner. Their limits are what is critical, or what is more than the
-    scatter of the pair's frames; NaN where too few frames tell that: single frames are not judged then.
+    scatter of the pair's frames. Where too few frames tell that, shifts are not judged (the limit is NaN), and fields
+    by what is critical with the measure's error on top. lost is 1 where the frame is not measurable and NEARLY_ALL are.
     sequence_deviation_px is the same of the sequence's pool, which is judged in any case. swapped is 1 where the
     frame belongs to another frame's reference.
 
@@ -113,7 +117,10 @@ def pair_columns(tracker: PairTracker, rig: Rig, sequence: NDArray[np.int64], se
     table["deviation_limit_px"] = np.maximum(critical, scatter)
     table["corner_deviation_px"] = corner_deviation(table, rig)
     corner_scatter = CORNER_SCATTER * usual(table.corner_deviation_px.to_numpy(float))
-    table["corner_limit_px"] = np.maximum(critical, corner_scatter)
+    few = np.fmax(settings.critical_px + settings.margin_px, scatter)
+    table["corner_limit_px"] = few if np.isnan(corner_scatter) else max(critical, corner_scatter)
+    odd = len(table) >= MIN_FRAMES and table.shift_y_px.notna().mean() >= NEARLY_ALL
+    table["lost"] = (table.shift_y_px.isna() & odd).astype(float)
     pools = tracker.sequences.table()
     # Where the rig's own scale and rotation are unknown, those of a sequence are nobody's deviation.
     whole = rig.found is not None and rig.found.field is not None
@@ -138,7 +145,7 @@ def rig_columns(rigs: Iterable[Rig], settings: ContentChecks) -> pd.DataFrame:
             rig.precision_px,
             rig.corner_px,
             rig.limit_px(settings) if known else np.nan,
-            max(settings.warn_px, SURE * rig.error_px) if known else np.nan,
+            max(settings.warn_px, SURE * rig.error_px) if rig.state(settings) != "unmeasurable" else np.nan,
             np.nan if field is None else field.scale_percent,
             np.nan if field is None else field.rotation_deg,
         )

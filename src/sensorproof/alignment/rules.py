@@ -3,11 +3,15 @@
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from sensorproof.data.check import OUT_OF_RANGE_SHARE
 from sensorproof.files import hash_json
 from sensorproof.settings import ValidateSettings
 
-SUITE_VERSION = 2
+SUITE_VERSION = 3
 """Rises when a rule is added, removed or means something else."""
+
+OFF_CENTRE, OFF_CENTRE_WARN = 0.45, 0.2
+"""Shares of the image's side; no lens is off by the first."""
 
 Severity = Literal["critical", "warning"]
 
@@ -63,7 +67,9 @@ def batch_rules(settings: ValidateSettings) -> list[Rule]:
         Rule("clock_jitter_share", "at_most", settings.time.warn, "warning", "batch", "the clock jitters"),
         Rule("has_calibration", "at_least", 1, "warning", "batch", "the sensor has no calibration"),
         Rule("intrinsics_fault", "at_most", 0, "critical", "batch", "K is no camera matrix"),
-        Rule("principal_point_fault", "at_most", 0, "critical", "batch", "the principal point is off the image"),
+        Rule("principal_point_offset", "at_most", OFF_CENTRE, "critical", "batch", "K is of another image size"),
+        Rule("principal_point_offset", "at_most", OFF_CENTRE_WARN, "warning", "batch",
+             "K may be of another image size: its principal point is far from the middle"),
         Rule("rotation_error", "at_most", rigid, "critical", "batch", "the pose is no rigid motion"),
         Rule("loop_error", "at_most", rigid, "critical", "batch", "the loop to the reference and back does not close"),
         Rule("view_error_px", "at_most", content.critical_px, "warning", "batch", "K claims another view"),
@@ -97,6 +103,8 @@ def content_rules() -> list[Rule]:
         Rule("sequence_deviation_px", "within", 0, "critical", "frame", "is off against the rig in this sequence",
              other="sequence_limit_px"),
         Rule("swapped", "at_most", 0, "critical", "frame", "matches another frame's reference, not its own"),
+        Rule("lost", "at_most", 0, "warning", "frame",
+             "cannot be registered, though nearly all of its frames can: a failure, another scene, or far off"),
     ]  # fmt: skip
 
 
@@ -106,7 +114,8 @@ def health_rules(settings: ValidateSettings) -> list[Rule]:
     return [
         Rule("sensors", "at_least", 1, "critical", "frame", "no sensor has a file"),
         Rule("unreadable", "at_most", 0, "critical", "frame", "cannot be read"),
-        Rule("wrong_size", "at_most", 0, "critical", "frame", "has another size than the sensor's other frames"),
+        Rule("wrong_size", "at_most", 0, "critical", "frame",
+             "has another size than its other frames, or a label than the reference"),
         Rule("invalid_share", "at_most", health.invalid, "critical", "frame", "has no valid pixels"),
         Rule("invalid_excess", "at_most", health.invalid_excess, "critical", "frame", "has unusually many holes"),
         Rule("contrast", "above", health.blank_contrast, "critical", "frame", "is blank"),
@@ -115,8 +124,12 @@ def health_rules(settings: ValidateSettings) -> list[Rule]:
         Rule("blank_excess", "below", health.blank_tiles, "critical", "frame", "is blank in many tiles"),
         Rule("blank_excess", "below", health.blank_tiles / 2, "warning", "frame", "is blank in tiles that seldom are"),
         Rule("dead_excess", "at_most", health.dead_lines, "warning", "frame", "has dead rows or columns"),
+        Rule("outside_share", "at_most", OUT_OF_RANGE_SHARE, "warning", "frame", "has values outside of its range"),
         Rule("image_change", "unless_still", health.frozen_change, "critical", "frame", "is frozen",
              other="scene_change", other_limit=health.moved_change),
+        Rule("repeated", "at_most", health.moved_change, "critical", "frame",
+             "is the very image of another frame, while the other sensors have moved on"),
+        Rule("all_repeated", "at_most", 0, "warning", "frame", "and all other sensors repeat an earlier frame"),
     ]  # fmt: skip
 
 

@@ -21,21 +21,18 @@ Pair = tuple[int, int]
 class LostFrames:
     """Tile spectra of frames whose own pair could not be registered. When the room is full they are compared and go."""
 
+    grid: Grid
+    """Of all of them."""
     positions: list[int] = field(default_factory=list)
     references: list[NDArray[np.complex64]] = field(default_factory=list)
     sensors: list[NDArray[np.complex64]] = field(default_factory=list)
-    grid: Grid | None = None
     count: int = 0
     """Of all lost frames, those that went included."""
     found: list[Pair] = field(default_factory=list)
 
-    def add(self, position: int, reference: Spectra, sensor: Spectra, grid: Grid) -> None:
-        """Take in one frame's templates and spectra (n, h, w). Frames of another size than the first are left out."""
+    def add(self, position: int, reference: Spectra, sensor: Spectra) -> None:
+        """Take in one frame's templates and spectra (n, h, w)."""
         self.count += 1
-        if self.grid is None:
-            self.grid = grid
-        if grid != self.grid:
-            return
         self.positions.append(position)
         self.references.append(cut(reference))
         self.sensors.append(cut(sensor))
@@ -44,7 +41,7 @@ class LostFrames:
 
     def compare(self) -> None:
         """Find pairs that are each other's best match at zero displacement, by a matrix product; forget the frames."""
-        if self.grid is not None and len(self.positions) > 1:
+        if len(self.positions) > 1:
             signs = np.tile(cut(centering(*self.grid.tile)[None]), len(self.grid.tops))
             score = np.real((np.stack(self.sensors) * signs) @ np.stack(self.references).T)
             np.fill_diagonal(score, -np.inf)

@@ -15,6 +15,7 @@ from sensorproof.alignment.health import change, health, thumbnail
 from sensorproof.alignment.labels import LABEL, label_measures
 from sensorproof.alignment.pairs import PairTracker
 from sensorproof.alignment.records import Records
+from sensorproof.alignment.repeats import Repeats
 from sensorproof.alignment.rig import FRAME_COLUMNS, RIG_COLUMNS, Rig, pair_columns, rig_columns, rig_of
 from sensorproof.alignment.seen import Seen
 from sensorproof.alignment.statistics import image_statistics
@@ -55,6 +56,7 @@ class SizeCount:
         return {name: max(count, key=lambda size: count[size]) for name, count in self.counts.items()}
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def measure(batch: Batch, settings: ValidateSettings, read: Reader = read_frame) -> Measured:
     """Measure every frame of a batch. Holds one frame's pixels at a time, and a few of the frames before.
 
@@ -65,7 +67,7 @@ def measure(batch: Batch, settings: ValidateSettings, read: Reader = read_frame)
     reference = batch.info.reference
     names = [reference, *(s for s in batch.sensors if s != reference)]
     trackers = {n: PairTracker(n, settings.content) for n in [*names[1:], LABEL]}
-    rows, statistics, sizes = Records(COLUMNS), Records(), SizeCount()
+    rows, statistics, sizes, repeats = Records(COLUMNS), Records(), SizeCount(), Repeats(names)
     before: dict[str, Image] = {}
     last = -1
     cells_in_order = batch.frames.iloc[order].itertuples(index=False, name=None)
@@ -75,6 +77,7 @@ def measure(batch: Batch, settings: ValidateSettings, read: Reader = read_frame)
             last = int(sequence[position])
             before = {}
         now = {name: thumbnail(image) for name, image in frame.images.items()}
+        showing = {}
         for name in names:
             row = row_of(batch, cells, frame, name, position)
             if name in frame.images:
@@ -83,6 +86,8 @@ def measure(batch: Batch, settings: ValidateSettings, read: Reader = read_frame)
                 measures = health(image, batch.sensors[name], settings.health.blank_contrast, settings.content.grid)
                 row |= asdict(measures) | {"height": float(image.shape[1]), "width": float(image.shape[2])}
                 row |= changes(name, before, now)
+                if measures.contrast > settings.health.blank_contrast:
+                    showing[name] = now[name]
                 statistics.add(image_statistics(image, batch.sensors[name], row))
             rows.add(row)
         if frame.label is not None or LABEL in frame.faults:
@@ -93,30 +98,39 @@ def measure(batch: Batch, settings: ValidateSettings, read: Reader = read_frame)
                 row |= asdict(label_measures(frame.label, batch.info))
                 row |= {"height": float(height), "width": float(width)}
             rows.add(row)
-        seen = Seen(batch.info, frame.images, frame.label, settings.content)
+        repeats.add(showing)
+        seen = seen_in(batch, frame, settings)
         for tracker in trackers.values():
             tracker.add(position, last, seen)
         before |= now
     table, rigs = rows.table(), {}
     found = []
 
-    def look(position: int) -> Seen:
-        frame = read(batch, int(order[position]))
-        return Seen(batch.info, frame.images, frame.label, settings.content)
+    def again(position: int) -> Frame:
+        return read(batch, int(order[position]))
 
     for name, tracker in trackers.items():
         tracker.close()
-        tracker.find_swaps(look)
+        tracker.find_swaps(lambda position: seen_in(batch, again(position), settings))
         rigs[name] = rig_of(tracker, settings.content)
         found.append(pair_columns(tracker, rigs[name], sequence, settings.content))
     content = pd.concat(found).drop(columns=list(pairs.CORNERS), errors="ignore")
     if len(content):
         table = table.merge(content, on=["position", "sensor"], how="left")
     table = table.merge(rig_columns(rigs.values(), settings.content), on="sensor", how="left")
+    known = content.dropna(subset="shift_y_px")[["sensor", "position"]] if len(content) else content
+    shifted = set(known.itertuples(index=False, name=None))
+    twice = repeats.columns(lambda k: again(k).images, sequence, lambda *place: place in shifted)
+    table = table.merge(twice, on=["position", "sensor"], how="left")
     table = add_times(table, batch, names, order, sequence, settings)
     table = add_calibration(table, batch, names, sizes.usual())
     table = add_baselines(table, sizes.usual(), settings)
     return Measured(batch, table, rigs, statistics.table())
+
+
+def seen_in(batch: Batch, frame: Frame, settings: ValidateSettings) -> Seen:
+    """A frame as the registration sees it."""
+    return Seen(batch.info, frame.images, frame.label, settings.content)
 
 
 def row_of(batch: Batch, cells: dict[str, Any], frame: Frame, name: str, position: int) -> dict[str, Any]:
@@ -183,7 +197,8 @@ def add_baselines(table: pd.DataFrame, sizes: Sizes, settings: ValidateSettings)
     usual = table.groupby("sensor")[["invalid_share", "dead_lines"]].transform("median")
     table["invalid_excess"] = table.invalid_share - usual.invalid_share
     table["dead_excess"] = table.dead_lines - usual.dead_lines
-    expected = table.sensor.map(lambda s: sizes.get(s, (np.nan, np.nan)))
+    wanted = {**sizes, LABEL: sizes.get(str(table.reference.iat[0]), (np.nan, np.nan))}
+    expected = table.sensor.map(lambda s: wanted.get(s, (np.nan, np.nan)))
     known = table.height.notna()
     wrong = (table.height != expected.str[0]) | (table.width != expected.str[1])
     table["wrong_size"] = np.where(known, wrong.astype(float), np.nan)
@@ -198,7 +213,7 @@ def add_baselines(table: pd.DataFrame, sizes: Sizes, settings: ValidateSettings)
 
 
 COLUMNS = (
-    "height", "width", "invalid_share", "saturated_share", "contrast", "dead_lines", "blank_tiles",
+    "height", "width", "invalid_share", "saturated_share", "outside_share", "contrast", "dead_lines", "blank_tiles",
     "image_change", "scene_change", "label_unknown_share", "label_coverage", "label_classes",
 )  # fmt: skip
 """Measures of single images, that are columns even where no frame has a value."""

@@ -52,6 +52,18 @@ def tolerance_s(batch: Batch, sensor: str, settings: TimeChecks) -> float:
     return float(pair.tolerated_px * pair.range_m / (focal * pair.speed_m_s))
 
 
+def tolerance_remarks(batch: Batch, settings: TimeChecks) -> list[str]:
+    """What params say of tolerances that cannot be done, one line each."""
+    remarks = []
+    calibration = batch.sensors[batch.info.reference].calibration
+    for name, pair in sorted(settings.pairs.items()):
+        if name not in batch.sensors:
+            remarks.append(f"params.yaml: validate.time.pairs names {name!r}, which is no sensor of the batch")
+        elif pair.tolerance_s is None and (calibration is None or calibration.intrinsics[0, 0] <= 0):
+            remarks.append(f"{name}: the tolerance in pixels needs a calibrated reference; max_time_offset_s holds")
+    return remarks
+
+
 def clock(offset_s: NDArray[np.float64], time_s: NDArray[np.float64], sequence: NDArray[np.int64]) -> Clock:
     """Offset, drift and jitter of a sensor's clock.
 
@@ -104,8 +116,8 @@ def time_measures(
         sequence: (N,) number of the sequence of each of them.
 
     Returns:
-        time_offset_s, time_tolerance_s, time_step_s (to the sensor's frame before, within the sequence; zero is a
-        duplicate, less than zero goes backwards); the same in every row: clock_offset_share, clock_drift_share
+        time_offset_s, time_tolerance_s, time_step_s (see `steps_s`; zero is a duplicate, less than zero is out of
+        order); the same in every row: clock_offset_share, clock_drift_share
         (gained over the longest sequence) and clock_jitter_share (one standard deviation) of the tolerance, and
         time_unit (0 seconds, 1 something else).
     """
@@ -129,10 +141,23 @@ def time_measures(
 
 
 def steps_s(stamps: NDArray[np.float64], sequence: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N,) time since the sensor's frame before in the same sequence; NaN for the first and for absent frames."""
+    """(N,) time since the sensor's frame before in the same sequence; NaN for the first and for absent frames.
+
+    A step back is the fault of the frame before it where that frame has jumped ahead: it is ahead of the frame after as
+    well, if there is one, and without it time goes on. Its own step is then the one back, and the next frame's starts
+    from before it.
+    """
     frame = pd.DataFrame({"t": stamps, "g": sequence}).dropna()
     steps = np.full(len(stamps), np.nan)
-    steps[frame.index.to_numpy()] = frame.groupby("g").t.diff().to_numpy()
+    for _, times in frame.groupby("g").t:
+        places, t = times.index.to_numpy(), times.to_numpy()
+        steps[places[1:]] = np.diff(t)
+        for k in np.flatnonzero(np.diff(t) < 0) + 1:  # frame k lies before frame k - 1
+            goes_on = k < 2 or t[k - 2] < t[k]
+            ahead = k + 1 == len(t) or t[k] < t[k + 1] <= t[k - 1]
+            if goes_on and ahead:
+                steps[places[k - 1]] = t[k] - t[k - 1]
+                steps[places[k]] = t[k] - t[k - 2] if k >= 2 else np.nan
     return steps
 
 

@@ -1,5 +1,6 @@
 """The training data that a batch is compared with: image statistics of what was there before it."""
 
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,16 @@ from sensorproof.data.splits import assign_splits, first_time
 from sensorproof.settings import DataSettings
 
 
-def training_statistics(batch: Batch, settings: DataSettings, most: int) -> pd.DataFrame | None:
+def training_statistics(
+    batch: Batch, settings: DataSettings, most: int, aside: Set[tuple[str, str]] = frozenset()
+) -> pd.DataFrame | None:
     """Statistics of at most `most` training frames, evenly spread over the batches before this one; None for none.
 
     A batch that waits outside of the raw data is compared with all of it, one inside with those that begin earlier:
     what comes later makes no old batch drift.
+
+    Args:
+        aside: batch and frame id of frames that are left out.
     """
     others = batches_before(batch, Path(settings.raw))
     if not others:
@@ -26,6 +32,7 @@ def training_statistics(batch: Batch, settings: DataSettings, most: int) -> pd.D
         (other, int(row))
         for other, split in zip(others, assign_splits(others, settings.split), strict=True)
         for row in np.flatnonzero((split == "train").to_numpy())
+        if (other.name, str(other.frames.frame_id.iat[int(row)])) not in aside
     ]
     if not frames:
         return None

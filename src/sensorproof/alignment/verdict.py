@@ -1,6 +1,6 @@
 """Broken rules -> what becomes of the frames and of the batch. Nothing is measured, written or moved here."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sensorproof.alignment.drift import Drift
-from sensorproof.alignment.rig import Rig, State
+from sensorproof.alignment.rig import MIN_FRAMES, Rig, State
 from sensorproof.alignment.rules import Rule
 from sensorproof.errors import EXIT_QUARANTINED, EXIT_REFUSED, Refused
 from sensorproof.settings import ContentChecks, ValidateSettings
@@ -16,6 +16,8 @@ from sensorproof.settings import ContentChecks, ValidateSettings
 FAULT_COLUMNS = ["batch", "frame_id", "sensor", "measure", "value", "threshold", "reason"]
 CONTENT = ("deviation_px", "corner_deviation_px", "sequence_deviation_px", "swapped")
 """Measures of frames that say that the images do not lie on each other."""
+WORSE = 1.5
+"""Factor beyond which a fault is another than the one that was released, by its distance from the threshold."""
 SHOWN = 5
 """Reasons that the one line of a refusal names; the verdict has all of them."""
 
@@ -84,7 +86,9 @@ class Verdict:
         found = [f"{self.batch}: {self.frames} frames, {self.quarantined} set aside, {self.released} released"]
         found += [f"  {pair.sensor}: {pair.state} ({pair.reason})" for pair in self.pairs]
         for _, part in self.faults.groupby(["sensor", "measure"], sort=False):
-            found.append(f"  set aside: {part.reason.iloc[0]}" + (f" ({len(part)} frames)" if len(part) > 1 else ""))
+            same = part.reason.nunique() == 1
+            more = f" ({len(part)} frames)" if same else f", and {len(part) - 1} frames more like it"
+            found.append(f"  set aside: {part.reason.iloc[0]}" + (more if len(part) > 1 else ""))
         found += [f"  warning: {warning}" for warning in self.warnings]
         found += [f"  drift: {self.drift.reason}"] if self.drift and not self.drift.drifted else []
         found += [f"  refused: {reason}" for reason in self.reasons]
@@ -118,7 +122,7 @@ def decide(
     table: pd.DataFrame,
     rules: Sequence[Rule],
     broken: pd.DataFrame,
-    released: Set[tuple[str, str, str]],
+    released: Mapping[tuple[str, str, str], tuple[float, float]],
     drift: Drift | None,
     settings: ValidateSettings,
 ) -> Decision:
@@ -127,7 +131,7 @@ def decide(
     Args:
         table: a row per frame and sensor.
         broken: columns rule (number in `rules`) and row (label in `table`).
-        released: frame id, sensor and measure of faults that a person has let pass.
+        released: {(frame id, sensor, measure): (value, threshold)} of faults that a person has let pass.
     """
     faults: list[pd.DataFrame] = []
     reasons: list[str] = []
@@ -150,14 +154,23 @@ def decide(
     if drift is not None and drift.drifted:
         (reasons if settings.drift.severity == "critical" else warnings).append(drift.reason)
     found = pd.concat(faults, ignore_index=True) if faults else pd.DataFrame(columns=FAULT_COLUMNS)
-    keys = zip(found.frame_id, found.sensor, found.measure, strict=True)
-    found["released"] = np.array([key in released for key in keys], bool)
+    found["released"] = np.array([still_released(fault, released) for fault in found.itertuples()], bool)
     frames, aside = table.frame_id.nunique(), found.loc[~found.released, "frame_id"].nunique()
     if aside > settings.max_quarantined * frames:
         worst = ", ".join((found.sensor + " " + found.measure).value_counts().index[:3])
         limit = 100 * settings.max_quarantined
         reasons.append(f"{aside} of {frames} frames are at fault, more than {limit:g} % (most often: {worst})")
     return Decision(found, tuple(reasons), tuple(warnings))
+
+
+def still_released(fault: Any, released: Mapping[tuple[str, str, str], tuple[float, float]]) -> bool:
+    """Whether a person has let this fault pass, and it is not notably worse than it was then."""
+    key = (fault.frame_id, fault.sensor, fault.measure)
+    if key not in released:
+        return False
+    value, threshold = released[key]
+    off, was = (abs(abs(each) - abs(threshold)) for each in (fault.value, value))
+    return not off > WORSE * was
 
 
 def faults_of(part: pd.DataFrame, rule: Rule) -> pd.DataFrame:
@@ -194,6 +207,10 @@ def pair_verdict(rig: Rig, settings: ContentChecks) -> PairVerdict:
         "misaligned": f"{rig.corner_px:.2f} px off at a corner",
         "unmeasurable": unmeasurable_for(rig),
     }[state]
+    if alone := rig.compared - rig.measured:
+        reason += f"; {alone} of {rig.compared} frames say nothing by themselves"
+    elif rig.measured < MIN_FRAMES:
+        reason += f"; {rig.measured} frames are too few to judge a single one's shift"
     corner = None if state == "unmeasurable" else round(rig.corner_px, 3)
     return PairVerdict(rig.sensor, state, reason, rig.compared, rig.measured, corner)
 
@@ -217,6 +234,6 @@ def states(table: pd.DataFrame, faults: pd.DataFrame, settings: ContentChecks) -
         pd.MultiIndex.from_frame(content[["frame_id", "sensor"]])
     )
     misaligned = at_fault | (table.rig_corner_px > table.rig_limit_px).to_numpy()
-    aligned = ((table.corner_deviation_px <= settings.critical_px / 2) & table.corner_limit_px.notna()).to_numpy()
+    aligned = (table.corner_deviation_px <= settings.critical_px / 2).to_numpy()
     state = np.select([misaligned, aligned], ["misaligned", "aligned"], "unmeasurable")
     return pd.Series(np.where(table.sensor == table.reference, "", state), index=table.index)

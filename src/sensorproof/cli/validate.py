@@ -7,6 +7,7 @@ import typer
 
 from sensorproof.artifacts import CHECKS
 from sensorproof.data.batch import read_batch
+from sensorproof.data.prepare import require_own_name
 from sensorproof.files import write_json
 from sensorproof.settings import load_settings
 
@@ -19,12 +20,15 @@ def validate(
     from sensorproof.validation import validate_batch
 
     settings = load_settings()
-    out = CHECKS / read_batch(batch).name
+    described = read_batch(batch)
+    require_own_name(described)
+    out = CHECKS / described.name
     verdict = validate_batch(batch, settings, out)
     if json is not None:
         write_json(json, verdict.to_json())
     print("\n".join(verdict.lines()))
-    print(f"look at {out / 'contact_sheet.png'}; every rule: {out / 'docs' / 'index.html'}")
+    sheet = out / "contact_sheet.png"
+    print((f"look at {sheet}; " if sheet.exists() else "") + f"every rule: {out / 'docs' / 'index.html'}")
     if verdict.refused:
         raise verdict.refusal()
     raise typer.Exit(verdict.exit_code)

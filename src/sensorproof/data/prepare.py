@@ -69,10 +69,15 @@ def read_batches(raw: Path) -> list[Batch]:
         raise SensorproofError(raw, "holds no batch", "make one: `sensorproof simulate` or `sensorproof import`")
     batches = [read_batch(folder) for folder in folders]
     for batch in batches:
-        if batch.name != batch.root.name:
-            fix = "give the folder and `name` in batch.yaml the same name"
-            raise BatchError(batch.root, f"calls itself {batch.name!r}", fix)
+        require_own_name(batch)
     return batches
+
+
+def require_own_name(batch: Batch) -> None:
+    """Raise BatchError where a batch and its folder have different names: the ledger knows batches by name."""
+    if batch.name != batch.root.resolve().name:
+        fix = "give the folder and `name` in batch.yaml the same name"
+        raise BatchError(batch.root, f"calls itself {batch.name!r}", fix)
 
 
 def common_info(batches: Sequence[Batch]) -> BatchInfo:

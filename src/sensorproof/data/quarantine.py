@@ -15,17 +15,21 @@ LEDGER = "ledger.csv"
 LOCK = "quarantine"
 """Name of the lock (see sensorproof.locks) to hold from reading the ledger to appending to it."""
 Action = Literal["quarantined", "released", "cleared", "refused", "accepted"]
-UNREADABLE = "unreadable"
+UNUSABLE = {"unreadable": None, "sensors": None, "label_unknown_share": None, "invalid_share": 1.0, "wrong_size": None}
+"""Measures, and the value from which on a frame is of no use to anybody; None for any. A size only of a label."""
+LABEL = "label"
 Key = tuple[str, str, str]
 """Frame id, sensor, measure."""
+Released = dict[Key, tuple[float, float]]
+"""What a person has let pass: the value at that time, and its threshold; NaN where the ledger does not say."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One line: what happened to a frame, or (without frame_id) to a whole batch.
 
-    quarantined: a measure failed. released: a person let the frame pass in spite of it. cleared: the measure no
-    longer fails, as params changed. refused, accepted: the whole batch.
+    quarantined: a measure failed. released: a person let the frame pass in spite of it, until it gets worse or is
+    cleared. cleared: the measure no longer fails, as the file or params changed. refused, accepted: the whole batch.
     """
 
     time: str
@@ -84,12 +88,17 @@ def append(folder: Path, entries: Sequence[Entry]) -> None:
     path = folder / LEDGER
     before = path.read_bytes() if path.exists() else to_csv([HEADER]).encode()
     with atomic_file(path) as temporary:
-        temporary.write_bytes(before + to_csv(astuple(entry) for entry in entries).encode())
+        temporary.write_bytes(before + to_csv(astuple(one_line(entry)) for entry in entries).encode())
+
+
+def one_line(entry: Entry) -> Entry:
+    """The entry with what people write brought to one line; names stay as they are."""
+    return replace(entry, reason=" ".join(entry.reason.split()), by=" ".join(entry.by.split()))
 
 
 def to_csv(rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([" ".join(cell.split()) for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
@@ -104,9 +113,29 @@ def standing(entries: Iterable[Entry], batch: str | None = None) -> list[Entry]:
     return [entry for entry in last.values() if entry.action == "quarantined"]
 
 
-def released(entries: Iterable[Entry], batch: str) -> set[Key]:
+def released(entries: Iterable[Entry], batch: str) -> Released:
     """What a person has released, and nothing has happened to since."""
-    return {key for key, entry in last_actions(entries, batch).items() if entry.action == "released"}
+    return {
+        key: (number(entry.value), number(entry.threshold))
+        for key, entry in last_actions(entries, batch).items()
+        if entry.action == "released"
+    }
+
+
+def number(text: str) -> float:
+    """A cell of the ledger; NaN where it is empty or no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def is_unusable(entry: Entry) -> bool:
+    """Whether a frame cannot be trained on, whatever a person says: preparation would leave it out without a word."""
+    if entry.measure not in UNUSABLE or (entry.measure == "wrong_size" and entry.sensor != LABEL):
+        return False
+    least = UNUSABLE[entry.measure]
+    return least is None or not number(entry.value) < least
 
 
 def release(
@@ -120,7 +149,7 @@ def release(
         sensor, measure: only what these found; empty for anything.
 
     Raises:
-        UsageError: a frame is not set aside, or cannot be read and so be of no use to anybody.
+        UsageError: a frame is not set aside, or is of no use to anybody (see UNUSABLE).
     """
     chosen = [
         entry
@@ -132,7 +161,7 @@ def release(
         what = f"frame {missing[0]!r} of batch {batch!r}" if missing else f"batch {batch!r}"
         raise UsageError(what, "has nothing to release", "see `sensorproof quarantine list`")
     for entry in chosen:
-        if entry.measure == UNREADABLE:
+        if is_unusable(entry):
             fix = "mend the file, or release other frames by name"
             raise UsageError(f"{entry.frame_id} of {batch}", f"cannot be released: {entry.reason}", fix)
     time = now()

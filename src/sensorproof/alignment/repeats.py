@@ -1,0 +1,105 @@
+"""Images that are in a batch twice: byte for byte those of another frame, whether or not the other sensors repeat too.
+
+No two exposures of a camera are the same. Equal images are one file under two names, a buffer that was written again,
+or a recording that has stopped; registration cannot tell where the image is that should be there.
+"""
+
+from array import array
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sensorproof.alignment.edges import Image
+from sensorproof.alignment.health import change, thumbnail
+
+COLUMNS = ("repeated", "all_repeated")
+Images = Mapping[str, Image]
+
+
+class Repeats:
+    """Remembers eight bytes an image. Those that look equal are read again, and compared in full."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.digests: dict[str, array[int]] = {name: array("Q") for name in names}
+
+    def add(self, thumbnails: Images) -> None:
+        """Take in the next position's small images; a sensor that is absent or blank is left out of them."""
+        for name, digests in self.digests.items():
+            digests.append(digest(thumbnails[name]) if name in thumbnails else 0)
+
+    def columns(
+        self, look: Callable[[int], Images], sequence: NDArray[np.int64], measurable: Callable[[str, int], bool]
+    ) -> pd.DataFrame:
+        """position, sensor and COLUMNS of the frames that repeat others.
+
+        repeated is how much the other sensors have changed between the two frames: above what counts as motion, the
+        image is not of its time. It stands at the later frame, or at the one whose image cannot be registered. Next
+        to each other in a sequence, such frames are frozen, and told by that. all_repeated is 1 for the reference
+        where every sensor repeats the same earlier frame.
+
+        Args:
+            look: position -> the images there.
+            sequence: (N,) number of the sequence at each position.
+            measurable: whether a sensor's image at a position can be registered.
+        """
+        rows = [
+            {"position": place, "sensor": name, "repeated": moved}
+            for name in self.digests
+            for place, moved in self.of_sensor(name, look, sequence, measurable)
+        ]
+        first = next(iter(self.digests))
+        rows += [{"position": place, "sensor": first, "all_repeated": 1.0} for place in self.of_all(look)]
+        table = pd.DataFrame(rows, columns=["position", "sensor", *COLUMNS])
+        return table.groupby(["position", "sensor"], as_index=False).max().astype(dict.fromkeys(COLUMNS, float))
+
+    def of_sensor(
+        self,
+        name: str,
+        look: Callable[[int], Images],
+        sequence: NDArray[np.int64],
+        measurable: Callable[[str, int], bool],
+    ) -> list[tuple[int, float]]:
+        """Positions to blame, and how much the other sensors have changed."""
+        digests = np.array(self.digests[name], np.uint64)
+        found = []
+        for place, earlier in repeated(digests):
+            before = place - 1
+            if digests[before] == digests[place] and sequence[before] == sequence[place]:
+                continue
+            one, other = look(earlier), look(place)
+            if not np.array_equal(one[name], other[name], equal_nan=True):
+                continue
+            moved = [change(thumbnail(one[n]), thumbnail(other[n])) for n in one if n != name and n in other]
+            moved = [each for each in moved if np.isfinite(each)]
+            lone = measurable(name, place) and not measurable(name, earlier)
+            if moved:
+                found.append((earlier if lone else place, max(moved)))
+        return found
+
+    def of_all(self, look: Callable[[int], Images]) -> list[int]:
+        """Positions at which every sensor repeats one earlier frame."""
+        joint = np.stack([np.array(each, np.uint64) for each in self.digests.values()])
+        _, number = np.unique(joint, axis=1, return_inverse=True)
+        shown = np.where(joint.any(0), number.ravel() + 1, 0).astype(np.uint64)
+        return [place for place, earlier in repeated(shown) if same(look(earlier), look(place))]
+
+
+def digest(image: Image) -> int:
+    """A number above 0 for the bytes of an image."""
+    return int.from_bytes(blake2b(np.ascontiguousarray(image).tobytes(), digest_size=8).digest()) | 1
+
+
+def repeated(digests: NDArray[np.uint64]) -> list[tuple[int, int]]:
+    """(position, first position with the same digest) of all that are not the first; 0 is no digest."""
+    _, first, number = np.unique(digests, return_index=True, return_inverse=True)
+    earlier = first[number.ravel()]
+    places = np.flatnonzero((digests != 0) & (earlier < np.arange(len(digests))))
+    return [(int(place), int(earlier[place])) for place in places]
+
+
+def same(one: Images, other: Images) -> bool:
+    """Whether two frames have the same sensors and show the same in all of them."""
+    return set(one) == set(other) and all(np.array_equal(one[n], other[n], equal_nan=True) for n in one)
