@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sensorproof.adapters import quiet_environment
+from sensorproof.adapters.data_docs import add_verdict
 from sensorproof.adapters.great_expectations import judge
 from sensorproof.alignment.contact_sheet import draw_contact_sheet
 from sensorproof.alignment.drift import Drift, compare
@@ -99,6 +100,8 @@ def assess(
         pairs=tuple(pair_verdict(rig, settings.content) for rig in measured.rigs.values()),
         drift=drift,
     )
+    if docs is not None:
+        add_verdict(docs, verdict.lines())
     return verdict, judged.suite
 
 

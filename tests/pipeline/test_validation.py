@@ -1,7 +1,9 @@
 """A batch validated from its files to the ledger: what is left behind, what is remembered, and what bad input gets."""
 
+import html
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -175,6 +177,17 @@ def test_results_are_written_whole(batch: Path) -> None:
         assert sheet.width > 900
         assert len(sheet.convert("RGB").getcolors(2**24) or []) > 500
     assert not Path("data").exists()
+
+
+def test_the_data_docs_begin_with_the_verdict(batch: Path) -> None:
+    shift_files(batch, range(3, 5), 8)
+    verdict = validate_batch(batch, settings(), Path("out"), record=False)
+    index = Path("out/docs/index.html").read_text()
+    for line in verdict.lines():
+        assert html.escape(line) in index
+    page = next(Path("out/docs/validations").rglob("*.html")).read_text()
+    assert re.search(r">[78](\.\d+)? beside 2<", page)
+    assert not re.search(r"Status:[^\n]*Failed", page)
 
 
 def truncate(batch: Path) -> None:

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+from collections.abc import Sequence
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +17,12 @@ LEFT_OUT = (
     re.compile(r"<footer\b.*?</footer\s*>", re.S | re.I),
 )
 """What would be fetched; scripts only drive filters and pop-ups, and need libraries that are not there."""
+PAIR = re.compile(r">\('([^'<]*)', '([^'<]*)'\)<")
+"""Two columns of one row, in an order that varies from run to run."""
+LONG = re.compile(r">(-?\d+\.\d{5,}(?:e-?\d+)?)<")
+STATUS = re.compile(r"(Status:</span>.*?</i>) Failed")
+BROKEN = "some rules are broken: what becomes of the batch is told in the index"
+MARK = "<!-- verdict -->"
 
 
 def make_offline(folder: Path) -> None:
@@ -26,8 +34,35 @@ def make_offline(folder: Path) -> None:
         text = page.read_text(encoding="utf-8")
         for pattern in LEFT_OUT:
             text = pattern.sub("", text)
+        text = PAIR.sub(lambda m: f">{larger_first(m[1], m[2])}<", text)
+        text = LONG.sub(lambda m: f">{short(m[1])}<", text)
+        text = STATUS.sub(rf"\1 {BROKEN}", text)
         page.write_text(text.replace("</head>", f"<style>\n{style}</style>\n</head>", 1), encoding="utf-8")
     (folder / "index.html").write_text(index(folder, pages, style), encoding="utf-8")
+
+
+def larger_first(one: str, other: str) -> str:
+    """Both values of a pair. A value beyond its limit comes first; of a frozen image, the motion of the others."""
+    try:
+        pair = sorted((one, other), key=lambda number: -abs(float(number)))
+    except ValueError:
+        pair = [one, other]
+    return " beside ".join(short(number) for number in pair)
+
+
+def short(number: str) -> str:
+    """A number with four digits; what is none stays as it is."""
+    try:
+        return f"{float(number):.4g}"
+    except ValueError:
+        return number
+
+
+def add_verdict(folder: Path, lines: Sequence[str]) -> None:
+    """Write the lines of the verdict into the index of reworked pages."""
+    page = folder / "index.html"
+    said = "\n".join(escape(line) for line in lines)
+    page.write_text(page.read_text(encoding="utf-8").replace(MARK, f"<pre>{said}</pre>"), encoding="utf-8")
 
 
 def index(folder: Path, pages: list[Path], style: str) -> str:
@@ -39,5 +74,5 @@ def index(folder: Path, pages: list[Path], style: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Alignment</title>'
         f"<style>\n{style}</style></head>\n"
-        f'<body><main class="plain"><h1>Sensor alignment</h1>\n<ul>\n{items}\n</ul></main></body></html>\n'
+        f'<body><main class="plain"><h1>Sensor alignment</h1>\n{MARK}\n<ul>\n{items}\n</ul></main></body></html>\n'
     )

@@ -161,7 +161,8 @@ def describe(rule: Rule) -> str:
         ("batch", "critical"): "refuses the batch",
         ("frame", "critical"): "quarantines the frame",
     }.get((rule.scope, rule.severity), "warns")
-    return f"{condition}. Broken: {rule.reason}; {consequence}."
+    once = " The same in all frames: judged in the first." if rule.scope == "batch" else ""
+    return f"{condition}. Broken: {rule.reason}; {consequence}.{once}"
 
 
 def broken_rules(found: Any, rules: int) -> pd.DataFrame:

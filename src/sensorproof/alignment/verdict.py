@@ -87,7 +87,7 @@ class Verdict:
         found += [f"  {pair.sensor}: {pair.state} ({pair.reason})" for pair in self.pairs]
         for _, part in self.faults.groupby(["sensor", "measure"], sort=False):
             same = part.reason.nunique() == 1
-            more = f" ({len(part)} frames)" if same else f", and {len(part) - 1} frames more like it"
+            more = f" ({len(part)} frames)" if same else f", and {len(part) - 1} more like it"
             found.append(f"  set aside: {part.reason.iloc[0]}" + (more if len(part) > 1 else ""))
         found += [f"  warning: {warning}" for warning in self.warnings]
         found += [f"  drift: {self.drift.reason}"] if self.drift and not self.drift.drifted else []
