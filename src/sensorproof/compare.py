@@ -47,7 +47,8 @@ def compare_set(
         workers: processes; each takes its share of the processor's cores.
 
     Returns:
-        The `arms` object of summary.json, each with `strength`, `gain` over the baseline, and `tuning` beside it.
+        The `arms` object of summary.json, each with `strength`, `gain` over the baseline, and `rivalry`: what the
+        default gains over it.
     """
     folder = root / each.name
     prepared_set(each, settings, root)

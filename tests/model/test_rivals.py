@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sensorproof.errors import UsageError
 from sensorproof.models import Segmenter
 from sensorproof.regularization.arms import OFF, build_objective
 from sensorproof.regularization.losses import batch_cross_entropy
 from sensorproof.regularization.modulation import AGM, OGMGE, ahead, scale_gradient
+from sensorproof.regularization.rivals import ModalityDropout
 from sensorproof.regularization.thinning import draw_kept, drop
 from sensorproof.settings import Arm
 
@@ -104,3 +106,8 @@ def test_a_scaled_gradient_leaves_the_value_alone() -> None:
     assert torch.equal(y, x)
     assert x.grad is not None
     assert x.grad.tolist() == [0.25, 0.75]
+
+
+def test_a_probability_above_one_is_named() -> None:
+    with pytest.raises(UsageError, match=r"1\.5 for modality_dropout"):
+        ModalityDropout(1.5)

@@ -11,9 +11,9 @@ from torch.nn.functional import interpolate
 
 from sensorproof.regularization.checks import check_finite
 from sensorproof.regularization.entropy import fisher_information
-from sensorproof.regularization.losses import sample_cross_entropy
+from sensorproof.regularization.losses import sample_cross_entropy, single
 from sensorproof.regularization.passes import Draws, twice_differentiable
-from sensorproof.regularization.thinning import Absent, takes_presence, thinned_logits
+from sensorproof.regularization.thinning import Absent, takes, thinned_logits
 
 STEP = 0.1
 """Step of the finite difference, as a multiple of the perturbation."""
@@ -60,7 +60,7 @@ class Probe:
     def alone(self, inputs: Mapping[str, Tensor], name: str, target: Tensor, rows: Tensor, *, exact: bool) -> Tensor:
         """Information of one sensor's own prediction, a scalar; exact keeps its graph for a second derivative."""
         taken = inputs[name][rows].detach()
-        scale = self.sigma * taken.float().std()
+        scale = self.sigma * single(taken).std()
         point = (taken + scale * torch.randn_like(taken)).requires_grad_()
         with torch.enable_grad(), twice_differentiable() if exact else nullcontext():
             logits = self.lone_pass({name: point}, inputs, rows)
@@ -85,7 +85,7 @@ class Probe:
             here: {sensor: (B,) bool}; each sample has at least one. What stands in for an absent image is not read.
         """
         here = {name: mask for name, mask in here.items() if bool(mask.any())}
-        scale = {name: self.sigma * inputs[name][mask].detach().float().std() for name, mask in here.items()}
+        scale = {name: self.sigma * single(inputs[name][mask].detach()).std() for name, mask in here.items()}
         clean = {name: cleared(x.detach(), here.get(name)) for name, x in inputs.items()}
         points = {name: clean[name] + scale[name] * torch.randn_like(clean[name]) for name in here}
         points = {name: point.requires_grad_(exact) for name, point in points.items()}
@@ -132,7 +132,7 @@ class Probe:
         if reference is None:
             losses, valid = sample_cross_entropy(logits, target, self.ignore_index)
             return losses * valid
-        each = -(reference * logits.float().log_softmax(1)).sum(1)
+        each = -(reference * single(logits).log_softmax(1)).sum(1)
         if each.shape[-2:] != target.shape[-2:]:
             each = interpolate(each[:, None], size=target.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
         return (each * (target != self.ignore_index)).flatten(1).sum(1)
@@ -146,7 +146,7 @@ class Probe:
         if all(name in here and bool(here[name].all()) for name in inputs):
             logits: Tensor = self.model(inputs)
             return logits
-        if self.absent == "omit" and takes_presence(self.model.forward):
+        if self.absent == "omit" and takes(self.model.forward, "present"):
             return self.model({name: inputs[name] for name in here}, present=here)
         height, width = target.shape[-2:]
         return thinned_logits(self.model, inputs, None, here, self.absent, (height, width))

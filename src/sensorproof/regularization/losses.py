@@ -11,8 +11,13 @@ DAMPING = 0.2
 small training set would be fitted to its last pixel; from here on it no longer grows."""
 
 
+def single(x: Tensor) -> Tensor:
+    """The tensor in float32 at least: half precision is widened, double stays."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def sample_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of each sample over its valid pixels, in nats and in float32.
+    """Mean cross-entropy of each sample over its valid pixels, in nats and in float32 or more.
 
     Args:
         logits: (B, K, h, w); resized to the target where the size differs.
@@ -23,7 +28,7 @@ def sample_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> t
     """
     if logits.shape[-2:] != target.shape[-2:]:
         logits = interpolate(logits, size=target.shape[-2:], mode="bilinear", align_corners=False)
-    losses = cross_entropy(logits.float(), target, ignore_index=ignore_index, reduction="none")
+    losses = cross_entropy(single(logits), target, ignore_index=ignore_index, reduction="none")
     valid = (target != ignore_index).flatten(1).sum(1)
     return losses.flatten(1).sum(1) / valid.clamp_min(1), valid
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sensorproof.data.prepared import IGNORE
+from sensorproof.errors import UsageError
 from sensorproof.models import Segmenter
 from sensorproof.regularization.losses import batch_cross_entropy, presence
 from sensorproof.regularization.objective import Loss, Stateless, plain_pass
@@ -21,6 +22,8 @@ class ModalityDropout(Stateless):
     """Drop each sensor of each sample with probability p, keep at least one (Neverova et al., ModDrop, 2016)."""
 
     def __init__(self, p: float) -> None:
+        if not 0 <= p <= 1:
+            raise UsageError("strength", f"is {p} for modality_dropout", "give a probability, 0 to 1")
         self.p = p
 
     def __call__(

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from sensorproof.regularization.entropy import fisher_information
+from sensorproof.regularization.losses import single
 
 
 def feature_cross_entropy(feature: Tensor, fused: Tensor) -> Tensor:
@@ -21,9 +22,9 @@ def feature_cross_entropy(feature: Tensor, fused: Tensor) -> Tensor:
         feature, fused: (B, C, H, W).
 
     Returns:
-        (B, H, W), in nats and float32.
+        (B, H, W), in nats and in float32 or more.
     """
-    return -(fused.float().softmax(1) * feature.float().log_softmax(1)).sum(1)
+    return -(single(fused).softmax(1) * single(feature).log_softmax(1)).sum(1)
 
 
 def stage_terms(
@@ -57,7 +58,7 @@ def stage_terms(
     }
     counts = adaptive_avg_pool2d(valid.float()[:, None], (height, width))[:, 0]
     clean = {name: torch.where(here[name].reshape(-1, 1, 1, 1), m, 0.0) for name, m in maps.items()}
-    scale = {name: sigma * m[here[name]].detach().float().std() for name, m in maps.items()}
+    scale = {name: sigma * single(m[here[name]].detach()).std() for name, m in maps.items()}
     points = {name: m + scale[name] * torch.randn_like(m) for name, m in clean.items()}
     if not exact or not torch.is_grad_enabled():
         points = {name: point.detach().requires_grad_() for name, point in points.items()}

@@ -49,9 +49,9 @@ def drop(here: Mapping[str, Tensor], p: float) -> Kept:
     return dict(zip(names, torch.where(kept.any(0), kept, spared), strict=True))
 
 
-def takes_presence(function: Callable[..., Any]) -> bool:
-    """Whether a model's decode can be told which samples lack a sensor."""
-    return "present" in inspect.signature(function).parameters
+def takes(function: Callable[..., Any], argument: str) -> bool:
+    """Whether a model's method knows an argument: `present`, which samples have a sensor, or the logits' `size`."""
+    return argument in inspect.signature(function).parameters
 
 
 def thinned_logits(
@@ -75,8 +75,10 @@ def thinned_logits(
         absent: leave the other sensors out of a pass, or give zeros.
         size: (H, W) of the logits to return.
     """
-    if features is not None and takes_presence(model.decode):
-        return resized(model.decode({name: features[name] for name in kept}, dict(kept)), size)
+    if features is not None and takes(model.decode, "present"):
+        asked: dict[str, Any] = {"size": size} if takes(model.decode, "size") else {}
+        chosen = {name: features[name] for name in kept}
+        return resized(model.decode(chosen, present=dict(kept), **asked), size)
     codes = torch.stack(list(kept.values())).T
     parts, places = [], []
     with running_statistics(model):
