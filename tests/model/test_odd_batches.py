@@ -245,3 +245,33 @@ def test_tensors_that_do_not_fit_are_named(change: Any, message: str) -> None:
 def test_more_bad_options_are_named(arguments: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         FunctionalEntropy(**arguments)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_fraction_of_the_batch_is_all_that_passes(form: str) -> None:
+    """At least one sample, of those that have a label."""
+    model, (inputs, target) = Foreign(), batch(8)
+    target[:6] = 255
+    rows: list[int] = []
+    model.register_forward_pre_hook(lambda _, arguments: rows.append(len(next(iter(arguments[0].values())))))
+    for fraction, most in ((1.0, 2), (0.25, 2), (0.01, 1)):
+        rows.clear()
+        term = build(form, "exact", fraction=fraction)(model, inputs, target)
+        assert torch.isfinite(term.value)
+        assert max(rows) <= most
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_each_scale_has_its_own_strength(estimator: str) -> None:
+    model, (inputs, target) = segmenter().eval(), batch(2, 32)
+
+    def value(**strengths: float) -> float:
+        torch.manual_seed(2)
+        scales = tuple(strengths)
+        regularizer = FunctionalEntropy(strengths, scales, form="paper", estimator=estimator)  # type: ignore[arg-type]
+        return float(regularizer(model, inputs, target).value.detach())
+
+    assert value(stage1=0.6) == pytest.approx(3 * value(stage1=0.2), rel=1e-4)
+    whole, without = value(stage1=0.2, stage3=0.5), value(stage1=0.2, stage3=0.0)
+    assert without == pytest.approx(value(stage1=0.2), rel=1e-4)
+    assert value(stage1=0.2, stage3=1.0) - without == pytest.approx(2 * (whole - without), rel=1e-3)
