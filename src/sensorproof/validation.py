@@ -14,7 +14,7 @@ from sensorproof.alignment.rules import make_rules, suite_name
 from sensorproof.alignment.table import Measured, measure
 from sensorproof.alignment.timing import tolerance_remarks
 from sensorproof.alignment.training import training_statistics
-from sensorproof.alignment.verdict import Verdict, decide, pair_verdict, states
+from sensorproof.alignment.verdict import Verdict, decide, pair_verdict, states, still_released
 from sensorproof.data import quarantine
 from sensorproof.data.batch import read_batch
 from sensorproof.data.quarantine import Entry, Key
@@ -117,19 +117,22 @@ def write_results(
 
 
 def note(folder: Path, verdict: Verdict) -> None:
-    """Add to the ledger what is new: frames set aside, frames no longer at fault, a refusal or its end.
+    """Add to the ledger what is new: frames set aside, other values of theirs, frames no longer at fault, a refusal.
 
-    A release ends when its fault is cleared, or has become worse.
+    A release ends when its fault is cleared, or has become worse. One that was made meanwhile holds.
     """
     with locked(quarantine.LOCK):
-        last = quarantine.last_actions(quarantine.read_ledger(folder), verdict.batch)
+        ledger = quarantine.read_ledger(folder)
+        last, released = quarantine.last_actions(ledger, verdict.batch), quarantine.released(ledger, verdict.batch)
         blank = Entry(quarantine.now(), "quarantined", verdict.batch)
         entries, current = [], set()
         for fault in verdict.all_faults.itertuples():
             key = (str(fault.frame_id), str(fault.sensor), str(fault.measure))
             current.add(key)
-            if not fault.released and (key not in last or last[key].action != "quarantined"):
-                numbers = f"{fault.value:.6g}", f"{fault.threshold:.6g}"
+            numbers = f"{fault.value:.9g}", f"{fault.threshold:.9g}"
+            before = last.get(key)
+            same = before is not None and (before.action, before.value, before.threshold) == ("quarantined", *numbers)
+            if not same and not still_released(fault, released):
                 entries.append(Entry(blank.time, "quarantined", verdict.batch, *key, *numbers, str(fault.reason)))
         for key, entry in last.items():
             if entry.action in ("quarantined", "released") and key not in current:

@@ -20,7 +20,7 @@ from sensorproof.alignment.verdict import Verdict
 from sensorproof.cli import main
 from sensorproof.data.quarantine import LEDGER, read_ledger, standing
 from sensorproof.errors import BatchError
-from sensorproof.validation import validate_batch
+from sensorproof.validation import note, validate_batch
 
 FRAMES = 16
 
@@ -323,6 +323,68 @@ def test_a_frame_of_another_scene_is_a_warning_where_all_others_register(batch: 
     assert any("other: cannot be registered" in w for w in verdict.warnings)
     other = next(p for p in verdict.pairs if p.sensor == "other")
     assert "1 of 16 frames say nothing by themselves" in other.reason
+
+
+def test_a_stale_reference_image_is_the_one_set_aside(batch: Path) -> None:
+    """The earlier of the two: its other sensors and its label do not register."""
+    (batch / "camera" / "2.png").write_bytes((batch / "camera" / "6.png").read_bytes())
+    verdict = validated(batch)
+    assert ids(verdict) == {"f0002"}
+    assert set(verdict.faults.sensor) <= {"camera", "other", "label"}
+    assert "repeated" in set(verdict.faults.measure)
+
+
+def test_a_reference_of_double_size_does_not_double_the_rig(batch: Path) -> None:
+    """Of the first frame alone, the other sensor's being as ever: one frame is no measure for all."""
+    path = batch / "camera" / "0.png"
+    Image.open(path).resize((384, 288)).save(path)
+    path = batch / "label" / "0.png"
+    Image.open(path).resize((384, 288), Image.Resampling.NEAREST).save(path)
+    shift_files(batch, range(FRAMES), 1)
+    verdict = validated(batch)
+    assert not verdict.refused, verdict.reasons
+    assert next(p for p in verdict.pairs if p.sensor == "other").corner_px == pytest.approx(1, abs=0.4)
+    assert {(f.sensor, f.measure) for f in verdict.faults.itertuples()} == {("camera", "wrong_size")}
+
+
+def test_strays_of_many_sizes_do_not_silence_a_pair(batch: Path) -> None:
+    rng = np.random.default_rng(0)
+    for k, size in enumerate([(96, 72), (100, 80), (120, 90), (128, 96)]):
+        noise = rng.integers(1, 254, (size[1], size[0]), dtype=np.uint8)
+        Image.fromarray(noise).save(batch / "other" / f"{k}.png")
+    shift_files(batch, range(8, 9), 8)
+    verdict = validated(batch, record=False)
+    assert next(p for p in verdict.pairs if p.sensor == "other").state == "aligned"
+    assert "f0008" in ids(verdict)
+
+
+def test_a_label_must_fit_its_own_frames_reference(batch: Path) -> None:
+    """Where the reference of a frame is of another size, so must the label be: else no training can use it."""
+    path = batch / "camera" / "5.png"
+    Image.open(path).resize((384, 288)).save(path)
+    verdict = validated(batch)
+    assert {(f.frame_id, f.sensor) for f in verdict.faults.itertuples() if f.measure == "wrong_size"} == {
+        ("f0005", "camera"), ("f0005", "label")
+    }  # fmt: skip
+    edit(batch, lambda f: f.loc.__setitem__((slice(None), ["camera", "camera_time"]), ""))
+    assert "wrong_size" not in set(validated(batch, record=False).faults.measure)
+
+
+def test_a_release_is_of_what_the_fault_is_now(batch: Path) -> None:
+    """The ledger follows a fault that grows while its frame is set aside, and a release made meanwhile holds."""
+    shift_files(batch, range(3, 4), 4)
+    validated(batch)
+    shift_files(batch, range(3, 4), 6)
+    verdict = validated(batch)
+    ledger = Path("data/quarantine")
+    assert [float(e.value) for e in read_ledger(ledger) if e.measure == "deviation_px"] == pytest.approx(
+        [4, 10], abs=0.5
+    )
+    assert command("quarantine", "release", "made", "f0003", "--reason", "looked at it") == 0
+    entries = read_ledger(ledger)
+    note(ledger, verdict)  # of a validation that began before the release
+    assert read_ledger(ledger) == entries
+    assert validated(batch).released == 1
 
 
 def test_a_recording_that_stopped_is_a_warning(batch: Path) -> None:

@@ -109,7 +109,13 @@ def test_what_cannot_be_released_is_said(batch: str, frames: list[str], fault: s
 def test_what_preparation_would_leave_out_cannot_be_released(
     sensor: str, measure: str, value: str, usable: bool
 ) -> None:
-    assert is_unusable(Entry("t", "quarantined", "b", "f1", sensor, measure, value, "0", "why")) == (not usable)
+    assert is_unusable(sensor, measure, float(value)) == (not usable)
+    entry = Entry("t", "quarantined", "b", "f1", sensor, measure, value, "0", "why")
+    if usable:
+        assert release([entry], "b", [], "", "", "why", "ada")
+    else:
+        with pytest.raises(UsageError, match="cannot be released"):
+            release([entry], "b", [], "", "", "why", "ada")
 
 
 def test_names_are_kept_to_the_letter(tmp_path: Path) -> None:

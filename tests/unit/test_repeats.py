@@ -70,9 +70,18 @@ def test_all_sensors_at_once_are_a_recording_that_stopped() -> None:
     frames = scenes()
     for k in (5, 6):
         frames[k] = {name: image.copy() for name, image in frames[4].items()}
-    told = found(frames)
-    assert [key[0] for key in told if key[1:] == ("camera", "all_repeated")] == [5, 6]
-    assert all(moved == 0 for key, moved in told.items() if key[2] == "repeated")
+    assert found(frames) == {(5, "camera", "all_repeated"): 1, (6, "camera", "all_repeated"): 1}
+
+
+def test_each_pair_of_frames_is_read_once() -> None:
+    frames = scenes()
+    for k in (4, 5, 6, 7):
+        frames[k] = {name: image.copy() for name, image in frames[k - 4].items()}
+    repeats, reads = Repeats(["camera", "lidar"]), []
+    for images in frames:
+        repeats.add({name: thumbnail(image) for name, image in images.items()})
+    repeats.columns(lambda k: reads.append(k) or frames[k], np.zeros(8, np.int64), lambda *_: True)
+    assert sorted(reads) == list(range(8))
 
 
 def test_images_that_only_look_equal_when_small_repeat_nothing() -> None:

@@ -70,15 +70,15 @@ def test_too_few_frames_tell_no_drift() -> None:
 
 
 def test_steps_show_duplicates_and_times_that_go_backwards() -> None:
-    batch = make_batch(6, 2)
+    batch = make_batch(12, 2)
     times = batch.frames.other_time.copy()
-    times[1], times[4] = times[0], times[3] - 1
+    times[1], times[9] = times[0], times[8] - 1
     table = measured(replace(batch, frames=batch.frames.assign(other_time=times)))
     steps = table.time_step_s.to_numpy()
-    assert np.isnan(steps[[0, 3]]).all()
+    assert np.isnan(steps[[0, 6]]).all()
     assert steps[1] == 0
-    assert steps[4] == pytest.approx(-1)
-    assert (steps[[2, 5]] > 0).all()
+    assert steps[9] == pytest.approx(-1)
+    assert (np.delete(steps, [0, 1, 6, 9]) > 0).all()
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
@@ -87,6 +87,34 @@ def test_a_frame_that_jumps_ahead_is_at_fault_and_not_the_sound_one_after_it(pla
     times[place] += 100
     steps = steps_s(times, np.zeros(6, np.int64))
     assert np.flatnonzero(steps <= 0).tolist() == [place]
+
+
+@pytest.mark.parametrize(
+    ("times", "at_fault"),
+    [
+        ([0, 1, 2, 3, 4, 3.5], [5]),
+        ([0, 1, 3.5, 3, 4, 5], [2]),
+        ([0, 1, 102, 103, 4, 5], [2, 3]),
+        ([50, 51, 2, 3, 4, 5], [0, 1]),
+        ([0, 1, 1, 1, 4, 5], [2, 3]),
+        ([5, 4, 3, 2, 1, 0], None),
+    ],
+)
+def test_the_fewest_and_oddest_stamps_are_at_fault(times: list[float], at_fault: list[int] | None) -> None:
+    steps = steps_s(np.array(times, float), np.zeros(6, np.int64))
+    found = np.flatnonzero(steps <= 0).tolist()
+    assert len(found) == 5 if at_fault is None else found == at_fault
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=30))
+def test_without_the_frames_at_fault_time_goes_on(stamps: list[int]) -> None:
+    times = np.array(stamps, float)
+    steps = steps_s(times, np.zeros(len(times), np.int64))
+    rest = times[~(steps <= 0)]
+    assert (np.diff(rest) > 0).all()
+    assert np.isnan(steps).sum() == 1
+    if (np.diff(times) > 0).all():
+        assert not (steps <= 0).any()
 
 
 @pytest.mark.parametrize("place", [1, 3, 5])

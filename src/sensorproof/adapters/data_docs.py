@@ -17,9 +17,11 @@ LEFT_OUT = (
     re.compile(r"<footer\b.*?</footer\s*>", re.S | re.I),
 )
 """What would be fetched; scripts only drive filters and pop-ups, and need libraries that are not there."""
-PAIR = re.compile(r">\('([^'<]*)', '([^'<]*)'\)<")
+FIRST_CELL = r'(cell-\d+-1" ><div class="show-scrollbars">)'
+"""Begins the column of values; the others name frames, and stay as they are."""
+PAIR = re.compile(FIRST_CELL + r"\('([^'<]*)', '([^'<]*)'\)<")
 """Two columns of one row, in an order that varies from run to run."""
-LONG = re.compile(r">(-?\d+\.\d{5,}(?:e-?\d+)?)<")
+LONG = re.compile(FIRST_CELL + r"(-?\d+\.\d{5,}(?:e-?\d+)?)<")
 STATUS = re.compile(r"(Status:</span>.*?</i>) Failed")
 BROKEN = "some rules are broken: what becomes of the batch is told in the index"
 MARK = "<!-- verdict -->"
@@ -34,8 +36,8 @@ def make_offline(folder: Path) -> None:
         text = page.read_text(encoding="utf-8")
         for pattern in LEFT_OUT:
             text = pattern.sub("", text)
-        text = PAIR.sub(lambda m: f">{larger_first(m[1], m[2])}<", text)
-        text = LONG.sub(lambda m: f">{short(m[1])}<", text)
+        text = PAIR.sub(lambda m: f"{m[1]}{larger_first(m[2], m[3])}<", text)
+        text = LONG.sub(lambda m: f"{m[1]}{short(m[2])}<", text)
         text = STATUS.sub(rf"\1 {BROKEN}", text)
         page.write_text(text.replace("</head>", f"<style>\n{style}</style>\n</head>", 1), encoding="utf-8")
     (folder / "index.html").write_text(index(folder, pages, style), encoding="utf-8")

@@ -20,6 +20,8 @@ NEIGHBOURS = 1
 """Frames before and after with which a sensor's frame is compared, to see whether it is another's."""
 SIZES = 3
 """Image sizes of one pair that are pooled: a stray frame of another size must not speak for the rest."""
+Size = tuple[Grid, float]
+"""The tiles of a pair, and pixels of the reference for one of its samples: both images' sizes."""
 CORNERS = tuple(f"corner{k}_{axis}_px" for k in range(4) for axis in "yx")
 """Displacements at the four corners, by the frame's field."""
 COLUMNS = (
@@ -49,19 +51,23 @@ class Pools:
     """Pools of the sizes that frames have, SIZES at most; what most frames have speaks for all."""
 
     def __init__(self) -> None:
-        self.by_grid: dict[Grid, Pool] = {}
+        self.by_size: dict[Size, Pool] = {}
 
-    def add(self, surface: Surface, grid: Grid, factor: float, frames: int = 1) -> None:
-        pool = self.by_grid.get(grid)
-        if pool is None:
-            if len(self.by_grid) == SIZES:
-                return
-            pool = self.by_grid[grid] = Pool(grid, np.zeros_like(surface), 0, factor)
-        pool.add(surface, frames)
+    def add(self, surface: Surface, size: Size, frames: int = 1) -> None:
+        if size not in self.by_size:
+            make_room(self.by_size, {each: pool.frames for each, pool in self.by_size.items()})
+            self.by_size[size] = Pool(size[0], np.zeros_like(surface), 0, size[1])
+        self.by_size[size].add(surface, frames)
 
     @property
     def largest(self) -> Pool | None:
-        return max(self.by_grid.values(), key=lambda pool: pool.frames, default=None)
+        return max(self.by_size.values(), key=lambda pool: pool.frames, default=None)
+
+
+def make_room(kept: dict[Size, Any], frames: dict[Size, int]) -> None:
+    """Let the size that fewest frames have go, where there are SIZES."""
+    if len(kept) == SIZES:
+        del kept[min(frames, key=lambda size: frames[size])]
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class PairTracker:
         """A row per sequence: its number and the same, of all its frames together."""
         self.sequence = -1
         self.recent: deque[Neighbour] = deque()
-        self.lost: dict[Grid, LostFrames] = {}
+        self.lost: dict[Size, LostFrames] = {}
         self.swaps: list[tuple[int, int, float]] = []
         """Position, the position whose reference the frame there belongs to, and how well they match."""
         self.current, self.whole = Pools(), Pools()
@@ -105,9 +111,12 @@ class PairTracker:
         found, surface = register(reference, sensor, seen.edges_of(self.sensor, grid), grid, self.settings)
         factor = seen.pixels_per_sample(grid)
         row = {"position": position, **columns_of(found.scaled(factor))}
-        self.current.add(surface, grid, factor)
-        if found.shift is None and (grid in self.lost or len(self.lost) < SIZES):
-            self.lost.setdefault(grid, LostFrames(grid)).add(position, reference, sensor)
+        size = grid, factor
+        self.current.add(surface, size)
+        if found.shift is None:
+            if size not in self.lost:
+                make_room(self.lost, {each: lost.count for each, lost in self.lost.items()})
+            self.lost.setdefault(size, LostFrames(grid)).add(position, reference, sensor)
         now = Neighbour(grid, reference, sensor, row)
         for other in self.recent:
             if other.grid == grid:
@@ -156,8 +165,8 @@ class PairTracker:
         if (pool := self.current.largest) is None:
             return
         self.sequences.add({"sequence_number": self.sequence, **columns_of(pool.register(self.settings))})
-        for each in self.current.by_grid.values():
-            self.whole.add(each.total, each.grid, each.pixels_per_sample, each.frames)
+        for size, each in self.current.by_size.items():
+            self.whole.add(each.total, size, each.frames)
         self.current = Pools()
 
 

@@ -7,6 +7,7 @@ or a recording that has stopped; registration cannot tell where the image is tha
 from array import array
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,46 +46,40 @@ class Repeats:
             sequence: (N,) number of the sequence at each position.
             measurable: whether a sensor's image at a position can be registered.
         """
-        rows = [
-            {"position": place, "sensor": name, "repeated": moved}
-            for name in self.digests
-            for place, moved in self.of_sensor(name, look, sequence, measurable)
-        ]
-        first = next(iter(self.digests))
-        rows += [{"position": place, "sensor": first, "all_repeated": 1.0} for place in self.of_all(look)]
+        stopped = self.of_all()
+        pairs: dict[tuple[int, int], list[str]] = {pair: [] for pair in stopped}
+        for name in self.digests:
+            for place, earlier in self.of_sensor(name, sequence):
+                if (place, earlier) not in stopped:
+                    pairs.setdefault((place, earlier), []).append(name)
+        rows: list[dict[str, Any]] = []
+        seen: tuple[int, Images] = (-1, {})
+        for (place, earlier), names in sorted(pairs.items(), key=lambda item: item[0][::-1]):
+            seen = seen if seen[0] == earlier else (earlier, look(earlier))
+            one, other = seen[1], look(place)
+            if not names and set(one) == set(other) and all(equal(one[n], other[n]) for n in one):
+                rows.append({"position": place, "sensor": next(iter(self.digests)), "all_repeated": 1.0})
+            for name in names:
+                if equal(one[name], other[name]) and np.isfinite(moved := motion(one, other, name)):
+                    lone = measurable(name, place) and not measurable(name, earlier)
+                    rows.append({"position": earlier if lone else place, "sensor": name, "repeated": moved})
         table = pd.DataFrame(rows, columns=["position", "sensor", *COLUMNS])
         return table.groupby(["position", "sensor"], as_index=False).max().astype(dict.fromkeys(COLUMNS, float))
 
-    def of_sensor(
-        self,
-        name: str,
-        look: Callable[[int], Images],
-        sequence: NDArray[np.int64],
-        measurable: Callable[[str, int], bool],
-    ) -> list[tuple[int, float]]:
-        """Positions to blame, and how much the other sensors have changed."""
+    def of_sensor(self, name: str, sequence: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """(position, earlier position) where a sensor's images look equal, neighbours in a sequence left out."""
         digests = np.array(self.digests[name], np.uint64)
-        found = []
-        for place, earlier in repeated(digests):
-            before = place - 1
-            if digests[before] == digests[place] and sequence[before] == sequence[place]:
-                continue
-            one, other = look(earlier), look(place)
-            if not np.array_equal(one[name], other[name], equal_nan=True):
-                continue
-            moved = [change(thumbnail(one[n]), thumbnail(other[n])) for n in one if n != name and n in other]
-            moved = [each for each in moved if np.isfinite(each)]
-            lone = measurable(name, place) and not measurable(name, earlier)
-            if moved:
-                found.append((earlier if lone else place, max(moved)))
-        return found
+        return [
+            (place, earlier)
+            for place, earlier in repeated(digests)
+            if digests[place - 1] != digests[place] or sequence[place - 1] != sequence[place]
+        ]
 
-    def of_all(self, look: Callable[[int], Images]) -> list[int]:
-        """Positions at which every sensor repeats one earlier frame."""
+    def of_all(self) -> set[tuple[int, int]]:
+        """The same where all of a frame's images look equal, neighbours included."""
         joint = np.stack([np.array(each, np.uint64) for each in self.digests.values()])
         _, number = np.unique(joint, axis=1, return_inverse=True)
-        shown = np.where(joint.any(0), number.ravel() + 1, 0).astype(np.uint64)
-        return [place for place, earlier in repeated(shown) if same(look(earlier), look(place))]
+        return set(repeated(np.where(joint.any(0), number.ravel() + 1, 0).astype(np.uint64)))
 
 
 def digest(image: Image) -> int:
@@ -100,6 +95,12 @@ def repeated(digests: NDArray[np.uint64]) -> list[tuple[int, int]]:
     return [(int(place), int(earlier[place])) for place in places]
 
 
-def same(one: Images, other: Images) -> bool:
-    """Whether two frames have the same sensors and show the same in all of them."""
-    return set(one) == set(other) and all(np.array_equal(one[n], other[n], equal_nan=True) for n in one)
+def equal(one: Image, other: Image) -> bool:
+    """Whether two images are the same to the bit."""
+    return np.array_equal(one, other, equal_nan=True)
+
+
+def motion(one: Images, other: Images, apart_from: str) -> float:
+    """The largest change of any other sensor; NaN where there is none to tell."""
+    moved = [change(thumbnail(one[n]), thumbnail(other[n])) for n in one if n != apart_from and n in other]
+    return max((each for each in moved if np.isfinite(each)), default=np.nan)

@@ -10,8 +10,8 @@ from sensorproof.settings import ValidateSettings
 SUITE_VERSION = 3
 """Rises when a rule is added, removed or means something else."""
 
-OFF_CENTRE, OFF_CENTRE_WARN = 0.45, 0.2
-"""Shares of the image's side; no lens is off by the first."""
+OFF_IMAGE, OFF_CENTRE = 0.5, 0.2
+"""Shares of the image's side from its middle: beyond its edge, and beyond what lenses have (a crop may)."""
 
 Severity = Literal["critical", "warning"]
 
@@ -67,9 +67,10 @@ def batch_rules(settings: ValidateSettings) -> list[Rule]:
         Rule("clock_jitter_share", "at_most", settings.time.warn, "warning", "batch", "the clock jitters"),
         Rule("has_calibration", "at_least", 1, "warning", "batch", "the sensor has no calibration"),
         Rule("intrinsics_fault", "at_most", 0, "critical", "batch", "K is no camera matrix"),
-        Rule("principal_point_offset", "at_most", OFF_CENTRE, "critical", "batch", "K is of another image size"),
-        Rule("principal_point_offset", "at_most", OFF_CENTRE_WARN, "warning", "batch",
-             "K may be of another image size: its principal point is far from the middle"),
+        Rule("principal_point_offset", "at_most", OFF_IMAGE, "critical", "batch",
+             "the principal point is off the image"),
+        Rule("principal_point_offset", "at_most", OFF_CENTRE, "warning", "batch",
+             "K is of a crop or of another image size: its principal point is far from the middle"),
         Rule("rotation_error", "at_most", rigid, "critical", "batch", "the pose is no rigid motion"),
         Rule("loop_error", "at_most", rigid, "critical", "batch", "the loop to the reference and back does not close"),
         Rule("view_error_px", "at_most", content.critical_px, "warning", "batch", "K claims another view"),

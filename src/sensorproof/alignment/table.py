@@ -120,6 +120,8 @@ def measure(batch: Batch, settings: ValidateSettings, read: Reader = read_frame)
     table = table.merge(rig_columns(rigs.values(), settings.content), on="sensor", how="left")
     known = content.dropna(subset="shift_y_px")[["sensor", "position"]] if len(content) else content
     shifted = set(known.itertuples(index=False, name=None))
+    # The reference has a place where any pair of it has one.
+    shifted |= {(reference, position) for _, position in shifted}
     twice = repeats.columns(lambda k: again(k).images, sequence, lambda *place: place in shifted)
     table = table.merge(twice, on=["position", "sensor"], how="left")
     table = add_times(table, batch, names, order, sequence, settings)
@@ -197,10 +199,14 @@ def add_baselines(table: pd.DataFrame, sizes: Sizes, settings: ValidateSettings)
     usual = table.groupby("sensor")[["invalid_share", "dead_lines"]].transform("median")
     table["invalid_excess"] = table.invalid_share - usual.invalid_share
     table["dead_excess"] = table.dead_lines - usual.dead_lines
-    wanted = {**sizes, LABEL: sizes.get(str(table.reference.iat[0]), (np.nan, np.nan))}
-    expected = table.sensor.map(lambda s: wanted.get(s, (np.nan, np.nan)))
-    known = table.height.notna()
-    wrong = (table.height != expected.str[0]) | (table.width != expected.str[1])
+    usual_size = table.sensor.map(lambda s: sizes.get(s, (np.nan, np.nan)))
+    expected = pd.DataFrame({"height": usual_size.str[0], "width": usual_size.str[1]})
+    # A label must fit the reference of its own frame; without that, any will do.
+    own = table[table.sensor == table.reference].set_index("position")[["height", "width"]]
+    labels = table.sensor == LABEL
+    expected[labels] = own.reindex(table.position[labels]).to_numpy()
+    known = table.height.notna() & expected.height.notna()
+    wrong = (table.height != expected.height) | (table.width != expected.width)
     table["wrong_size"] = np.where(known, wrong.astype(float), np.nan)
     table["blank_excess"] = np.nan
     tiles = settings.content.grid**2

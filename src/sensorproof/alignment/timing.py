@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sensorproof.alignment.order import in_order_steps
 from sensorproof.data.batch import Batch
 from sensorproof.settings import TimeChecks
 
@@ -143,21 +144,14 @@ def time_measures(
 def steps_s(stamps: NDArray[np.float64], sequence: NDArray[np.int64]) -> NDArray[np.float64]:
     """(N,) time since the sensor's frame before in the same sequence; NaN for the first and for absent frames.
 
-    A step back is the fault of the frame before it where that frame has jumped ahead: it is ahead of the frame after as
-    well, if there is one, and without it time goes on. Its own step is then the one back, and the next frame's starts
-    from before it.
+    Not above zero where a frame is out of order: see `in_order_steps`.
     """
     frame = pd.DataFrame({"t": stamps, "g": sequence}).dropna()
     steps = np.full(len(stamps), np.nan)
+    forward = frame.groupby("g").t.diff()
+    period = float(forward[forward > 0].median())
     for _, times in frame.groupby("g").t:
-        places, t = times.index.to_numpy(), times.to_numpy()
-        steps[places[1:]] = np.diff(t)
-        for k in np.flatnonzero(np.diff(t) < 0) + 1:  # frame k lies before frame k - 1
-            goes_on = k < 2 or t[k - 2] < t[k]
-            ahead = k + 1 == len(t) or t[k] < t[k + 1] <= t[k - 1]
-            if goes_on and ahead:
-                steps[places[k - 1]] = t[k] - t[k - 1]
-                steps[places[k]] = t[k] - t[k - 2] if k >= 2 else np.nan
+        steps[times.index.to_numpy()] = in_order_steps(times.to_numpy(), 0.0 if np.isnan(period) else period)
     return steps
 
 

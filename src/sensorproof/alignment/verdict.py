@@ -10,6 +10,7 @@ import pandas as pd
 from sensorproof.alignment.drift import Drift
 from sensorproof.alignment.rig import MIN_FRAMES, Rig, State
 from sensorproof.alignment.rules import Rule
+from sensorproof.data.quarantine import is_unusable
 from sensorproof.errors import EXIT_QUARANTINED, EXIT_REFUSED, Refused
 from sensorproof.settings import ContentChecks, ValidateSettings
 
@@ -166,11 +167,11 @@ def decide(
 def still_released(fault: Any, released: Mapping[tuple[str, str, str], tuple[float, float]]) -> bool:
     """Whether a person has let this fault pass, and it is not notably worse than it was then."""
     key = (fault.frame_id, fault.sensor, fault.measure)
-    if key not in released:
+    if key not in released or is_unusable(fault.sensor, fault.measure, fault.value):
         return False
     value, threshold = released[key]
     off, was = (abs(abs(each) - abs(threshold)) for each in (fault.value, value))
-    return not off > WORSE * was
+    return not off > WORSE * was + 1e-6 * abs(threshold)
 
 
 def faults_of(part: pd.DataFrame, rule: Rule) -> pd.DataFrame:
@@ -209,8 +210,8 @@ def pair_verdict(rig: Rig, settings: ContentChecks) -> PairVerdict:
     }[state]
     if alone := rig.compared - rig.measured:
         reason += f"; {alone} of {rig.compared} frames say nothing by themselves"
-    elif rig.measured < MIN_FRAMES:
-        reason += f"; {rig.measured} frames are too few to judge a single one's shift"
+    if 0 < rig.measured < MIN_FRAMES:
+        reason += f"; {rig.measured} measured frames are too few to judge a single one's shift"
     corner = None if state == "unmeasurable" else round(rig.corner_px, 3)
     return PairVerdict(rig.sensor, state, reason, rig.compared, rig.measured, corner)
 

@@ -194,6 +194,9 @@ def check_keys(path: Path, frames: pd.DataFrame) -> None:
     for column in ("frame_id", "sequence", "site"):
         if (frames[column] == "").any():
             raise BatchError(path, f"column {column} has empty cells", "give every frame one")
+        odd = frames.loc[[not cell.isprintable() for cell in frames[column]], column]
+        if len(odd):
+            raise BatchError(path, f"column {column} has control characters: {odd.iloc[0]!r}", "take them out")
     repeated = frames.loc[frames.frame_id.duplicated(), "frame_id"]
     if len(repeated):
         raise BatchError(path, f"frame_id {repeated.iloc[0]!r} repeats ({len(repeated)} in all)", "make ids unique")

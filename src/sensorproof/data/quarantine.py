@@ -130,12 +130,12 @@ def number(text: str) -> float:
         return float("nan")
 
 
-def is_unusable(entry: Entry) -> bool:
+def is_unusable(sensor: str, measure: str, value: float) -> bool:
     """Whether a frame cannot be trained on, whatever a person says: preparation would leave it out without a word."""
-    if entry.measure not in UNUSABLE or (entry.measure == "wrong_size" and entry.sensor != LABEL):
+    if measure not in UNUSABLE or (measure == "wrong_size" and sensor != LABEL):
         return False
-    least = UNUSABLE[entry.measure]
-    return least is None or not number(entry.value) < least
+    least = UNUSABLE[measure]
+    return least is None or not value < least
 
 
 def release(
@@ -161,7 +161,7 @@ def release(
         what = f"frame {missing[0]!r} of batch {batch!r}" if missing else f"batch {batch!r}"
         raise UsageError(what, "has nothing to release", "see `sensorproof quarantine list`")
     for entry in chosen:
-        if is_unusable(entry):
+        if is_unusable(entry.sensor, entry.measure, number(entry.value)):
             fix = "mend the file, or release other frames by name"
             raise UsageError(f"{entry.frame_id} of {batch}", f"cannot be released: {entry.reason}", fix)
     time = now()
