@@ -110,12 +110,15 @@ def test_ignored_pixels_and_absent_samples_change_nothing(form: str) -> None:
 
     def value(changed: dict[str, Tensor]) -> Tensor:
         torch.manual_seed(3)
-        return options(form, "exact", sigma=1e-3)(model, changed, target, present=present).value
+        found = options(form, "exact", sigma=1e-3)(model, changed, target, present=present).information
+        return torch.stack(list(found["prediction"].values()))
 
     changed = {name: x.clone() for name, x in inputs.items()}
     changed["lidar"][3] = 0.5 * changed["lidar"][3].flip(-1)
     changed["camera"][:, :, :4] = changed["camera"][:, :, :4].flip(-1)
-    torch.testing.assert_close(value(changed), value(inputs), rtol=1e-2, atol=1e-3)
+    torch.testing.assert_close(value(changed), value(inputs), rtol=1e-2, atol=0)
+    changed["camera"][:, :, 4:] = 3 * changed["camera"][:, :, 4:]
+    assert not torch.allclose(value(changed), value(inputs), rtol=0.1, atol=0)
 
 
 def test_running_statistics_and_training_mode_are_left_as_they_were() -> None:

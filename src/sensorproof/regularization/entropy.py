@@ -32,20 +32,27 @@ def functional_entropy(values: Tensor) -> Tensor:
     return torch.xlogy(values, values).mean(0) - torch.xlogy(mean, mean)
 
 
-def squared_gradients(values: Tensor, points: Mapping[str, Tensor], *, create_graph: bool = False) -> dict[str, Tensor]:
+def squared_gradients(
+    values: Tensor, points: Mapping[str, Tensor], *, create_graph: bool = False, retain_graph: bool = True
+) -> dict[str, Tensor]:
     """|grad_i f|^2 of every sample.
 
     Args:
         values: (B,), f of each sample; sample b depends on row b of the points alone.
         points: {sensor: (B, …)}, where f was evaluated; they require gradients.
         create_graph: keep the graph, so that the result can be differentiated itself (double backward).
+        retain_graph: keep the graph of the values, for other uses of it.
 
     Returns:
         {sensor: (B,)} in float32; zeros for a sensor that f does not depend on.
     """
     names = list(points)
     gradients = torch.autograd.grad(
-        values.sum(), [points[name] for name in names], create_graph=create_graph, retain_graph=True, allow_unused=True
+        values.sum(),
+        [points[name] for name in names],
+        create_graph=create_graph,
+        retain_graph=retain_graph,
+        allow_unused=True,
     )
     return {
         name: values.new_zeros(len(values), dtype=torch.promote_types(values.dtype, torch.float32))
@@ -61,6 +68,7 @@ def fisher_information(
     sigma: Mapping[str, Tensor | float],
     *,
     create_graph: bool = False,
+    retain_graph: bool = True,
     epsilon: float = 0.0,
 ) -> dict[str, Tensor]:
     """sigma_i^2 |grad_i f|^2 / f of every sample, the integrand of the functional Fisher information.
@@ -69,14 +77,14 @@ def fisher_information(
     pixels there are: that is the normalisation `FunctionalEntropy` uses.
 
     Args:
-        values, points, create_graph: see `squared_gradients`.
+        values, points, create_graph, retain_graph: see `squared_gradients`.
         sigma: {sensor: standard deviation of the perturbation, a number or (B,)}.
         epsilon: added to f, so that a sample that is learnt does not divide by zero.
 
     Returns:
         {sensor: (B,)}; its mean over draws and samples is I_i.
     """
-    squared = squared_gradients(values, points, create_graph=create_graph)
+    squared = squared_gradients(values, points, create_graph=create_graph, retain_graph=retain_graph)
     return {name: sigma[name] ** 2 * each / (values.to(each.dtype) + epsilon) for name, each in squared.items()}
 
 

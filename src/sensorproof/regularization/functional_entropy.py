@@ -28,7 +28,7 @@ from sensorproof.regularization.checks import (
     check_finite,
     check_strengths,
 )
-from sensorproof.regularization.information import Probe, penalty
+from sensorproof.regularization.information import Probe, cleared, penalty
 from sensorproof.regularization.losses import damped_log, sample_cross_entropy
 from sensorproof.regularization.passes import running_statistics, unwrapped
 from sensorproof.regularization.stages import stage_terms
@@ -148,13 +148,16 @@ class FunctionalEntropy:
         active = self.calls % self.every == 0
         self.calls += 1
         rows = self.choose_rows(here, target)
-        if not active or not len(rows):
+        if not len(rows):
             return Term(target.new_zeros((), dtype=torch.float32))
+        if not active:
+            found = self.alone(self.probe(model), inputs, target, here, rows) if measure else {}
+            return Term(target.new_zeros((), dtype=torch.float32), {"prediction": found} if found else {})
         total = torch.zeros((), dtype=torch.float32, device=target.device)
         information: dict[str, dict[str, Tensor]] = {}
         if features is None and set(self.strengths) != {"prediction"}:
             with running_statistics(model):
-                features = model.encode(inputs)  # type: ignore[operator]
+                features = model.encode({n: cleared(x, here.get(n)) for n, x in inputs.items()})  # type: ignore[operator]
         for scale, strength in self.strengths.items():
             if scale == "prediction":
                 value, found = self.prediction_term(model, inputs, target, here, features, rows, measure)
@@ -177,7 +180,7 @@ class FunctionalEntropy:
         measure: bool,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The penalty on predictions, and the information of each sensor."""
-        probe = Probe(model, self.sigma, self.ignore_index, self.epsilon, self.absent)
+        probe = self.probe(model)
         exact = self.estimator == "exact"
         names = self.names(here)
         if self.form != "single":
@@ -190,16 +193,27 @@ class FunctionalEntropy:
             dealt = partition(rows, {n: here[n] for n in names})
             with running_statistics(model):
                 found = {name: probe.alone(inputs, name, target, mine, exact=True) for name, mine in dealt.items()}
-            share = len(names) / max(1, len(found))  # a batch of fewer samples than sensors leaves some out
+            # A batch of fewer samples than sensors leaves some out, which the others stand in for.
+            share = sum(bool(here[name][rows].any()) for name in names) / max(1, len(found))
             return penalty(found, self.form, self.epsilon).to(target.device) * share, detached(found)
-        found = {}
-        if measure:
-            with running_statistics(model):
-                for name in names:
-                    some = rows[here[name][rows]][:MEASURED]
-                    if len(some):
-                        found[name] = probe.alone(inputs, name, target, some, exact=False)
+        found = self.alone(probe, inputs, target, here, rows) if measure else {}
         return self.log_term(model, inputs, target, here, features, rows), found
+
+    def probe(self, model: nn.Module) -> Probe:
+        return Probe(model, self.sigma, self.ignore_index, self.epsilon, self.absent)
+
+    def alone(
+        self,
+        probe: Probe,
+        inputs: Mapping[str, Tensor],
+        target: Tensor,
+        here: Mapping[str, Tensor],
+        rows: Tensor,
+    ) -> dict[str, Tensor]:
+        """The information of each sensor's own prediction, from MEASURED samples; form `single` alone has it."""
+        some = {name: rows[here[name][rows]][:MEASURED] for name in self.names(here) if self.form == "single"}
+        with running_statistics(probe.model):
+            return {n: probe.alone(inputs, n, target, each, exact=False) for n, each in some.items() if len(each)}
 
     def log_term(
         self,
@@ -229,7 +243,13 @@ class FunctionalEntropy:
             chosen, able = slice(None), able[order]
             kept = {name: each[order] for name, each in kept.items()}
         taken = {name: inputs[name][chosen] for name in inputs}
-        maps = None if features is None else {name: [stage[chosen] for stage in features[name]] for name in features}
+        maps = None
+        if features is not None:
+            full = {n for n, each in here.items() if bool(each.all())}
+            maps = {
+                n: [stage[chosen] if n in full else cleared(stage[chosen], here[n][chosen]) for stage in features[n]]
+                for n in here
+            }
         height, width = target.shape[-2:]
         logits = thinned_logits(model, taken, maps, kept, self.absent, (height, width))
         losses, _ = sample_cross_entropy(logits, target[chosen], self.ignore_index)
@@ -289,6 +309,8 @@ def partition(rows: Tensor, here: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Rows come in random order and sensors take turns in one, so that over the steps every sensor sees every sample.
     """
     names = [list(here)[i] for i in torch.randperm(len(here)).tolist()]
+    # Samples with the fewest sensors first: those that have a choice then serve whom the others cannot.
+    rows = rows[torch.stack([here[name][rows] for name in names]).sum(0).argsort(stable=True)] if names else rows
     dealt: dict[str, list[int]] = {name: [] for name in names}
     masks = {name: here[name][rows].tolist() for name in names}
     for place, row in enumerate(rows.tolist()):

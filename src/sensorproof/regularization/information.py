@@ -66,7 +66,9 @@ class Probe:
             logits = self.lone_pass({name: point}, inputs, rows)
             losses, valid = sample_cross_entropy(logits, target[rows], self.ignore_index)
             sums = losses * valid
-            each = fisher_information(sums, {name: point}, {name: scale}, create_graph=exact, epsilon=self.epsilon)
+            each = fisher_information(
+                sums, {name: point}, {name: scale}, create_graph=exact, retain_graph=exact, epsilon=self.epsilon
+            )
         return each[name].mean() if exact else each[name].mean().detach()
 
     def joint(
@@ -156,4 +158,6 @@ def cleared(x: Tensor, here: Tensor | None) -> Tensor:
     """Zeros in place of what stands in for absent images, which may be anything, NaN included."""
     if here is None:
         return torch.zeros_like(x)
+    if bool(here.all()):
+        return x
     return torch.where(here.reshape(-1, 1, 1, 1), x, 0.0)

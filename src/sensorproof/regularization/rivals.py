@@ -3,7 +3,7 @@
 All share the encoder's work with the plain loss, so that none is slower than it must be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from sensorproof.data.prepared import IGNORE
 from sensorproof.errors import UsageError
 from sensorproof.models import Segmenter
+from sensorproof.models.decoder import resize
 from sensorproof.regularization.losses import batch_cross_entropy, presence
 from sensorproof.regularization.objective import Loss, Stateless, plain_pass
 from sensorproof.regularization.thinning import drop
@@ -53,7 +54,8 @@ class RandomSubset(Stateless):
 class SingleModality(Stateless):
     """The plain loss plus the mean of the single-sensor losses, each over the samples that have the sensor.
 
-    One decoding serves all sensors, so that its normalisations see the mixture that evaluation will bring.
+    One decoding serves the samples of all sensors, one below the other: its normalisations see the mixture that
+    evaluation will bring.
     """
 
     def __init__(self, strength: float) -> None:
@@ -65,11 +67,17 @@ class SingleModality(Stateless):
         features, plain = plain_pass(model, inputs, target, present)
         here, size = presence(sorted(inputs), present, target), target.shape[-2:]
         places = {name: mask.nonzero()[:, 0] for name, mask in here.items() if bool(mask.any())}
-        rows = torch.cat(list(places.values()))
-        owner = torch.cat([torch.full_like(each, i) for i, each in enumerate(places.values())])
-        kept = {name: owner == i for i, name in enumerate(places)}
-        logits = model.decode({name: [stage[rows] for stage in features[name]] for name in places}, kept, size)
-        losses = [batch_cross_entropy(logits[each], target[rows[each]], IGNORE) for each in kept.values()]
+        stages = zip(*(features[name] for name in places), strict=True)
+        one = [below(stage, list(places.values())) for stage in stages]
+        logits = model.decode({next(iter(places)): one}, None, size)
+        parts = zip(logits.split([len(each) for each in places.values()]), places.values(), strict=True)
+        losses = [batch_cross_entropy(own, target[each], IGNORE) for own, each in parts]
         single = torch.stack(losses).mean()
         value = plain + self.strength * single
         return Loss(value, {"cross_entropy": plain.detach(), "single": single.detach()})
+
+
+def below(stages: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
+    """Rows of one stage of several sensors (B, C, h, w), at the size of the largest, one below the other."""
+    size = max((stage.shape[-2:] for stage in stages), key=lambda each: each[0] * each[1])
+    return torch.cat([resize(stage[own], size) for stage, own in zip(stages, rows, strict=True)])

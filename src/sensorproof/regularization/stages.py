@@ -60,8 +60,7 @@ def stage_terms(
     clean = {name: torch.where(here[name].reshape(-1, 1, 1, 1), m, 0.0) for name, m in maps.items()}
     scale = {name: sigma * single(m[here[name]].detach()).std() for name, m in maps.items()}
     points = {name: m + scale[name] * torch.randn_like(m) for name, m in clean.items()}
-    if not exact or not torch.is_grad_enabled():
-        points = {name: point.detach().requires_grad_() for name, point in points.items()}
+    points = {n: p if exact and p.requires_grad else p.detach().requires_grad_() for n, p in points.items()}
     weight = torch.stack([here[name].to(points[name]) for name in points])
     with torch.enable_grad():
         fused = mean_of(points, weight)

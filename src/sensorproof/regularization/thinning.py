@@ -85,7 +85,7 @@ def thinned_logits(
         for code in torch.unique(codes, dim=0):
             rows = (codes == code).all(1).nonzero()[:, 0]
             names = [name for name, keeps in zip(kept, code.tolist(), strict=True) if keeps]
-            if features is not None:
+            if features is not None and absent == "omit":
                 parts.append(model.decode({name: [stage[rows] for stage in features[name]] for name in names}))
             elif absent == "zero":
                 parts.append(

@@ -26,9 +26,10 @@ class Usefulness:
 
         u_i = 1 - E[CE(p_i(x), y)] / E[CE(p_i(x), y')],  y' another sample's label
 
-    The means are running ones. A sensor's weight is 1 until it was observed PATIENCE times, for before it is trained
-    nothing can be said of it, and until any sensor tells KNOWN; from then on it is u_i over the largest u, between
-    FLOOR and 1. Batches of one sample have no other label to compare with: they are not observed.
+    The means are running ones, both from 0, which their ratio does not feel. A sensor's weight is 1 until it was
+    observed PATIENCE times, for before it is trained nothing can be said of it, and until any such sensor tells KNOWN;
+    from then on it is u_i over the largest u, between FLOOR and 1. Batches of one sample have no other label to compare
+    with: they are not observed.
     """
 
     def __init__(self) -> None:
@@ -56,7 +57,7 @@ class Usefulness:
                     continue
                 own, other = float(losses[rows].detach().mean()), float(others[valid > 0].mean())
             self.own[name] = DECAY * self.own.get(name, 0.0) + (1 - DECAY) * own
-            self.other[name] = DECAY * self.other.get(name, 1.0) + (1 - DECAY) * other
+            self.other[name] = DECAY * self.other.get(name, 0.0) + (1 - DECAY) * other
             self.times[name] = self.times.get(name, 0.0) + 1
 
     def usefulness(self, name: str) -> float:
@@ -69,7 +70,7 @@ class Usefulness:
         """How much the sensor counts: its usefulness against the best one's."""
         if self.times.get(name, 0) < PATIENCE:
             return 1.0
-        best = max(self.usefulness(each) for each in self.own)
+        best = max(self.usefulness(each) for each, times in self.times.items() if times >= PATIENCE)
         return max(FLOOR, self.usefulness(name) / best) if best >= KNOWN else 1.0
 
     def of_subsets(self, kept: Mapping[str, Tensor]) -> Tensor:
