@@ -9,7 +9,7 @@ from sensorproof.data.loading import PreparedData
 from sensorproof.experiment import Experiment, fit
 from sensorproof.files import atomic_folder, hash_json, write_json
 from sensorproof.regularization.arms import OFF, REGULARIZED
-from sensorproof.settings import RegularizerSettings, Scale, Settings, load_settings
+from sensorproof.settings import RegularizerSettings, Scales, Settings, load_settings, name_scales
 
 
 @reported
@@ -21,7 +21,7 @@ def main() -> None:
         for arm in settings.train.arms:
             chosen = best if arm in REGULARIZED else OFF
             write_json(folder / "arms" / f"{arm}.json", chosen.model_dump())
-    print(f"search: {len(trials)} trials, strength {best.strength:.3g} on {', '.join(best.scales)}")
+    print(f"search: {len(trials)} trials, strength {best.strength:.3g} on {name_scales(best.scales)}")
 
 
 def run_search(settings: Settings) -> tuple[list[dict[str, object]], RegularizerSettings]:
@@ -30,11 +30,11 @@ def run_search(settings: Settings) -> tuple[list[dict[str, object]], Regularizer
 
     data = PreparedData(PREPARED, QUARANTINED)
 
-    def objective(number: int, strength: float, scales: list[Scale]) -> float:
+    def objective(number: int, strength: float, scales: Scales) -> float:
         regularizer = settings.regularizer.model_copy(update={"strength": strength, "scales": scales})
         experiment = trial_experiment(settings, regularizer)
         scores = fit(experiment, data).validation
-        print(f"trial {number}: strength {strength:.3g} on {', '.join(scales)}: validation {scores}", flush=True)
+        print(f"trial {number}: strength {strength:.3g} on {name_scales(scales)}: validation {scores}", flush=True)
         return scores.balance
 
     space = settings.search.model_copy(update={"trials": 0}).model_dump()

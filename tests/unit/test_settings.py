@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from conftest import ROOT
 from sensorproof.errors import EXIT_USAGE, SettingsError
 from sensorproof.files import parse_yaml
-from sensorproof.settings import Settings, load_settings, parse_settings
+from sensorproof.settings import Settings, load_settings, name_scales, parse_settings
 
 DOCUMENT: dict[str, Any] = parse_yaml((ROOT / "params.yaml").read_text())
 NAN, INFINITY = float("nan"), float("inf")
@@ -35,7 +35,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "train.warmup": [1.1],
     "train.checkpoint_every": [0],
     "regularizer.strength": [-0.1, INFINITY],
-    "regularizer.scales": [[], ["stage5"]],
+    "regularizer.scales": [[], ["stage5"], {}, {"stage5": 1.0}, {"stage1": 0.0}],
     "regularizer.form": ["square"],
     "regularizer.estimator": ["guess"],
     "regularizer.sigma": [0.0, NAN],
@@ -69,7 +69,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "search.trials": [-1],
     "search.steps": [0],
     "search.strength": [[0.1], [0.0, 1.0], [0.1, NAN]],
-    "search.scales": [[], [[]], [["stage9"]]],
+    "search.scales": [[], [[]], [["stage9"]], [{"prediction": -1.0}]],
     "search.seed": [-1],
     "evaluate.batch_size": [0],
     "evaluate.confidence": [0.0, 1.0],
@@ -254,3 +254,22 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, text: str | None, fault: str
         load_settings(path)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(str(path))
+
+
+def test_factors_of_scales_may_be_whole_numbers(tmp_path: Path) -> None:
+    text = (
+        (ROOT / "params.yaml").read_text().replace("scales: [prediction]  ", "scales: {prediction: 1, stage4: 0.5}  ")
+    )
+    (tmp_path / "params.yaml").write_text(text)
+    found = load_settings(tmp_path / "params.yaml").regularizer
+    assert found.strengths == {"prediction": found.strength, "stage4": 0.5 * found.strength}
+
+
+def test_scales_share_the_strength_or_have_factors_of_their_own() -> None:
+    settings = load_settings(ROOT / "params.yaml").regularizer
+    alike = settings.model_copy(update={"strength": 0.2, "scales": ["prediction", "stage4"]})
+    assert alike.strengths == {"prediction": 0.2, "stage4": 0.2}
+    assert name_scales(alike.scales) == "prediction+stage4"
+    own = settings.model_copy(update={"strength": 0.2, "scales": {"prediction": 1.0, "stage4": 0.5}})
+    assert own.strengths == {"prediction": 0.2, "stage4": 0.1}
+    assert name_scales(own.scales) == "prediction+0.5 stage4"

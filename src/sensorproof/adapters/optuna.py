@@ -8,7 +8,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from sensorproof.settings import Scale, SearchSettings
+from sensorproof.settings import Scales, SearchSettings, name_scales
 
 STARTUP_SHARE = 0.5
 """Share of the trials drawn at random before TPE takes over."""
@@ -20,13 +20,11 @@ class Trial:
 
     number: int
     strength: float
-    scales: list[Scale]
+    scales: Scales
     score: float | None
 
 
-def search(
-    settings: SearchSettings, objective: Callable[[int, float, list[Scale]], float], journal: Path
-) -> list[Trial]:
+def search(settings: SearchSettings, objective: Callable[[int, float, Scales], float], journal: Path) -> list[Trial]:
     """Maximise `objective(trial number, strength, scales)`; a study cut short goes on from its journal.
 
     Args:
@@ -45,7 +43,7 @@ def search(
             seed=settings.seed, n_startup_trials=max(1, round(settings.trials * STARTUP_SHARE))
         ),
     )
-    choices = {"+".join(scales): scales for scales in settings.scales}
+    choices = {name_scales(scales): scales for scales in settings.scales}
 
     def run(trial: optuna.Trial) -> float:
         strength = trial.suggest_float("strength", *settings.strength, log=True)

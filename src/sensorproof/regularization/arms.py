@@ -43,8 +43,8 @@ class Regularized(Stateless):
 
     def __init__(self, settings: RegularizerSettings, subsets: Subsets) -> None:
         self.term = FunctionalEntropy(
-            settings.strength,
-            settings.scales,
+            settings.strengths,
+            list(settings.strengths),
             form=settings.form,
             estimator=settings.estimator,
             subsets=subsets,

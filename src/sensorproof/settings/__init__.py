@@ -49,6 +49,7 @@ __all__ = [
     "RegularizerSettings",
     "ReportSettings",
     "Scale",
+    "Scales",
     "SearchSettings",
     "Section",
     "Seed",
@@ -60,6 +61,7 @@ __all__ = [
     "checked",
     "describe",
     "load_settings",
+    "name_scales",
     "parse_settings",
 ]
 
@@ -74,6 +76,7 @@ Arm = Literal[
     "agm",
 ]
 Scale = Literal["prediction", "stage1", "stage2", "stage3", "stage4"]
+Scales = Annotated[list[Scale], Field(min_length=1)] | Annotated[dict[Scale, Positive], Field(min_length=1)]
 
 
 class SplitSettings(Section):
@@ -134,11 +137,18 @@ class TrainSettings(Section):
         return self
 
 
+def name_scales(scales: list[Scale] | dict[Scale, float]) -> str:
+    """`prediction+stage4`, or `prediction+0.3 stage4` where scales have factors of their own."""
+    factors = scales if isinstance(scales, dict) else dict.fromkeys(scales, 1.0)
+    return "+".join(scale if factor == 1 else f"{factor:g} {scale}" for scale, factor in factors.items())
+
+
 class RegularizerSettings(Section):
     """Functional entropy regularisation; see docs/regularization.md."""
 
     strength: NonNegative
-    scales: Annotated[list[Scale], Field(min_length=1)]
+    scales: Scales
+    """A list, all of the one strength, or {scale: factor of the strength}."""
     form: Literal["single", "paper", "gat"]
     """Each sensor's own prediction; arXiv 2505.06635; Gat et al., NeurIPS 2020."""
     estimator: Literal["exact", "first_order"]
@@ -151,6 +161,12 @@ class RegularizerSettings(Section):
     weigh: bool
     """Scale each sensor's term by its measured usefulness."""
 
+    @property
+    def strengths(self) -> dict[str, float]:
+        """{scale: strength}."""
+        factors = self.scales if isinstance(self.scales, dict) else dict.fromkeys(self.scales, 1.0)
+        return {scale: self.strength * factor for scale, factor in factors.items()}
+
 
 class SearchSettings(Section):
     """The Optuna search over the regulariser, on validation data."""
@@ -160,7 +176,7 @@ class SearchSettings(Section):
     steps: Count
     strength: Annotated[list[Positive], Field(min_length=2, max_length=2)]
     """Lowest and highest strength, searched on a logarithmic scale."""
-    scales: Annotated[list[Annotated[list[Scale], Field(min_length=1)]], Field(min_length=1)]
+    scales: Annotated[list[Scales], Field(min_length=1)]
     """The sets of scales to choose from."""
     seed: Seed
 
