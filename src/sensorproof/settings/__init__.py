@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from sensorproof.errors import SettingsError
 from sensorproof.files import hash_json, parse_yaml
@@ -76,7 +76,11 @@ Arm = Literal[
     "agm",
 ]
 Scale = Literal["prediction", "stage1", "stage2", "stage3", "stage4"]
-Scales = Annotated[list[Scale], Field(min_length=1)] | Annotated[dict[Scale, Positive], Field(min_length=1)]
+Scales = Annotated[
+    Annotated[list[Scale], Field(min_length=1), Tag("list")]
+    | Annotated[dict[Scale, Positive], Field(min_length=1), Tag("factors")],
+    Discriminator(lambda value: "factors" if isinstance(value, dict) else "list"),
+]
 
 
 class SplitSettings(Section):
