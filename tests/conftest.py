@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from faulty_batch import batch, made  # noqa: F401  (fixtures)
 from import_case import case  # noqa: F401  (fixture)
 from servers import mlflow_server, postgres, s3  # noqa: F401  (fixtures)
 

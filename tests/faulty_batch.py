@@ -1,5 +1,6 @@
 """A batch of files to put faults into, and ways to look at what comes of it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +9,28 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from scenes import settings
+from scenes import ROOT, settings, write_files
 from sensorproof.alignment.verdict import Verdict
 from sensorproof.cli import main
 from sensorproof.validation import validate_batch
 
 FRAMES = 16
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound batch, in a project."""
+    root = tmp_path_factory.mktemp("validation")
+    return write_files(root / "made", FRAMES, 2)
+
+
+@pytest.fixture
+def batch(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it in a project of its own, which is the working folder."""
+    os.system(f"cp -r {made} {tmp_path / 'made'}")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "made"
 
 
 def shift_files(batch: Path, rows: range, pixels: int) -> None:

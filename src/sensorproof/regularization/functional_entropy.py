@@ -237,26 +237,29 @@ class FunctionalEntropy:
         if not len(rows):
             return target.new_zeros((), dtype=torch.float32)
         kept = draw_kept({name: here[name][rows] for name in names}, names, self.subsets)
-        chosen: Tensor | slice = rows
-        if len(rows) == len(target):  # the whole batch, in its own order: nothing to copy
+        whole = len(rows) == len(target)
+        if whole:  # in its own order there is nothing to copy, nor a gradient to copy back
             order = rows.argsort()
-            chosen, able = slice(None), able[order]
-            kept = {name: each[order] for name, each in kept.items()}
-        taken = {name: inputs[name][chosen] for name in inputs}
+            able, kept = able[order], {name: each[order] for name, each in kept.items()}
+
+        def chosen(x: Tensor) -> Tensor:
+            return x if whole else x[rows]
+
+        taken = {name: chosen(inputs[name]) for name in inputs}
         maps = None
         if features is not None:
             full = {n for n, each in here.items() if bool(each.all())}
             maps = {
-                n: [stage[chosen] if n in full else cleared(stage[chosen], here[n][chosen]) for stage in features[n]]
+                n: [chosen(stage) if n in full else cleared(chosen(stage), chosen(here[n])) for stage in features[n]]
                 for n in here
             }
         height, width = target.shape[-2:]
         logits = thinned_logits(model, taken, maps, kept, self.absent, (height, width))
-        losses, _ = sample_cross_entropy(logits, target[chosen], self.ignore_index)
+        losses, _ = sample_cross_entropy(logits, chosen(target), self.ignore_index)
         check_finite(losses)
         logs = damped_log(losses) * able
         if self.usefulness is not None:
-            self.usefulness.observe(kept, logits, target[chosen], losses, self.ignore_index)
+            self.usefulness.observe(kept, logits, chosen(target), losses, self.ignore_index)
             logs = logs * self.usefulness.of_subsets(kept)
         return logs.mean()
 

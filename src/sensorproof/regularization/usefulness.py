@@ -43,22 +43,22 @@ class Usefulness:
         """Take in predictions (B, K, h, w) and their losses (B,), of the samples that keep one sensor alone."""
         if len(target) < 2:
             return  # there is no other sample
-        alone = torch.stack(list(kept.values())).sum(0) == 1
-        for name, mask in kept.items():
-            rows = (mask & alone).nonzero()[:, 0]
-            if not len(rows):
-                continue
-            with torch.no_grad():
-                shift = 1 + int(torch.randint(len(target) - 1, ()))  # neighbours in a batch may be alike
-                sparse = (..., slice(None, None, SPARSE), slice(None, None, SPARSE))
-                strange = target[(rows + shift) % len(target)]
-                others, valid = sample_cross_entropy(logits[rows][sparse], strange[sparse], ignore_index)
-                if not bool(valid.any()):
-                    continue
-                own, other = float(losses[rows].detach().mean()), float(others[valid > 0].mean())
-            self.own[name] = DECAY * self.own.get(name, 0.0) + (1 - DECAY) * own
-            self.other[name] = DECAY * self.other.get(name, 0.0) + (1 - DECAY) * other
-            self.times[name] = self.times.get(name, 0.0) + 1
+        masks = torch.stack(list(kept.values()))
+        rows = (masks.sum(0) == 1).nonzero()[:, 0]
+        if not len(rows):
+            return
+        with torch.no_grad():
+            shift = 1 + int(torch.randint(len(target) - 1, ()))  # neighbours in a batch may be alike
+            sparse = (..., slice(None, None, SPARSE), slice(None, None, SPARSE))
+            strange = target[(rows + shift) % len(target)]
+            others, valid = sample_cross_entropy(logits[rows][sparse], strange[sparse], ignore_index)
+            counted = (masks[:, rows] & (valid > 0)).to(others)
+            values = torch.stack([counted.sum(1), counted @ losses[rows].to(others), counted @ others])
+        for name, (count, own, other) in zip(kept, values.T.tolist(), strict=True):
+            if count:
+                self.own[name] = DECAY * self.own.get(name, 0.0) + (1 - DECAY) * own / count
+                self.other[name] = DECAY * self.other.get(name, 0.0) + (1 - DECAY) * other / count
+                self.times[name] = self.times.get(name, 0.0) + 1
 
     def usefulness(self, name: str) -> float:
         """u_i in [0, 1]; 1 for a sensor that was not observed yet."""
