@@ -127,9 +127,19 @@ class YamlLoader(yaml.SafeLoader):
     """Plain values only; a number with an exponent needs no dot, as in YAML 1.2."""
 
 
-YamlLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+class YamlDumper(yaml.SafeDumper):
+    """Quotes what YamlLoader would read as a number: a sensor may be called `0e0`."""
+
+
+for _each in (YamlLoader, YamlDumper):
+    _each.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )
+
+
+def dump_yaml(value: Any) -> str:
+    """Plain values as YAML that parse_yaml reads back as they were; keys keep their order."""
+    return str(yaml.dump(value, Dumper=YamlDumper, sort_keys=False, allow_unicode=True, width=100))
 
 
 def parse_yaml(text: str) -> Any:

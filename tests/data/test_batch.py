@@ -134,6 +134,7 @@ def test_all_faults_of_batch_yaml_come_at_once(batch: Path) -> None:
         (lambda rows: rows[1].update(frame_id=""), "column frame_id has empty cells"),
         (lambda rows: rows[1].update(sequence=" "), "column sequence has empty cells"),
         (lambda rows: rows[1].update(site=""), "column site has empty cells"),
+        (lambda rows: rows[1].update(frame_id="a\tb"), "column frame_id has control characters"),
         (lambda rows: [row.pop("site") for row in rows], "columns ['site'] are missing"),
         (lambda rows: [row.pop("lidar_time") for row in rows], "columns ['lidar_time'] are missing"),
         (lambda rows: [row.update(radar="x") for row in rows], "columns ['radar'] are unknown"),

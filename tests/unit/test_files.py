@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 from sensorproof import files
 from sensorproof.errors import SensorproofError
-from sensorproof.files import atomic_file, atomic_folder, confined, hash_json, parse_yaml, read_json, write_json
+from sensorproof.files import (
+    atomic_file,
+    atomic_folder,
+    confined,
+    dump_yaml,
+    hash_json,
+    parse_yaml,
+    read_json,
+    write_json,
+)
 
 HALF_A_FILE = """
 import sys, time
@@ -243,3 +252,9 @@ def test_numbers_with_exponents_are_numbers() -> None:
 def test_a_hash_does_not_see_the_order_of_keys(value: dict[str, float]) -> None:
     assert hash_json(value) == hash_json(dict(reversed(list(value.items()))))
     assert hash_json(value) != hash_json({**value, "one more": 0.5})
+
+
+@pytest.mark.parametrize("name", ["0e0", "1E5", "no", "null", "0x1F", "2025-01-31", "1_000", "12:30", "~"])
+def test_names_that_look_like_other_things_survive_yaml(name: str) -> None:
+    document = {"reference": name, "sensors": {name: {"range": [0.0, 1e6]}}}
+    assert parse_yaml(dump_yaml(document)) == document

@@ -10,18 +10,18 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from sensorproof.errors import BatchError, SensorproofError, UsageError
-from sensorproof.files import confined, parse_yaml
+from sensorproof.files import confined, dump_yaml, parse_yaml
 from sensorproof.settings import Section, checked
 
 KEYS = ("frame_id", "sequence", "site", "condition", "label")
 SPLITS = ("train", "val", "test")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -194,7 +194,7 @@ def check_keys(path: Path, frames: pd.DataFrame) -> None:
     for column in ("frame_id", "sequence", "site"):
         if (frames[column] == "").any():
             raise BatchError(path, f"column {column} has empty cells", "give every frame one")
-        odd = frames.loc[[not cell.isprintable() for cell in frames[column]], column]
+        odd = frames.loc[frames[column].str.contains(CONTROL), column]
         if len(odd):
             raise BatchError(path, f"column {column} has control characters: {odd.iloc[0]!r}", "take them out")
     repeated = frames.loc[frames.frame_id.duplicated(), "frame_id"]
@@ -237,8 +237,7 @@ def check_path(table: Path, relative: str) -> None:
 
 def write_batch(root: Path, info: dict[str, Any], frames: pd.DataFrame) -> None:
     """Write batch.yaml and frames.csv into root, in the form that read_batch reads. Times keep microseconds."""
-    text = yaml.safe_dump(info, sort_keys=False, allow_unicode=True)
-    (root / "batch.yaml").write_text(text, encoding="utf-8")
+    (root / "batch.yaml").write_text(dump_yaml(info), encoding="utf-8")
     table = frames.copy()
     for column in (f"{sensor}_time" for sensor in info["sensors"]):
         table[column] = ["" if pd.isna(t) else f"{t:.6f}" for t in table[column]]

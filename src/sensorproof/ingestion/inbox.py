@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sensorproof.data.quarantine import read_ledger
 from sensorproof.errors import SensorproofError
-from sensorproof.files import hash_json, parse_yaml, write_text
+from sensorproof.files import dump_yaml, hash_json, parse_yaml, write_text
 from sensorproof.settings import Settings
 
 NOTE = ".refused.yaml"
@@ -70,7 +68,7 @@ def note_refusal(folder: Path, reason: str, settings: Settings) -> Path:
     """Say beside a batch why it was refused."""
     note = note_of(folder)
     document = {"refused": reason, "judged": judged_by(folder, settings)}
-    write_text(note, yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100))
+    write_text(note, dump_yaml(document))
     return note
 
 
