@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensorproof.alignment.frames import Frame, Reader, read_frame
-from sensorproof.alignment.labels import LABEL
-from sensorproof.data.batch import Batch
+from sensorproof.data.batch import LABEL, Batch
 
 Affine = NDArray[np.float64]
 Change = Callable[[Batch, int, str, NDArray], NDArray]

@@ -8,8 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sensorproof.alignment.edges import Image
-from sensorproof.alignment.labels import LABEL
-from sensorproof.data.batch import Batch, Sensor
+from sensorproof.data.batch import LABEL, Batch, Sensor
 from sensorproof.data.images import read_ids, read_image
 from sensorproof.errors import SensorproofError
 

@@ -7,9 +7,6 @@ from numpy.typing import NDArray
 
 from sensorproof.data.batch import BatchInfo
 
-LABEL = "label"
-"""The label's name among the sensors of the table."""
-
 
 @dataclass(frozen=True)
 class LabelMeasures:

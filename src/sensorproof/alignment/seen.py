@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 
 from sensorproof.alignment.content import Grid, Spectra, make_grid, spectra, templates
 from sensorproof.alignment.edges import Edges, Image, edges_of, picture_of, picture_of_label
-from sensorproof.alignment.labels import LABEL
-from sensorproof.data.batch import BatchInfo
+from sensorproof.data.batch import LABEL, BatchInfo
 from sensorproof.settings import ContentChecks
 
 

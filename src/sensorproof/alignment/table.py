@@ -12,7 +12,7 @@ from sensorproof.alignment.calibration import calibration_measures
 from sensorproof.alignment.edges import Image
 from sensorproof.alignment.frames import Frame, Reader, in_order, read_frame
 from sensorproof.alignment.health import change, health, thumbnail
-from sensorproof.alignment.labels import LABEL, label_measures
+from sensorproof.alignment.labels import label_measures
 from sensorproof.alignment.pairs import PairTracker
 from sensorproof.alignment.records import Records
 from sensorproof.alignment.repeats import Repeats
@@ -20,7 +20,7 @@ from sensorproof.alignment.rig import FRAME_COLUMNS, RIG_COLUMNS, Rig, pair_colu
 from sensorproof.alignment.seen import Seen
 from sensorproof.alignment.statistics import image_statistics
 from sensorproof.alignment.timing import time_measures
-from sensorproof.data.batch import Batch
+from sensorproof.data.batch import LABEL, Batch
 from sensorproof.settings import ValidateSettings
 
 Sizes = dict[str, tuple[int, int]]

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from sensorproof.alignment import faults
 from sensorproof.alignment.frames import Frame, Reader, in_order, read_frame
-from sensorproof.alignment.labels import LABEL
 from sensorproof.alignment.rig import Rig
 from sensorproof.alignment.table import measure
 from sensorproof.alignment.timing import STAMP_SLACK_S, tolerance_s
 from sensorproof.alignment.verdict import Verdict
-from sensorproof.data.batch import Batch, read_batch
+from sensorproof.data.batch import LABEL, Batch, read_batch
 from sensorproof.settings import ValidateSettings, load_settings
 from sensorproof.validation import assess
 

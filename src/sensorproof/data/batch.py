@@ -19,6 +19,8 @@ from sensorproof.settings import Section, checked
 
 KEYS = ("frame_id", "sequence", "site", "condition", "label")
 SPLITS = ("train", "val", "test")
+LABEL = "label"
+"""The label's column, and its name among the sensors where it is treated as one."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
+from sensorproof.data.batch import LABEL
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.files import atomic_file
 
@@ -17,7 +18,6 @@ LOCK = "quarantine"
 Action = Literal["quarantined", "released", "cleared", "refused", "accepted"]
 UNUSABLE = {"unreadable": None, "sensors": None, "label_unknown_share": None, "invalid_share": 1.0, "wrong_size": None}
 """Measures, and the value from which on a frame is of no use to anybody; None for any. A size only of a label."""
-LABEL = "label"
 Key = tuple[str, str, str]
 """Frame id, sensor, measure."""
 Released = dict[Key, tuple[float, float]]
