@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 SMALL = """\
 data: {size: [32, 40]}
 train: {arms: [baseline, default], seeds: [0, 1], steps: 12, batch_size: 4, checkpoint_every: 5, device: cpu}
-search: {trials: 2, steps: 4}
+search: {trials: 2, steps: 4, seeds: [0, 1]}
 report: {examples: 1}
 """
 

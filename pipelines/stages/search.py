@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import asdict
+from statistics import fmean
 
 from sensorproof.artifacts import CHECKPOINTS, PREPARED, QUARANTINED, SEARCH
 from sensorproof.cli.errors import reported
@@ -25,20 +26,26 @@ def main() -> None:
 
 
 def run_search(settings: Settings) -> tuple[list[dict[str, object]], RegularizerSettings]:
-    """Train each trial for search.steps with one seed, score it by its balance on the validation split."""
+    """Train each trial for search.steps with every seed; its score is the mean balance on the validation split.
+
+    Trials lie close together: of one seed each, chance would choose.
+    """
     from sensorproof.adapters.optuna import search
 
     data = PreparedData(PREPARED, QUARANTINED)
 
     def objective(number: int, strength: float, scales: Scales) -> float:
         regularizer = settings.regularizer.model_copy(update={"strength": strength, "scales": scales})
-        experiment = trial_experiment(settings, regularizer)
-        scores = fit(experiment, data).validation
-        print(f"trial {number}: strength {strength:.3g} on {name_scales(scales)}: validation {scores}", flush=True)
-        return scores.balance
+        balances = []
+        for seed in settings.search.seeds:
+            scores = fit(trial_experiment(settings, regularizer, seed), data).validation
+            where = f"strength {strength:.3g} on {name_scales(scales)}, seed {seed}"
+            print(f"trial {number}: {where}: validation {scores}", flush=True)
+            balances.append(scores.balance)
+        return fmean(balances)
 
     space = settings.search.model_copy(update={"trials": 0}).model_dump()
-    key = hash_json([trial_experiment(settings, settings.regularizer).key(data), space])[:16]
+    key = hash_json([trial_experiment(settings, settings.regularizer, 0).key(data), space])[:16]
     journals = CHECKPOINTS / f"search-{key}"
     trials = search(settings.search, objective, journals / "study.log")
     shutil.rmtree(journals)
@@ -47,10 +54,10 @@ def run_search(settings: Settings) -> tuple[list[dict[str, object]], Regularizer
     return [asdict(trial) for trial in trials], chosen
 
 
-def trial_experiment(settings: Settings, regularizer: RegularizerSettings) -> Experiment:
+def trial_experiment(settings: Settings, regularizer: RegularizerSettings, seed: int) -> Experiment:
     search, candidate = settings.search, settings.register_.candidate
     arm = candidate if candidate in REGULARIZED else "regularized"
-    return Experiment(arm, search.seed, search.steps, settings.model, settings.train, regularizer)
+    return Experiment(arm, seed, search.steps, settings.model, settings.train, regularizer)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,16 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import fmean
 from typing import Any, get_args
 
 import torch
 
 from sensorproof.data.loading import PreparedData
 from sensorproof.data.prepare import prepare
-from sensorproof.data.prepared import read_meta
 from sensorproof.evaluation.comparison import gain, summarize_arm
 from sensorproof.experiment import Experiment, fit, score_split
-from sensorproof.files import read_json, write_json
+from sensorproof.files import hash_json, read_json, write_json
 from sensorproof.regularization.arms import OFF, REGULARIZED
 from sensorproof.settings import Arm, ComparedSet, Settings
 
@@ -54,9 +54,7 @@ def compare_set(
     prepared_set(each, settings, root)
     strengths = tune(each, settings, folder, workers, say)
     experiments = [
-        experiment(arm, strengths[arm], seed, each.steps, each, settings)
-        for arm in ARMS
-        for seed in settings.compare.seeds
+        experiment(arm, strengths[arm], seed, each.steps, each, settings) for arm in ARMS for seed in each.seeds
     ]
     results = run_all(experiments, folder, workers, True, say)
     runs = {arm: [r for e, r in zip(experiments, results, strict=True) if e.arm == arm] for arm in ARMS}
@@ -69,28 +67,42 @@ def compare_set(
 
 
 def prepared_set(each: ComparedSet, settings: Settings, root: Path) -> Path:
-    """The arrays of a data set, made where they are missing or of another size."""
-    prepared = root / each.name / "prepared"
-    if not (prepared / "meta.json").exists() or read_meta(prepared).size != tuple(each.size):
-        prepare(settings.data.model_copy(update={"raw": each.raw, "size": each.size}), prepared)
-    return prepared
+    """The arrays of a data set, made where they are missing or the data, the size or the split are others now."""
+    folder = root / each.name
+    files = sorted(path for path in Path(each.raw).rglob("*") if path.is_file())
+    stamps = [[path.relative_to(each.raw).as_posix(), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    source = {"files": hash_json(stamps), "size": each.size, "split": settings.data.split.model_dump()}
+    if not (folder / "source.json").exists() or read_json(folder / "source.json") != source:
+        prepare(settings.data.model_copy(update={"raw": each.raw, "size": each.size}), folder / "prepared")
+        write_json(folder / "source.json", source)
+    return folder / "prepared"
 
 
 def tune(
-    each: ComparedSet, settings: Settings, folder: Path, workers: int, say: Callable[[str], None]
+    each: ComparedSet,
+    settings: Settings,
+    folder: Path,
+    workers: int,
+    say: Callable[[str], None],
+    arms: Sequence[Arm] = ARMS,
 ) -> dict[Arm, float]:
-    """The strength of each arm with the best balance on the validation split; 0 where it has none."""
-    choices = [(arm, value) for arm, values in settings.compare.strengths.items() for value in values]
-    compare = settings.compare
-    steps = max(1, round(compare.tuning_share * each.steps))
-    experiments = [experiment(arm, value, compare.tuning_seed, steps, each, settings) for arm, value in choices]
-    results = run_all(experiments, folder, workers, False, say)
+    """The strength of each arm with the best balance on the validation split, in the mean over the tuning seeds.
+
+    0 for an arm that has none.
+    """
+    strengths = settings.compare.strengths
+    choices = [(arm, value) for arm in arms for value in strengths.get(arm, ())]
+    steps = max(1, round(settings.compare.tuning_share * each.steps))
+    experiments = [
+        experiment(arm, value, seed, steps, each, settings) for arm, value in choices for seed in each.tuning_seeds
+    ]
+    results = iter(run_all(experiments, folder, workers, False, say))
     best: dict[Arm, tuple[float, float]] = {}
-    for (arm, value), result in zip(choices, results, strict=True):
-        score = result["validation_balance"]
+    for arm, value in choices:
+        score = fmean(next(results)["validation_balance"] for _ in each.tuning_seeds)
         if arm not in best or score > best[arm][0]:
             best[arm] = (score, value)
-    return {arm: best[arm][1] if arm in best else 0.0 for arm in ARMS}
+    return {arm: best[arm][1] if arm in best else 0.0 for arm in arms}
 
 
 def experiment(arm: Arm, strength: float, seed: int, steps: int, each: ComparedSet, settings: Settings) -> Experiment:

@@ -8,7 +8,7 @@ import torch
 
 from sensorproof.data.loading import PreparedData, TrainingSampler
 from sensorproof.evaluation.subsets import SubsetScores, score_subsets
-from sensorproof.files import hash_file, hash_json
+from sensorproof.files import hash_json
 from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model
 from sensorproof.regularization.arms import VERSION, build_objective
 from sensorproof.settings import Arm, ModelSettings, RegularizerSettings, TrainSettings
@@ -31,8 +31,7 @@ class Experiment:
         sections = {name: part.model_dump() for name, part in vars(self).items() if hasattr(part, "model_dump")}
         for choice in ("arms", "seeds", "checkpoint_every"):
             sections["train"].pop(choice)
-        frames = [hash_file(data.root / "frames.csv"), hash_file(data.root / "meta.json"), data.frames.index.tolist()]
-        return hash_json([VERSION, self.arm, self.seed, self.steps, sections, frames])[:16]
+        return hash_json([VERSION, self.arm, self.seed, self.steps, sections, data.digest])[:16]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from sensorproof.settings import Settings, load_settings, name_scales, parse_set
 
 DOCUMENT: dict[str, Any] = parse_yaml((ROOT / "params.yaml").read_text())
 NAN, INFINITY = float("nan"), float("inf")
+COMPARED = DOCUMENT["compare"]["sets"][0]
 
 OUT_OF_RANGE: dict[str, list[Any]] = {
     "data.size": [[0, 80], [64], [64, 80, 3], [64, 9000]],
@@ -70,7 +71,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "search.steps": [0],
     "search.strength": [[0.1], [0.0, 1.0], [0.1, NAN]],
     "search.scales": [[], [[]], [["stage9"]], [{"prediction": -1.0}]],
-    "search.seed": [-1],
+    "search.seeds": [[], [-1]],
     "evaluate.batch_size": [0],
     "evaluate.confidence": [0.0, 1.0],
     "register.candidate": ["magic"],
@@ -78,10 +79,8 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "register.max_loss_full": [-0.1],
     "register.max_loss_champion": [-0.1],
     "report.examples": [-1, 25],
-    "compare.sets": [[], [{"name": "x", "raw": "x", "size": [8], "batch_size": 1, "steps": 1}]],
-    "compare.seeds": [[0], [0, -1]],
+    "compare.sets": [[], [COMPARED | {"size": [8]}], [COMPARED | {"seeds": [0]}], [COMPARED | {"tuning_seeds": [-1]}]],
     "compare.tuning_share": [0, 1.1],
-    "compare.tuning_seed": [-1],
     "compare.strengths": [{"magic": [0.1]}, {"agm": []}, {"agm": [-0.1]}],
 }
 """For every key that has a range, values outside it; a new key in params.yaml needs its line here or below."""
@@ -205,7 +204,10 @@ def test_what_is_no_params_at_all(document: Any) -> None:
         ("train.arms", ["baseline", "baseline"], "must not repeat"),
         ("train.arms", ["baseline", "regularized"], "train.arms lacks ['default']"),
         ("register.candidate", "ogm_ge", "train.arms lacks ['ogm_ge']"),
+        ("search.seeds", [0, 0], "search: seeds must not repeat"),
         ("compare.strengths", {"agm": [0.1], "ogm_ge": [0.1, 0.2]}, "compare: every arm needs as many strengths"),
+        ("compare.sets", [COMPARED | {"seeds": [0, 0]}], "must not repeat"),
+        ("compare.sets", [COMPARED | {"tuning_seeds": [1, 1]}], "must not repeat"),
         ("search.strength", [1.0, 0.1], "search: strength must be [lowest, highest]"),
         ("validate.content.warn_px", 2.9, "warn_px must not exceed"),
         ("validate.time.pairs", {"depth": {}}, "validate.time.pairs.depth: give either tolerance_s"),
@@ -238,7 +240,7 @@ def test_the_hash_changes_with_any_value_and_with_nothing_else() -> None:
     first = load_settings(ROOT / "params.yaml").hash
     assert parse_settings(dict(reversed(list(DOCUMENT.items())))).hash == first
     document = copy.deepcopy(DOCUMENT)
-    put(document, "search.seed", 12345)
+    put(document, "search.seeds", [12345])
     assert parse_settings(document).hash != first
 
 

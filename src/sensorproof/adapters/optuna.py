@@ -40,7 +40,7 @@ def search(settings: SearchSettings, objective: Callable[[int, float, Scales], f
         direction="maximize",
         load_if_exists=True,
         sampler=optuna.samplers.TPESampler(
-            seed=settings.seed, n_startup_trials=max(1, round(settings.trials * STARTUP_SHARE))
+            seed=settings.seeds[0], n_startup_trials=max(1, round(settings.trials * STARTUP_SHARE))
         ),
     )
     choices = {name_scales(scales): scales for scales in settings.scales}

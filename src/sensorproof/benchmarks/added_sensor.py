@@ -40,16 +40,13 @@ def bench_added_sensor(
     """
     folder = root / each.name
     prepared = prepared_set(each, settings, root)
-    strengths = tune(each, settings, folder, workers, say)
+    strengths = tune(each, settings, folder, workers, say, ARMS)
     figures = {}
     for kind in kinds:
         changed = root / f"{each.name}-{kind}"
-        if not (changed / "prepared").exists():
-            add_sensor(prepared, changed / "prepared", kind)
+        add_sensor(prepared, changed / "prepared", kind)
         for arm in ARMS:
-            experiments = [
-                experiment(arm, strengths[arm], seed, each.steps, each, settings) for seed in settings.compare.seeds
-            ]
+            experiments = [experiment(arm, strengths[arm], seed, each.steps, each, settings) for seed in each.seeds]
             without, with_it = (run_all(experiments, place, workers, True, say) for place in (folder, changed))
             figures[f"{kind}/{arm}"] = gain(with_it, without, settings.evaluate.confidence)["full"]
     return figures

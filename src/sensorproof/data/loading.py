@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from sensorproof.data.prepared import PreparedMeta, SensorInput, read_meta
 from sensorproof.errors import SensorproofError
+from sensorproof.files import hash_file, hash_json
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class PreparedData:
         self.present = {s: frames[f"present_{s}"].to_numpy(dtype=bool) for s in self.sensors}
         self.images = {s: np.load(root / f"{s}.npy", mmap_mode="r", allow_pickle=False) for s in self.sensors}
         self.labels: NDArray[np.uint8] = np.load(root / "label.npy", mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of all that a training can see: tables, pixels, labels, and which frames are left out."""
+        files = {path.name: hash_file(path) for path in sorted(self.root.iterdir())}
+        return hash_json([files, self.frames.index.tolist()])
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Array rows of the labelled frames of a split.

@@ -182,12 +182,15 @@ class SearchSettings(Section):
     """Lowest and highest strength, searched on a logarithmic scale."""
     scales: Annotated[list[Scales], Field(min_length=1)]
     """The sets of scales to choose from."""
-    seed: Seed
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    """Each trial trains with all of them, and is judged by the mean; the first seeds the sampler too."""
 
     @model_validator(mode="after")
     def ordered(self) -> Self:
         if self.strength[0] >= self.strength[1]:
             raise ValueError("strength must be [lowest, highest]")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must not repeat")
         return self
 
 
@@ -226,16 +229,23 @@ class ComparedSet(Section):
     batch_size: Count
     steps: Count
     learning_rate: Positive
+    seeds: Annotated[list[Seed], Field(min_length=2)]
+    tuning_seeds: Annotated[list[Seed], Field(min_length=1)]
+    """Each strength is tried with all of them, and judged by the mean."""
+
+    @model_validator(mode="after")
+    def no_duplicates(self) -> Self:
+        if any(len(set(each)) != len(each) for each in (self.seeds, self.tuning_seeds)):
+            raise ValueError("seeds and tuning_seeds must not repeat: a seed that counts twice feigns certainty")
+        return self
 
 
 class CompareSettings(Section):
     """`sensorproof compare`: every arm on every data set, each arm tuned on validation data with the same budget."""
 
     sets: Annotated[list[ComparedSet], Field(min_length=1)]
-    seeds: Annotated[list[Seed], Field(min_length=2)]
     tuning_share: Annotated[float, Field(gt=0, le=1)]
     """Of the steps of a set: how long each strength is tried."""
-    tuning_seed: Seed
     strengths: dict[Arm, Annotated[list[NonNegative], Field(min_length=1)]]
     """What each arm may choose its strength from; an arm that is not named has none."""
 

@@ -1,0 +1,97 @@
+"""`sensorproof compare`: strengths are chosen on validation data, every arm is trained, and nothing is run twice."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import ROOT
+from sensorproof.compare import ARMS, compare_set, experiment, prepared_set, tune
+from sensorproof.data.loading import PreparedData
+from sensorproof.data.simulator import Plan, simulate_batch
+from sensorproof.files import write_json
+from sensorproof.reporting.comparison import comparison_table
+from sensorproof.settings import ComparedSet, Settings, load_settings
+
+STRENGTHS = [0.1, 0.3]
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    settings = load_settings(ROOT / "params.yaml")
+    compare = settings.compare.model_copy(update={"strengths": dict.fromkeys(ARMS[1:], STRENGTHS)})
+    return settings.model_copy(update={"compare": compare})
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> ComparedSet:
+    raw = tmp_path_factory.mktemp("raw")
+    simulate_batch(raw / "yard", Plan("yard", (48, 60), 5, 2, 2, 0, 0, 0.0), 1, False)
+    return ComparedSet(
+        name="yard",
+        raw=str(raw),
+        size=[32, 40],
+        batch_size=2,
+        steps=4,
+        learning_rate=0.01,
+        seeds=[0, 1],
+        tuning_seeds=[7, 8],
+    )
+
+
+def test_a_strength_is_chosen_by_its_mean_over_the_tuning_seeds(
+    yard: ComparedSet, settings: Settings, tmp_path: Path
+) -> None:
+    data = PreparedData(prepared_set(yard, settings, tmp_path))
+    # One seed likes the second strength best of all, both together like the first.
+    scores = {(0.1, 7): 50.0, (0.1, 8): 52.0, (0.3, 7): 60.0, (0.3, 8): 41.0}
+    for (strength, seed), score in scores.items():
+        each = experiment("agm", strength, seed, 2, yard, settings)
+        result = tmp_path / "yard/runs" / f"agm-{seed}-{each.key(data)}-0.json"
+        write_json(result, {"validation_balance": score})
+    assert tune(yard, settings, tmp_path / "yard", 1, print, ["baseline", "agm"]) == {"baseline": 0.0, "agm": 0.1}
+
+
+def test_every_arm_is_trained_and_what_is_done_is_not_done_again(
+    yard: ComparedSet, settings: Settings, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    arms = compare_set(yard, settings, tmp_path, 1, said.append)
+    tried = len(STRENGTHS) * len(yard.tuning_seeds) * (len(ARMS) - 1)
+    assert len(said) == tried + len(ARMS) * len(yard.seeds)
+    assert set(arms) == set(ARMS)
+    assert all(each["seeds"] == [0, 1] for each in arms.values())
+    assert all(each["strength"] in STRENGTHS for arm, each in arms.items() if arm != "baseline")
+    for arm, each in arms.items():
+        ahead = arms["default"]["mean"]["mean"] - each["mean"]["mean"]
+        assert each["rivalry"]["mean"]["value"] == pytest.approx(ahead), arm
+        ahead = each["mean"]["mean"] - arms["baseline"]["mean"]["mean"]
+        assert each["gain"]["mean"]["value"] == pytest.approx(ahead), arm
+    table = comparison_table(yard, arms, settings.compare)
+    assert [line.split(" | ")[0].strip("| ") for line in table.splitlines()[4:]] == list(ARMS)
+
+    lost = next((tmp_path / "yard/runs").glob("ogm_ge-0-*-1.json"))
+    lost.unlink()
+    said.clear()
+    again = compare_set(yard, settings, tmp_path, 1, said.append)
+    assert len(said) == 1
+    assert "ogm_ge" in said[0]
+    assert again["ogm_ge"]["full"] == arms["ogm_ge"]["full"]
+
+
+def test_arrays_are_made_anew_where_the_data_have_changed(
+    yard: ComparedSet, settings: Settings, tmp_path: Path
+) -> None:
+    raw = tmp_path / "raw"
+    shutil.copytree(yard.raw, raw)
+    moved = yard.model_copy(update={"raw": str(raw)})
+    label = prepared_set(moved, settings, tmp_path) / "label.npy"
+    made, key = label.stat().st_ino, experiment("agm", 0.1, 0, 2, moved, settings).key(PreparedData(label.parent))
+    prepared_set(moved, settings, tmp_path)
+    assert label.stat().st_ino == made, "nothing has changed"
+    image = min((raw / "yard/label").iterdir())
+    Image.fromarray(np.zeros_like(np.asarray(Image.open(image)))).save(image)
+    prepared_set(moved, settings, tmp_path)
+    assert experiment("agm", 0.1, 0, 2, moved, settings).key(PreparedData(label.parent)) != key
