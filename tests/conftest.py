@@ -11,6 +11,7 @@ import pytest
 
 from faulty_batch import batch, made  # noqa: F401  (fixtures)
 from import_case import case  # noqa: F401  (fixture)
+from registry_case import client, database, home  # noqa: F401  (fixtures)
 from servers import mlflow_server, postgres, s3  # noqa: F401  (fixtures)
 
 ROOT = Path(__file__).parent.parent

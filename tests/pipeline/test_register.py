@@ -1,25 +1,19 @@
-"""Stage register and `sensorproof registry`, on a real MLflow database and real models."""
+"""Stage register, on a real MLflow database and real models."""
 
-import importlib.util
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion
 
-from results import ROOT, command, make_meta, write_model, write_results
-from sensorproof.adapters.mlflow import connect
-from sensorproof.adapters.mlflow_registry import FOLDER, Registry
+from registry_case import BAD, GOOD, aliases, flip_a_byte, promotion, register_again, run_stage, runs_of, stored
+from results import make_meta, write_model, write_results
+from sensorproof.adapters.mlflow_registry import Registry
 from sensorproof.data.loading import PreparedData
 from sensorproof.files import read_json, write_json
 from sensorproof.serving.package import hash_model
@@ -27,75 +21,12 @@ from sensorproof.serving.predictor import load_predictor
 from sensorproof.serving.rescore import rescore
 from sensorproof.settings import load_settings
 
-GOOD = {"baseline": [50.0, 51.0], "default": [55.0, 56.0]}
-BAD = {"baseline": [50.0, 51.0], "default": [49.0, 52.0]}
 
-
-def run_stage() -> None:
-    """Run the stage's script as DVC does, in this process."""
-    spec = importlib.util.spec_from_file_location("register", ROOT / "pipelines/stages/register.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main()
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables and no more: to make them takes seconds."""
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")  # one write to the disk a commit, not three
-    return path
-
-
-@pytest.fixture
-def project(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project folder to work in. The database has an absolute address, for MLflow keeps stores by address."""
-    shutil.copy(database, tmp_path / "mlflow.db")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    return tmp_path
-
-
-@pytest.fixture
-def client(project: Path) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{project}/mlflow.db")
-
-
-def runs_of(client: MlflowClient, kind: str) -> list[Run]:
-    experiment = client.get_experiment_by_name("sensorproof")
-    assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
-
-
-def promotion() -> dict[str, Any]:
-    return read_json(Path("artifacts/summary.json"))["promotion"]
-
-
-def aliases(client: MlflowClient) -> dict[str, int]:
-    return {alias: int(version) for alias, version in client.get_registered_model("sensorproof").aliases.items()}
-
-
-def stored(client: MlflowClient, version: ModelVersion) -> Path:
-    """Where the registry keeps the model folder of a version."""
-    return Path(client.get_logged_model(version.source.rpartition("/")[2]).artifact_location) / FOLDER
-
-
-def register_again(means: dict[str, list[float]], number: int) -> dict[str, Any]:
-    """Register other models, on other data, and return the promotion."""
-    write_results(Path(), means, first_seed=number, data_hash=f"{number:032d}.dir")
+def test_a_real_gain_is_logged_registered_and_promoted(home: Path, client: MlflowClient) -> None:
+    write_results(home, GOOD)
     run_stage()
-    return promotion()
-
-
-def test_a_real_gain_is_logged_registered_and_promoted(project: Path, client: MlflowClient) -> None:
-    write_results(project, GOOD)
-    run_stage()
-    evaluation = read_json(project / "artifacts/evaluation.json")
-    summary = read_json(project / "artifacts/summary.json")
+    evaluation = read_json(home / "artifacts/evaluation.json")
+    summary = read_json(home / "artifacts/summary.json")
     assert {key: value for key, value in summary.items() if key != "promotion"} == evaluation
     assert (summary["promotion"]["decision"], summary["promotion"]["model"]) == ("promoted", "sensorproof")
     assert summary["promotion"]["version"] == 1
@@ -130,25 +61,25 @@ def test_a_real_gain_is_logged_registered_and_promoted(project: Path, client: Ml
         assert len(client.get_metric_history(child.info.run_id, "train/loss")) == 3
 
 
-def test_the_version_is_the_seed_that_was_best_on_validation(project: Path, client: MlflowClient) -> None:
-    write_results(project, GOOD)
+def test_the_version_is_the_seed_that_was_best_on_validation(home: Path, client: MlflowClient) -> None:
+    write_results(home, GOOD)
     for seed, validation in enumerate([70.0, 60.0]):
-        path = project / f"artifacts/evaluate/default-{seed}.json"
+        path = home / f"artifacts/evaluate/default-{seed}.json"
         write_json(path, {**read_json(path), "validation_mean": validation})
     run_stage()
     version = client.get_model_version("sensorproof", "1")
     assert (version.tags["arm"], version.tags["seed"]) == ("default", "0")
-    assert version.tags["model.sha256"] == hash_model(project / "artifacts/train/default-0/model")
+    assert version.tags["model.sha256"] == hash_model(home / "artifacts/train/default-0/model")
     child = client.get_run(version.run_id)
     assert (child.data.tags["arm"], child.data.tags["seed"]) == ("default", "0")
     assert version.source == f"models:/{child.outputs.model_outputs[0].model_id}"
 
 
-def test_unchanged_results_are_found_again(project: Path, client: MlflowClient) -> None:
-    write_results(project, GOOD)
+def test_unchanged_results_are_found_again(home: Path, client: MlflowClient) -> None:
+    write_results(home, GOOD)
     run_stage()
     first = promotion()
-    (project / "artifacts/report.html").write_text("drawn anew")
+    (home / "artifacts/report.html").write_text("drawn anew")
     run_stage()
     assert promotion() == first
     assert len(runs_of(client, "pipeline")) == 1
@@ -158,7 +89,7 @@ def test_unchanged_results_are_found_again(project: Path, client: MlflowClient) 
     assert Path(client.download_artifacts(run_id, "report.html")).read_text() == "drawn anew"
 
 
-def test_results_that_come_again_are_judged_against_the_champion_of_now(project: Path, client: MlflowClient) -> None:
+def test_results_that_come_again_are_judged_against_the_champion_of_now(home: Path, client: MlflowClient) -> None:
     register_again(GOOD, 0)
     shutil.copytree("artifacts", "first")
     assert register_again({"baseline": [80.0, 80.0], "default": [90.0, 91.0]}, 10)["version"] == 2
@@ -175,9 +106,9 @@ def test_results_that_come_again_are_judged_against_the_champion_of_now(project:
 
 
 def test_a_refusal_is_recorded_with_its_reasons(
-    project: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
+    home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_results(project, BAD)
+    write_results(home, BAD)
     run_stage()
     printed = capsys.readouterr().out
     assert (promotion()["decision"], promotion()["version"]) == ("refused", 1)
@@ -194,8 +125,8 @@ def test_a_refusal_is_recorded_with_its_reasons(
     assert promotion() == before
 
 
-def test_a_process_that_died_leaves_nothing_open(project: Path, client: MlflowClient) -> None:
-    write_results(project, GOOD)
+def test_a_process_that_died_leaves_nothing_open(home: Path, client: MlflowClient) -> None:
+    write_results(home, GOOD)
     run_stage()
     (parent,) = runs_of(client, "pipeline")
     client.update_run(parent.info.run_id, "RUNNING")
@@ -206,21 +137,21 @@ def test_a_process_that_died_leaves_nothing_open(project: Path, client: MlflowCl
 
 
 def test_a_fault_on_the_way_marks_the_run_as_failed(
-    project: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+    home: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_results(project, GOOD)
+    write_results(home, GOOD)
     with monkeypatch.context() as patch:
         patch.setattr(Registry, "add", lambda *a, **k: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run_stage()
-    assert not (project / "artifacts/summary.json").exists()
+    assert not (home / "artifacts/summary.json").exists()
     assert [run.info.status for run in runs_of(client, "pipeline")] == ["FAILED"]
     run_stage()
     assert promotion()["version"] == 1
 
 
 @pytest.mark.parametrize(("figure", "decision"), [(90.0, "promoted"), (10.0, "refused")])
-def test_a_candidate_must_reach_the_champion(project: Path, client: MlflowClient, figure: float, decision: str) -> None:
+def test_a_candidate_must_reach_the_champion(home: Path, client: MlflowClient, figure: float, decision: str) -> None:
     """The champion is really scored: an untrained model lies between 10 and 90 points."""
     register_again(GOOD, 0)
     better = {"baseline": [figure - 8, figure - 8], "default": [figure - 1, figure]}
@@ -238,7 +169,7 @@ def test_a_candidate_must_reach_the_champion(project: Path, client: MlflowClient
 
 
 @pytest.mark.parametrize("fault", ["weights", "gone", "classes"])
-def test_a_champion_that_cannot_be_compared_is_not_replaced(project: Path, client: MlflowClient, fault: str) -> None:
+def test_a_champion_that_cannot_be_compared_is_not_replaced(home: Path, client: MlflowClient, fault: str) -> None:
     register_again(GOOD, 0)
     folder = stored(client, client.get_model_version("sensorproof", "1"))
     if fault == "weights":
@@ -260,18 +191,12 @@ def test_a_champion_that_cannot_be_compared_is_not_replaced(project: Path, clien
     assert aliases(client) == {"champion": 1, "challenger": 2}
 
 
-def flip_a_byte(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-
-
 def test_a_model_that_is_not_the_one_that_was_scored_is_not_registered(
-    project: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
+    home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_results(project, GOOD)
-    path = project / "artifacts/evaluate/default-1.json"
-    folder = project / "artifacts/train/default-1/model"
+    write_results(home, GOOD)
+    path = home / "artifacts/evaluate/default-1.json"
+    folder = home / "artifacts/train/default-1/model"
     write_json(path, {**read_json(path), "model_sha256": hash_model(folder)})
     flip_a_byte(folder / "model.safetensors")
     with pytest.raises(SystemExit, match="1"):
@@ -280,113 +205,11 @@ def test_a_model_that_is_not_the_one_that_was_scored_is_not_registered(
     assert client.search_registered_models() == []
 
 
-def test_one_seed_proves_nothing(project: Path) -> None:
-    write_results(project, {"baseline": [50.0], "default": [60.0]})
+def test_one_seed_proves_nothing(home: Path) -> None:
+    write_results(home, {"baseline": [50.0], "default": [60.0]})
     run_stage()
     assert promotion()["decision"] == "refused"
     assert promotion()["reasons"] == ["gain_mean: one seed gives no interval: the gain is unproven"]
-
-
-def test_promotion_by_hand_is_judged_as_of_now(
-    project: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Two refused versions: the thresholds are lowered, then only the better of them may be champion."""
-    for number in (0, 10):
-        assert register_again(BAD, number)["decision"] == "refused"
-    assert aliases(client) == {"challenger": 2}
-    assert command("registry", "promote") == 4
-    error = capsys.readouterr().err
-    assert error.startswith("error: sensorproof version 2: gain_mean: ")
-    assert error.count("\n") == 1
-    params = project / "params.yaml"
-    params.write_text(params.read_text().replace("min_gain_mean: 0.0", "min_gain_mean: -50.0"))
-    data, settings = PreparedData(Path("artifacts/prepared")), load_settings()
-    with connect() as connection:
-        registry = Registry(connection)
-        scores = {}
-        for number in (1, 2):
-            scores[number] = rescore(registry.fetch(registry.version(number), project / str(number)), data, settings)
-    worse, better = sorted(scores, key=lambda n: scores[n].mean)
-    assert scores[better].mean > scores[worse].mean
-    assert command("registry", "promote", str(worse)) == 0
-    assert command("registry", "promote", str(better)) == 0
-    assert aliases(client)["champion"] == better
-    assert aliases(client)["previous"] == worse
-    assert command("registry", "promote", str(worse)) == 4
-    assert "loss_champion: its mean lies" in capsys.readouterr().err
-    assert client.get_model_version("sensorproof", str(better)).tags["decision"] == "promoted"
-
-
-def test_force_needs_a_reason_and_goes_into_the_history(
-    project: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
-) -> None:
-    register_again(GOOD, 0)
-    register_again(BAD, 10)
-    assert command("registry", "promote", "2", "--force") == 2
-    assert aliases(client)["champion"] == 1
-    assert command("registry", "promote", "2", "--force", "--reason", "the camera's heater is fixed") == 0
-    assert aliases(client) == {"champion": 2, "previous": 1}
-    assert command("registry", "promote", "2") == 2
-    assert command("registry", "rollback", "--reason", "worse at night") == 0
-    assert aliases(client) == {"champion": 1, "previous": 2}
-    capsys.readouterr()
-    assert command("registry", "history") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4
-    assert "register  champion none -> 1" in lines[0]
-    assert "register  challenger none -> 2" in lines[1]
-    assert "promote   previous none -> 1, champion 1 -> 2, challenger 2 -> none" in lines[2]
-    assert "against the gates): the camera's heater is fixed" in lines[2]
-    assert "rollback  champion 2 -> 1, previous 1 -> 2" in lines[3]
-    assert command("registry", "status") == 0
-    status = capsys.readouterr().out
-    versions = [line.split() for line in status.splitlines()[1:] if not line.startswith(" ")]
-    assert [each[:2] for each in versions] == [["2", "previous"], ["1", "champion"]]
-    assert [each[5] for each in versions] == ["forced", "promoted"]
-
-
-def test_files_that_have_changed_are_never_promoted(
-    project: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for number, means in enumerate((GOOD, BAD)):
-        register_again(means, 10 * number)
-    command("registry", "promote", "2", "--force", "--reason", "trial")
-    command("registry", "rollback")
-    for version in client.search_model_versions("name = 'sensorproof'"):
-        flip_a_byte(stored(client, version) / "model.safetensors")
-    before = aliases(client)
-    assert command("registry", "promote", "2", "--force", "--reason", "trial") == 4
-    assert command("registry", "rollback") == 4
-    assert capsys.readouterr().err.count("its files hash to") == 2
-    assert aliases(client) == before
-    assert command("predict", "models:/sensorproof@champion", project, project / "out") == 1
-
-
-def test_a_registry_that_is_not_there_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert command("registry", "status") == 1
-    assert "mlflow.db: is not there yet" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
-    assert command("registry", "status") == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: MLflow at http://me:…@127.0.0.1:9: ")
-    assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize("arguments", [("promote",), ("promote", "7"), ("rollback",)])
-def test_what_is_not_registered_cannot_be_promoted(
-    project: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
-) -> None:
-    write_results(project, GOOD)
-    assert command("registry", *arguments) == 2
-    assert "is not there" in capsys.readouterr().err
-    assert command("registry", "status") == 0
-    assert "no version is registered yet" in capsys.readouterr().out
 
 
 LOAD = """
@@ -401,9 +224,9 @@ print(json.dumps([sensorproof.__file__, model.metadata.signature.to_dict()]))
 """
 
 
-def test_the_registered_model_loads_anew_and_predicts_as_ours(project: Path, client: MlflowClient) -> None:
+def test_the_registered_model_loads_anew_and_predicts_as_ours(home: Path, client: MlflowClient) -> None:
     """In a process of its own, from the code that the model carries; the last depth frame is missing."""
-    write_results(project, GOOD)
+    write_results(home, GOOD)
     run_stage()
     rng = np.random.default_rng(0)
     inputs = {
@@ -411,28 +234,28 @@ def test_the_registered_model_loads_anew_and_predicts_as_ours(project: Path, cli
         "depth": rng.uniform(1, 50, (3, 1, 30, 40)).astype(np.float32),
     }
     inputs["depth"][2], inputs["depth"][0, :, :9] = np.nan, np.nan
-    np.savez(project / "in.npz", **inputs)
+    np.savez(home / "in.npz", **inputs)
     environment = {**os.environ, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     done = subprocess.run(
         [sys.executable, "-c", LOAD, "in.npz", "out.npz"],
         capture_output=True,
         text=True,
-        cwd=project,
+        cwd=home,
         env=environment,
         check=True,
     )
     code, signature = json.loads(done.stdout)
-    assert Path(code).is_relative_to(project / "mlruns")
+    assert Path(code).is_relative_to(home / "mlruns")
     assert [(i["name"], i["tensor-spec"]["shape"]) for i in json.loads(signature["inputs"])] == [
         ("camera", [-1, 3, -1, -1]),
         ("depth", [-1, 1, -1, -1]),
     ]
-    predictor = load_predictor(project / "artifacts/train/default-1/model", "cpu")
+    predictor = load_predictor(home / "artifacts/train/default-1/model", "cpu")
     frames = [{name: pixels[i] for name, pixels in inputs.items()} for i in range(3)]
-    out = np.load(project / "out.npz")
+    out = np.load(home / "out.npz")
     np.testing.assert_array_equal(out["all"], predictor.predict(frames))
     alone = predictor.predict([{"depth": frame["depth"]} for frame in frames[:2]])
     np.testing.assert_array_equal(out["without"], alone)
     assert len(np.unique(out["all"])) > 1
-    files = [p.name for p in (project / "mlruns").rglob("*") if p.is_file()]
+    files = [p.name for p in (home / "mlruns").rglob("*") if p.is_file()]
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pth", ".pt"))]
