@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "src/sensorproof"
@@ -79,3 +80,38 @@ def test_the_picture_names_every_layer_in_order() -> None:
     picture = (ROOT / "docs/architecture.md").read_text()
     places = [picture.index(f"\n    {name}") for name in LAYERS]
     assert places == sorted(places)
+
+
+PLUMBING = {"artifacts", "cli/errors", "data/batch", "data/prepared", "errors", "files", "locks", "settings"}
+"""What every stage has: types, settings, reading and writing. A result that it changes has changed its form as well."""
+TRAINS = {"regularization", "training"}
+"""What other stages import beside what they use; its effect is in artifacts/train, which they depend on."""
+
+
+def loaded(path: Path) -> set[Path]:
+    """The project's modules that a script imports, and those that they import."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        for name in imports(waiting.pop()):
+            module = ROOT / "src" / Path(*name.split("."))
+            for file in (module.with_suffix(".py"), module / "__init__.py"):
+                if file.exists() and file not in found and SOURCE in file.parents:
+                    found.add(file)
+                    waiting.append(file)
+    return found
+
+
+@pytest.mark.parametrize("stage", ["prepare", "validate", "search", "train", "evaluate", "report", "register"])
+def test_a_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
+    """Or a change of that code would leave its old results in place."""
+    dependencies = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    spared = PLUMBING if stage in {"search", "train"} else PLUMBING | TRAINS
+    forgotten = set()
+    for file in loaded(ROOT / f"pipelines/stages/{stage}.py"):
+        name = file.relative_to(SOURCE).as_posix().removesuffix(".py").removesuffix("/__init__")
+        says_little = file in {SOURCE / "__init__.py", SOURCE / "adapters/__init__.py"}
+        covered = says_little or any(file.is_relative_to(ROOT / dependency) for dependency in dependencies)
+        if not covered and name not in spared and layer(file) not in spared:
+            forgotten.add(name)
+    assert forgotten == set()
