@@ -5,8 +5,6 @@ from typing import get_args
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
 from sensorproof.errors import UsageError
@@ -15,7 +13,6 @@ from sensorproof.regularization.arms import OFF, build_objective
 from sensorproof.regularization.losses import batch_cross_entropy
 from sensorproof.regularization.modulation import AGM, OGMGE, ahead, scale_gradient
 from sensorproof.regularization.rivals import ModalityDropout
-from sensorproof.regularization.thinning import draw_kept, drop
 from sensorproof.settings import Arm
 
 SETTINGS = OFF.model_copy(update={"strength": 0.3, "sigma": 0.3, "weigh": True})
@@ -41,30 +38,6 @@ def test_every_arm_trains_with_sensors_absent(arm: Arm) -> None:
     again = build_objective(arm, SETTINGS)
     again.load_state_dict(objective.state_dict())
     assert again.state_dict() == objective.state_dict()
-
-
-@given(st.integers(0, 10_000), st.floats(0, 1), st.integers(1, 5), st.integers(1, 6))
-def test_dropping_keeps_at_least_one_sensor_and_never_one_that_is_absent(
-    seed: int, p: float, sensors: int, samples: int
-) -> None:
-    torch.manual_seed(seed)
-    here = {str(i): torch.rand(samples) < 0.7 for i in range(sensors)}
-    mask = torch.stack(list(here.values()))
-    for kept in (drop(here, p), draw_kept(here, list(here), "single"), draw_kept(here, list(here), "any")):
-        left = torch.stack(list(kept.values()))
-        assert not (left & ~mask).any()
-        assert torch.equal(left.any(0), mask.any(0))
-    assert int(torch.stack(list(draw_kept(here, list(here), "single").values())).sum(0).max()) <= 1
-
-
-def test_sensors_are_dropped_as_often_as_asked_and_chosen_alike() -> None:
-    torch.manual_seed(0)
-    here = {name: torch.ones(20_000, dtype=torch.bool) for name in "abcd"}
-    for each in drop(here, 0.3).values():
-        # kept with 0.7, or spared as one of four where all would have gone
-        assert float(each.float().mean()) == pytest.approx(0.7 + 0.3**4 / 4, abs=0.015)
-    for each in draw_kept(here, "abcd", "single").values():
-        assert float(each.float().mean()) == pytest.approx(0.25, abs=0.015)
 
 
 def test_ogm_ge_turns_down_the_sensors_that_are_ahead() -> None:

@@ -15,24 +15,34 @@ Absent = Literal["omit", "zero"]
 
 
 def draw_kept(here: Mapping[str, Tensor], names: Sequence[str], subsets: Subsets) -> Kept:
-    """Draw the sensors that each sample keeps.
+    """Draw the sensors that each sample keeps, so that a batch has every choice about equally often.
+
+    For each sample all choices are equally likely; drawn for each by itself, a batch would lean one way or another, and
+    its gradient and normalisation with it.
 
     Args:
         here: {sensor: (B,) bool}, which samples have it.
         names: the sensors to choose from.
-        subsets: `single` keeps one of a sample's sensors; `any` a random non-empty subset, all about equally likely.
+        subsets: `single` keeps one of a sample's sensors; `any` a random non-empty subset. Where a sample has nothing
+            of what was drawn, it keeps one of its own at random.
 
     Returns:
         {sensor: (B,) bool}; all False for a sample that has none of `names`.
     """
     mask = torch.stack([here[name] for name in names])
-    # Of those present, one at random: the largest of random numbers, absent ones below all others.
-    lottery = torch.where(mask, torch.rand(mask.shape, device=mask.device), -1.0)
-    one = torch.nn.functional.one_hot(lottery.argmax(0), len(mask)).T.bool() & mask
+    count = len(mask)
+    place = torch.randperm(count, device=mask.device)[:, None]  # no sensor is always told apart first, or last
     if subsets == "single":
-        return dict(zip(names, one, strict=True))
-    some = drop(dict(zip(names, mask, strict=True)), 0.5)
-    return {name: some[name] for name in names}
+        wanted = spread(mask.shape[1], count, mask.device) == place
+    else:
+        wanted = (1 + spread(mask.shape[1], 2**count - 1, mask.device)) >> place & 1 == 1
+    return dict(zip(names, kept_or_one(mask & wanted, mask), strict=True))
+
+
+def spread(size: int, choices: int, device: torch.device) -> Tensor:
+    """(size,) integers below `choices`, in random order, each equally often but for one: systematic sampling."""
+    places = torch.randperm(size, device=device).double() + torch.rand((), dtype=torch.float64, device=device)
+    return (places * (choices / size)).long().clamp_max(choices - 1)
 
 
 def drop(here: Mapping[str, Tensor], p: float) -> Kept:
@@ -42,11 +52,16 @@ def drop(here: Mapping[str, Tensor], p: float) -> Kept:
         here: {sensor: (B,) bool}, which samples have it.
         p: between 0 and 1; with 0.5 all subsets are about equally likely.
     """
-    names = list(here)
-    mask = torch.stack([here[name] for name in names])
+    mask = torch.stack(list(here.values()))
     kept = mask & (torch.rand(mask.shape, device=mask.device) >= p)
-    spared = torch.stack(list(draw_kept(here, names, "single").values()))
-    return dict(zip(names, torch.where(kept.any(0), kept, spared), strict=True))
+    return dict(zip(here, kept_or_one(kept, mask), strict=True))
+
+
+def kept_or_one(kept: Tensor, mask: Tensor) -> Tensor:
+    """(M, B) bool: `kept`, and where that is none of a sample's sensors, one of those in `mask` at random."""
+    lottery = torch.where(mask, torch.rand(mask.shape, device=mask.device), -1.0)
+    one = torch.nn.functional.one_hot(lottery.argmax(0), len(mask)).T.bool() & mask
+    return torch.where(kept.any(0), kept, one)
 
 
 def takes(function: Callable[..., Any], argument: str) -> bool:
