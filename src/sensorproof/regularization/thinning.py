@@ -41,8 +41,8 @@ def draw_kept(here: Mapping[str, Tensor], names: Sequence[str], subsets: Subsets
 
 def spread(size: int, choices: int, device: torch.device) -> Tensor:
     """(size,) integers below `choices`, in random order, each equally often but for one: systematic sampling."""
-    places = torch.randperm(size, device=device).double() + torch.rand((), dtype=torch.float64, device=device)
-    return (places * (choices / size)).long().clamp_max(choices - 1)
+    places = torch.randperm(size).double() + torch.rand((), dtype=torch.float64)  # not every device has float64
+    return (places * (choices / size)).long().clamp_max(choices - 1).to(device)
 
 
 def drop(here: Mapping[str, Tensor], p: float) -> Kept:
