@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-DATA := $(shell sed -n 's/^ *raw: *\([^ ]*\).*/\1/p' params.yaml)
+DATA := $(shell sed -n '/^data:/,/^[a-z]/s/^ *raw: *\([^ ]*\).*/\1/p' params.yaml)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
