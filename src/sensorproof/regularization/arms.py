@@ -28,7 +28,7 @@ OFF = RegularizerSettings(
 )
 """The settings of arms without the term, so that no change of it ever re-runs them."""
 VERSION = 3
-"""Rises when an arm minimises something else than it did, so that no result of before is taken for one of now."""
+"""Rises when an arm trains otherwise than it did, so that no result of before is taken for one of now."""
 MEASURE_EVERY = 50
 """Steps between two measurements of what each sensor contributes, which cost passes of their own."""
 FIRST_MEASURED = 9
