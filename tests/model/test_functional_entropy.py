@@ -11,7 +11,6 @@ from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.models import Segmenter
 from sensorproof.regularization import FunctionalEntropy
 from sensorproof.regularization.checks import ESTIMATORS, FORMS
-from sensorproof.regularization.losses import sample_cross_entropy
 from sensorproof.regularization.stages import feature_cross_entropy
 
 
@@ -234,14 +233,32 @@ def test_feature_cross_entropy_is_torchs_on_soft_targets() -> None:
     torch.testing.assert_close(feature_cross_entropy(feature, fused), expected)
 
 
-def test_sample_cross_entropy_is_torchs_over_valid_pixels() -> None:
-    logits, target = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
-    target[0, :2] = 255
-    target[1] = 255
-    losses, valid = sample_cross_entropy(logits, target, 255)
-    assert valid.tolist() == [8, 0]
-    torch.testing.assert_close(losses[0], nn.functional.cross_entropy(logits[:1], target[:1], ignore_index=255))
-    assert losses[1] == 0
+def test_class_balance_lifts_the_pull_on_a_rare_class() -> None:
+    """Ten pixels of 256 are of class 1: the more the term balances, the harder it pulls that class's logit up."""
+    model, (inputs, target) = Pixelwise(CHANNELS), batch()
+    target = torch.zeros_like(target)
+    target[:, 0, :10] = 1
+    pull = {}
+    for balance in (0.0, 0.5, 1.0):
+        torch.manual_seed(0)
+        term = FunctionalEntropy(1.0, weigh=False, class_balance=balance)(model, inputs, target)
+        bias = model.layers["camera"].bias
+        pull[balance] = -float(torch.autograd.grad(term.value, bias)[0][1])
+    assert pull[0.0] < pull[0.5] < pull[1.0]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_class_balance_is_of_the_form_single_alone(form: str) -> None:
+    """Both estimators of it have one f; the other forms are as their papers have them."""
+    model, (inputs, target) = Pixelwise(CHANNELS), batch()
+    target = torch.zeros_like(target)
+    target[:, 0, :10] = 1
+    found = []
+    for balance in (0.0, 1.0):
+        torch.manual_seed(0)
+        term = FunctionalEntropy(0.1, form=form, estimator="exact", class_balance=balance)(model, inputs, target)  # type: ignore[arg-type]
+        found.append(float(term.value.detach()))
+    assert (found[0] != found[1]) == (form == "single")
 
 
 @pytest.mark.parametrize(
@@ -256,6 +273,9 @@ def test_sample_cross_entropy_is_torchs_over_valid_pixels() -> None:
         ({"sigma": 0.0}, "sigma"),
         ({"fraction": 0.0}, "fraction"),
         ({"every": 0}, "every"),
+        ({"class_balance": -0.1}, "class_balance"),
+        ({"class_balance": 1.5}, "class_balance"),
+        ({"class_balance": float("nan")}, "class_balance"),
     ],
 )
 def test_bad_options_are_named(arguments: dict, message: str) -> None:

@@ -25,6 +25,7 @@ OFF = RegularizerSettings(
     fraction=1.0,
     every=1,
     weigh=False,
+    class_balance=0.0,
 )
 """The settings of arms without the term, so that no change of it ever re-runs them."""
 VERSION = 3
@@ -52,6 +53,7 @@ class Regularized(Stateless):
             fraction=settings.fraction,
             every=settings.every,
             weigh=settings.weigh,
+            class_balance=settings.class_balance,
             ignore_index=IGNORE,
         )
 

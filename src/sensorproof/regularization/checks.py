@@ -42,7 +42,7 @@ def check_choices(form: str, estimator: str, subsets: str, absent: str) -> None:
         raise UsageError("subsets", fault, "take form single and estimator first_order")
 
 
-def check_figures(sigma: float, fraction: float, every: int, epsilon: float) -> None:
+def check_figures(sigma: float, fraction: float, every: int, epsilon: float, class_balance: float) -> None:
     """Raise UsageError for a figure out of its range."""
     if not 0 < sigma < math.inf:
         raise UsageError("sigma", f"is {sigma}", "give a number above 0")
@@ -52,6 +52,8 @@ def check_figures(sigma: float, fraction: float, every: int, epsilon: float) -> 
         raise UsageError("every", f"is {every}", "give a whole number, 1 or more")
     if not 0 < epsilon < math.inf:
         raise UsageError("epsilon", f"is {epsilon}", "give a number above 0")
+    if not 0 <= class_balance <= 1:
+        raise UsageError("class_balance", f"is {class_balance}", "give 0 (pixels count alike) to 1 (classes do)")
 
 
 def check_call(

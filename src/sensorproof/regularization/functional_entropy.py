@@ -78,6 +78,7 @@ class FunctionalEntropy:
         absent: how a sensor is taken away from a sample: `omit` leaves it out of the inputs, `zero` gives zeros,
             for models that need every input.
         weigh: scale each sensor's term by its measured usefulness (form `single`).
+        class_balance: how far f weighs the classes of a sample alike, 1, instead of its pixels, 0 (form `single`).
         ignore_index: label of pixels that do not count.
         epsilon: keeps 1 / I and log I finite for an ignored or constant sensor.
 
@@ -99,19 +100,21 @@ class FunctionalEntropy:
         sensors: Sequence[str] | None = None,
         absent: Absent = "omit",
         weigh: bool = True,
+        class_balance: float = 0.5,
         ignore_index: int = 255,
         epsilon: float = 1e-3,
     ) -> None:
         strengths = dict(strength) if isinstance(strength, Mapping) else dict.fromkeys(scales, strength)
         check_strengths(strengths, scales)
         check_choices(form, estimator, subsets, absent)
-        check_figures(sigma, fraction, every, epsilon)
+        check_figures(sigma, fraction, every, epsilon, class_balance)
         self.subsets: Subsets = subsets
         self.strengths = {scale: float(strengths[scale]) for scale in scales}
         self.form, self.estimator, self.sigma, self.epsilon = form, estimator, sigma, epsilon
         self.fraction, self.every, self.absent, self.ignore_index = fraction, every, absent, ignore_index
         self.sensors = None if sensors is None else tuple(sensors)
-        self.usefulness = Usefulness() if weigh else None
+        self.class_balance = class_balance if form == "single" else 0.0
+        self.usefulness = Usefulness(self.class_balance) if weigh else None
         self.calls = 0
 
     def __call__(
@@ -200,7 +203,7 @@ class FunctionalEntropy:
         return self.log_term(model, inputs, target, here, features, rows), found
 
     def probe(self, model: nn.Module) -> Probe:
-        return Probe(model, self.sigma, self.ignore_index, self.epsilon, self.absent)
+        return Probe(model, self.sigma, self.ignore_index, self.epsilon, self.absent, self.class_balance)
 
     def alone(
         self,
@@ -255,7 +258,7 @@ class FunctionalEntropy:
             }
         height, width = target.shape[-2:]
         logits = thinned_logits(model, taken, maps, kept, self.absent, (height, width))
-        losses, _ = sample_cross_entropy(logits, chosen(target), self.ignore_index)
+        losses, _ = sample_cross_entropy(logits, chosen(target), self.ignore_index, self.class_balance)
         check_finite(losses)
         logs = damped_log(losses) * able
         if self.usefulness is not None:

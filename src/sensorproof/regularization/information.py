@@ -49,6 +49,8 @@ class Probe:
     ignore_index: int
     epsilon: float
     absent: Absent = "omit"
+    class_balance: float = 0.0
+    """Of a sensor's own prediction."""
 
     def lone_pass(self, one: Mapping[str, Tensor], inputs: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         """A pass with one sensor; the others are left out, or zero."""
@@ -64,7 +66,7 @@ class Probe:
         point = (taken + scale * torch.randn_like(taken)).requires_grad_()
         with torch.enable_grad(), twice_differentiable() if exact else nullcontext():
             logits = self.lone_pass({name: point}, inputs, rows)
-            losses, valid = sample_cross_entropy(logits, target[rows], self.ignore_index)
+            losses, valid = sample_cross_entropy(logits, target[rows], self.ignore_index, self.class_balance)
             sums = losses * valid
             each = fisher_information(
                 sums, {name: point}, {name: scale}, create_graph=exact, retain_graph=exact, epsilon=self.epsilon

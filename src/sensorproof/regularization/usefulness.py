@@ -32,7 +32,8 @@ class Usefulness:
     with: they are not observed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, class_balance: float = 0.0) -> None:
+        self.class_balance = class_balance
         self.own: dict[str, float] = {}
         self.other: dict[str, float] = {}
         self.times: dict[str, float] = {}
@@ -51,7 +52,9 @@ class Usefulness:
             shift = 1 + int(torch.randint(len(target) - 1, ()))  # neighbours in a batch may be alike
             sparse = (..., slice(None, None, SPARSE), slice(None, None, SPARSE))
             strange = target[(rows + shift) % len(target)]
-            others, valid = sample_cross_entropy(logits[rows][sparse], strange[sparse], ignore_index)
+            others, valid = sample_cross_entropy(
+                logits[rows][sparse], strange[sparse], ignore_index, self.class_balance
+            )
             counted = (masks[:, rows] & (valid > 0)).to(others)
             values = torch.stack([counted.sum(1), counted @ losses[rows].to(others), counted @ others])
         for name, (count, own, other) in zip(kept, values.T.tolist(), strict=True):
