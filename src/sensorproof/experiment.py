@@ -60,7 +60,7 @@ def fit(
     run = train(
         model,
         TrainingSampler(data, experiment.train.batch_size, experiment.seed, experiment.train.flip),
-        build_objective(experiment.arm, experiment.regularizer),
+        build_objective(experiment.arm, experiment.regularizer, experiment.train.class_balance),
         experiment.train,
         steps=experiment.steps,
         seed=experiment.seed,

@@ -1,5 +1,6 @@
 """The rivals do what their authors say: against formulas worked out by hand, and in one training step each."""
 
+import copy
 import math
 from typing import get_args
 
@@ -38,6 +39,24 @@ def test_every_arm_trains_with_sensors_absent(arm: Arm) -> None:
     again = build_objective(arm, SETTINGS)
     again.load_state_dict(objective.state_dict())
     assert again.state_dict() == objective.state_dict()
+
+
+@pytest.mark.parametrize("arm", get_args(Arm))
+def test_class_balance_is_of_every_arms_loss_and_matters_where_classes_are_unequal(arm: Arm) -> None:
+    model, inputs, _ = material()
+    state = copy.deepcopy(model.state_dict())
+    even, uneven = torch.zeros(2, 4, 32, 32, dtype=torch.long)
+    even[:, :16] = 1
+    uneven[:, :1] = 1
+
+    def value(target: Tensor, class_balance: float) -> float:
+        torch.manual_seed(1)
+        model.load_state_dict(state)
+        objective = build_objective(arm, SETTINGS, class_balance)
+        return float(objective(model, inputs, target, None, 0).value.detach())
+
+    assert value(even, 1.0) == pytest.approx(value(even, 0.0), rel=1e-5)
+    assert value(uneven, 1.0) != pytest.approx(value(uneven, 0.0), rel=1e-2)
 
 
 def test_ogm_ge_turns_down_the_sensors_that_are_ahead() -> None:

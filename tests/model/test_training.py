@@ -34,6 +34,7 @@ TRAIN = TrainSettings(
     warmup=0.1,
     mixed_precision=False,
     flip=True,
+    class_balance=0.0,
     checkpoint_every=10,
 )
 REGULARIZER = OFF.model_copy(update={"strength": 0.1, "sigma": 0.3, "weigh": True})

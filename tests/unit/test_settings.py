@@ -35,6 +35,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "train.weight_decay": [-0.1],
     "train.warmup": [1.1],
     "train.checkpoint_every": [0],
+    "train.class_balance": [-0.1, 1.1, NAN],
     "regularizer.strength": [-0.1, INFINITY],
     "regularizer.scales": [[], ["stage5"], {}, {"stage5": 1.0}, {"stage1": 0.0}],
     "regularizer.form": ["square"],

@@ -9,7 +9,7 @@ from sensorproof.errors import UsageError
 from sensorproof.models import Segmenter
 from sensorproof.regularization.functional_entropy import FunctionalEntropy
 from sensorproof.regularization.modulation import AGM, OGMGE
-from sensorproof.regularization.objective import Loss, Objective, Plain, Stateless, plain_pass
+from sensorproof.regularization.objective import CrossEntropyObjective, Loss, Objective, Plain
 from sensorproof.regularization.rivals import ModalityDropout, RandomSubset, SingleModality
 from sensorproof.regularization.thinning import Subsets
 from sensorproof.settings import Arm, RegularizerSettings
@@ -36,13 +36,14 @@ FIRST_MEASURED = 9
 """The first of them, counted from 0: of the rows that a training records, the first."""
 
 
-class Regularized(Stateless):
+class Regularized(CrossEntropyObjective):
     """The plain loss plus functional entropy regularisation, of single sensors or of any subset of them.
 
     The encoder's work is shared.
     """
 
-    def __init__(self, settings: RegularizerSettings, subsets: Subsets) -> None:
+    def __init__(self, settings: RegularizerSettings, subsets: Subsets, class_balance: float = 0.0) -> None:
+        super().__init__(class_balance)
         self.term = FunctionalEntropy(
             settings.strengths,
             list(settings.strengths),
@@ -65,7 +66,7 @@ class Regularized(Stateless):
         present: Mapping[str, Tensor] | None,
         step: int,
     ) -> Loss:
-        features, plain = plain_pass(model, inputs, target, present)
+        features, plain = self.plain_pass(model, inputs, target, present)
         measure = step % MEASURE_EVERY == FIRST_MEASURED
         term = self.term(model, inputs, target, present=present, features=features, measure=measure)
         parts = {"cross_entropy": plain.detach(), "regularizer": term.value.detach()}
@@ -80,27 +81,30 @@ class Regularized(Stateless):
         self.term.load_state_dict(state)
 
 
-def build_objective(arm: Arm, settings: RegularizerSettings) -> Objective:
-    """The objective of an arm at the strength that settings give."""
+def build_objective(arm: Arm, settings: RegularizerSettings, class_balance: float = 0.0) -> Objective:
+    """The objective of an arm at the strength that settings give; `class_balance` is of its cross-entropies.
+
+    The term's own is in settings.
+    """
     strength = settings.strength
     match arm:
         case "baseline":
-            return Plain()
+            return Plain(class_balance)
         case "regularized":
-            return Regularized(settings, "single")
+            return Regularized(settings, "single", class_balance)
         case "default":
             if settings.form != "single" or settings.estimator != "first_order":
                 fault = f"has form {settings.form} and estimator {settings.estimator}, which the arm default is not"
                 fix = "set form: single and estimator: first_order, or train the arm regularized"
                 raise UsageError("params.yaml: regularizer", fault, fix)
-            return Regularized(settings, "any")
+            return Regularized(settings, "any", class_balance)
         case "modality_dropout":
-            return ModalityDropout(strength)
+            return ModalityDropout(strength, class_balance)
         case "random_subset":
-            return RandomSubset(strength)
+            return RandomSubset(strength, class_balance)
         case "single_modality":
-            return SingleModality(strength)
+            return SingleModality(strength, class_balance)
         case "ogm_ge":
-            return OGMGE(strength)
+            return OGMGE(strength, class_balance)
         case "agm":
-            return AGM(strength)
+            return AGM(strength, class_balance)

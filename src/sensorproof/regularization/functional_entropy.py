@@ -9,7 +9,8 @@ Forms (docs/regularization.md has the maths and what was measured):
 - `gat`: f is the cross-entropy between clean and perturbed prediction, the penalty |(1 / I_1 … 1 / I_M)|_2
   (Gat et al., NeurIPS 2020).
 
-f is summed over the valid pixels of a sample, which makes I independent of resolution and batch size.
+f is summed over the valid pixels of a sample, which makes I independent of resolution and batch size. In form `single`
+a pixel of a rare class weighs more: what a part of the sensors must learn is not drowned by what is everywhere.
 """
 
 from collections.abc import Mapping, Sequence

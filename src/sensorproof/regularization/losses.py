@@ -60,9 +60,12 @@ def pixel_weights(target: Tensor, classes: int, ignore_index: int, class_balance
     return each.flatten()[slots]
 
 
-def batch_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """The plain segmentation loss: the mean over all valid pixels of the batch, a scalar."""
-    losses, valid = sample_cross_entropy(logits, target, ignore_index)
+def batch_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int, class_balance: float = 0.0) -> Tensor:
+    """The plain segmentation loss: the mean over all valid pixels of the batch, a scalar.
+
+    With `class_balance` a pixel's weight within its sample is that of `pixel_weights`.
+    """
+    losses, valid = sample_cross_entropy(logits, target, ignore_index, class_balance)
     return (losses * valid).sum() / valid.sum().clamp_min(1)
 
 

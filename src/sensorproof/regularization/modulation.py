@@ -14,15 +14,15 @@ from torch import Tensor
 
 from sensorproof.data.prepared import IGNORE
 from sensorproof.models import Segmenter
-from sensorproof.regularization.losses import batch_cross_entropy, presence
-from sensorproof.regularization.objective import Loss, Stateless
+from sensorproof.regularization.losses import presence
+from sensorproof.regularization.objective import CrossEntropyObjective, Loss
 from sensorproof.regularization.passes import evaluating
 
 Present = Mapping[str, Tensor] | None
 AGM_CAP = 7.0
 
 
-class Modulated(Stateless):
+class Modulated(CrossEntropyObjective):
     """The plain loss with the gradient into each sensor's features scaled by `factors`."""
 
     def __call__(
@@ -35,7 +35,7 @@ class Modulated(Stateless):
         scaled = {
             name: [scale_gradient(stage, factors.get(name, 1.0)) for stage in features[name]] for name in features
         }
-        value = batch_cross_entropy(model.decode(scaled, present, size), target, IGNORE)
+        value = self.cross_entropy(model.decode(scaled, present, size), target)
         return Loss(value, {"cross_entropy": value.detach()} | {
             f"factor/{name}": torch.tensor(factor) for name, factor in factors.items()
         })  # fmt: skip
@@ -68,7 +68,8 @@ class OGMGE(Modulated):
     deviation (`after_backward`).
     """
 
-    def __init__(self, alpha: float) -> None:
+    def __init__(self, alpha: float, class_balance: float = 0.0) -> None:
+        super().__init__(class_balance)
         self.alpha = alpha
 
     def score_alone(self, logits: Tensor, target: Tensor) -> float:
@@ -99,13 +100,14 @@ class AGM(Modulated):
     running means of the s; the gradient times exp(alpha min(tau_m - r_m, 7)).
     """
 
-    def __init__(self, alpha: float) -> None:
+    def __init__(self, alpha: float, class_balance: float = 0.0) -> None:
+        super().__init__(class_balance)
         self.alpha = alpha
         self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
 
     def score_alone(self, logits: Tensor, target: Tensor) -> float:
-        return -float(batch_cross_entropy(logits, target, IGNORE))
+        return -float(self.cross_entropy(logits, target))
 
     def factors(self, scores: Mapping[str, float]) -> dict[str, float]:
         for name, score in scores.items():

@@ -43,8 +43,25 @@ class Objective(Protocol):
     def load_state_dict(self, state: dict[str, Tensor]) -> None: ...
 
 
-class Stateless:
-    """An objective that keeps nothing between steps and leaves the gradients as they are."""
+class CrossEntropyObjective:
+    """An objective made of cross-entropies, that keeps nothing between steps and leaves the gradients as they are.
+
+    `class_balance` is that of each of them; see `losses.pixel_weights`.
+    """
+
+    def __init__(self, class_balance: float = 0.0) -> None:
+        self.class_balance = class_balance
+
+    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
+        """The mean over all valid pixels of the batch, a scalar."""
+        return batch_cross_entropy(logits, target, IGNORE, self.class_balance)
+
+    def plain_pass(
+        self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Mapping[str, Tensor] | None
+    ) -> tuple[Features, Tensor]:
+        """The encoder's features, for further decodings, and the cross-entropy of the fused prediction, a scalar."""
+        features = model.encode(inputs)
+        return features, self.cross_entropy(model.decode(features, present, target.shape[-2:]), target)
 
     def after_backward(self, model: Segmenter) -> None:
         del model
@@ -56,16 +73,7 @@ class Stateless:
         del state
 
 
-def plain_pass(
-    model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Mapping[str, Tensor] | None
-) -> tuple[Features, Tensor]:
-    """The encoder's features, for further decodings, and the cross-entropy of the fused prediction, a scalar."""
-    features = model.encode(inputs)
-    logits = model.decode(features, present, target.shape[-2:])
-    return features, batch_cross_entropy(logits, target, IGNORE)
-
-
-class Plain(Stateless):
+class Plain(CrossEntropyObjective):
     """Cross-entropy of the fused prediction: the baseline."""
 
     def __call__(
@@ -76,5 +84,5 @@ class Plain(Stateless):
         present: Mapping[str, Tensor] | None,
         step: int,
     ) -> Loss:
-        _, value = plain_pass(model, inputs, target, present)
+        _, value = self.plain_pass(model, inputs, target, present)
         return Loss(value, {"cross_entropy": value.detach()})

@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from sensorproof.data.prepared import IGNORE
 from sensorproof.errors import UsageError
 from sensorproof.models import Segmenter
 from sensorproof.models.decoder import resize
-from sensorproof.regularization.losses import batch_cross_entropy, presence
-from sensorproof.regularization.objective import Loss, Stateless, plain_pass
+from sensorproof.regularization.losses import presence
+from sensorproof.regularization.objective import CrossEntropyObjective, Loss
 from sensorproof.regularization.thinning import drop
 
 Present = Mapping[str, Tensor] | None
 
 
-class ModalityDropout(Stateless):
+class ModalityDropout(CrossEntropyObjective):
     """Drop each sensor of each sample with probability p, keep at least one (Neverova et al., ModDrop, 2016)."""
 
-    def __init__(self, p: float) -> None:
+    def __init__(self, p: float, class_balance: float = 0.0) -> None:
+        super().__init__(class_balance)
         if not 0 <= p <= 1:
             raise UsageError("strength", f"is {p} for modality_dropout", "give a probability, 0 to 1")
         self.p = p
@@ -31,47 +31,49 @@ class ModalityDropout(Stateless):
         self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Present, step: int
     ) -> Loss:
         kept = drop(presence(sorted(inputs), present, target), self.p)
-        value = batch_cross_entropy(model.decode(model.encode(inputs), kept, target.shape[-2:]), target, IGNORE)
+        value = self.cross_entropy(model.decode(model.encode(inputs), kept, target.shape[-2:]), target)
         return Loss(value, {"cross_entropy": value.detach()})
 
 
-class RandomSubset(Stateless):
+class RandomSubset(CrossEntropyObjective):
     """The plain loss plus the loss on a random non-empty subset of the sensors, drawn for every sample."""
 
-    def __init__(self, strength: float) -> None:
+    def __init__(self, strength: float, class_balance: float = 0.0) -> None:
+        super().__init__(class_balance)
         self.strength = strength
 
     def __call__(
         self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Present, step: int
     ) -> Loss:
-        features, plain = plain_pass(model, inputs, target, present)
+        features, plain = self.plain_pass(model, inputs, target, present)
         kept = drop(presence(sorted(inputs), present, target), 0.5)
-        subset = batch_cross_entropy(model.decode(features, kept, target.shape[-2:]), target, IGNORE)
+        subset = self.cross_entropy(model.decode(features, kept, target.shape[-2:]), target)
         value = plain + self.strength * subset
         return Loss(value, {"cross_entropy": plain.detach(), "subset": subset.detach()})
 
 
-class SingleModality(Stateless):
+class SingleModality(CrossEntropyObjective):
     """The plain loss plus the mean of the single-sensor losses, each over the samples that have the sensor.
 
     One decoding serves the samples of all sensors, one below the other: its normalisations see the mixture that
     evaluation will bring.
     """
 
-    def __init__(self, strength: float) -> None:
+    def __init__(self, strength: float, class_balance: float = 0.0) -> None:
+        super().__init__(class_balance)
         self.strength = strength
 
     def __call__(
         self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Present, step: int
     ) -> Loss:
-        features, plain = plain_pass(model, inputs, target, present)
+        features, plain = self.plain_pass(model, inputs, target, present)
         here, size = presence(sorted(inputs), present, target), target.shape[-2:]
         places = {name: mask.nonzero()[:, 0] for name, mask in here.items() if bool(mask.any())}
         stages = zip(*(features[name] for name in places), strict=True)
         one = [below(stage, list(places.values())) for stage in stages]
         logits = model.decode({next(iter(places)): one}, None, size)
         parts = zip(logits.split([len(each) for each in places.values()]), places.values(), strict=True)
-        losses = [batch_cross_entropy(own, target[each], IGNORE) for own, each in parts]
+        losses = [self.cross_entropy(own, target[each]) for own, each in parts]
         single = torch.stack(losses).mean()
         value = plain + self.strength * single
         return Loss(value, {"cross_entropy": plain.detach(), "single": single.detach()})

@@ -132,6 +132,8 @@ class TrainSettings(Section):
     mixed_precision: bool
     flip: bool
     """Mirror half of the training samples left to right."""
+    class_balance: Annotated[float, Field(ge=0, le=1)]
+    """Of every arm's cross-entropies: 0 weighs the pixels of a sample alike, 1 its classes."""
     checkpoint_every: Count
 
     @model_validator(mode="after")
