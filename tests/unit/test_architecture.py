@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sensorproof.settings import TrainSettings
+
 ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "src/sensorproof"
 LAYERS = [
@@ -115,3 +117,13 @@ def test_a_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
         if not covered and name not in spared and layer(file) not in spared:
             forgotten.add(name)
     assert forgotten == set()
+
+
+@pytest.mark.parametrize(
+    ("stage", "elsewhere"),
+    [("search", {"seeds", "steps", "checkpoint_every"}), ("train", {"arms", "seeds"})],  # search's own; the matrix
+)
+def test_a_stage_that_trains_reads_every_setting_of_training(stage: str, elsewhere: set[str]) -> None:
+    """Or a change of one would leave old models in place."""
+    params = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["params"]
+    assert {f"train.{name}" for name in TrainSettings.model_fields if name not in elsewhere} <= set(params)
