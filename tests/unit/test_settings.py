@@ -206,7 +206,7 @@ def test_what_is_no_params_at_all(document: Any) -> None:
         ("train.arms", ["baseline", "baseline"], "must not repeat"),
         ("train.arms", ["baseline", "regularized"], "train.arms lacks ['default']"),
         ("register.candidate", "ogm_ge", "train.arms lacks ['ogm_ge']"),
-        ("search.seeds", [0, 0], "search: seeds must not repeat"),
+        ("search.seeds", [0, 0], "search.seeds: must not repeat"),
         ("compare.strengths", {"agm": [0.1], "ogm_ge": [0.1, 0.2]}, "compare: every arm needs as many strengths"),
         ("compare.sets", [COMPARED | {"seeds": [0, 0]}], "must not repeat"),
         ("compare.sets", [COMPARED | {"tuning_seeds": [1, 1]}], "must not repeat"),

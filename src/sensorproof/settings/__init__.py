@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from sensorproof.errors import SettingsError
 from sensorproof.files import hash_json, parse_yaml
@@ -14,8 +14,10 @@ from sensorproof.settings.sections import (
     Positive,
     Section,
     Seed,
+    Seeds,
     checked,
     describe,
+    distinct,
 )
 from sensorproof.settings.validation import (
     CalibrationChecks,
@@ -120,8 +122,8 @@ class ModelSettings(Section):
 class TrainSettings(Section):
     """The training loop, the same for every arm."""
 
-    arms: Annotated[list[Arm], Field(min_length=1)]
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(distinct)]
+    seeds: Seeds
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     steps: Count
     batch_size: Count
@@ -132,15 +134,9 @@ class TrainSettings(Section):
     mixed_precision: bool
     flip: bool
     """Mirror half of the training samples left to right."""
-    class_balance: Annotated[float, Field(ge=0, le=1)]
+    class_balance: Fraction
     """Of every arm's cross-entropies: 0 weighs the pixels of a sample alike, 1 its classes."""
     checkpoint_every: Count
-
-    @model_validator(mode="after")
-    def no_duplicates(self) -> Self:
-        if len(set(self.arms)) != len(self.arms) or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("arms and seeds must not repeat")
-        return self
 
 
 def name_scales(scales: list[Scale] | dict[Scale, float]) -> str:
@@ -166,7 +162,7 @@ class RegularizerSettings(Section):
     """Apply the term at every k-th step, its weight times k."""
     weigh: bool
     """Scale each sensor's term by its measured usefulness."""
-    class_balance: Annotated[float, Field(ge=0, le=1)]
+    class_balance: Fraction
     """0 weighs the pixels of a sample alike in the cross-entropy of a part of the sensors, 1 its classes."""
 
     @property
@@ -186,15 +182,13 @@ class SearchSettings(Section):
     """Lowest and highest strength, searched on a logarithmic scale."""
     scales: Annotated[list[Scales], Field(min_length=1)]
     """The sets of scales to choose from."""
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    seeds: Seeds
     """Each trial trains with all of them, and is judged by the mean; the first seeds the sampler too."""
 
     @model_validator(mode="after")
     def ordered(self) -> Self:
         if self.strength[0] >= self.strength[1]:
             raise ValueError("strength must be [lowest, highest]")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds must not repeat")
         return self
 
 
@@ -233,15 +227,9 @@ class ComparedSet(Section):
     batch_size: Count
     steps: Count
     learning_rate: Positive
-    seeds: Annotated[list[Seed], Field(min_length=2)]
-    tuning_seeds: Annotated[list[Seed], Field(min_length=1)]
+    seeds: Annotated[Seeds, Field(min_length=2)]
+    tuning_seeds: Seeds
     """Each strength is tried with all of them, and judged by the mean."""
-
-    @model_validator(mode="after")
-    def no_duplicates(self) -> Self:
-        if any(len(set(each)) != len(each) for each in (self.seeds, self.tuning_seeds)):
-            raise ValueError("seeds and tuning_seeds must not repeat: a seed that counts twice feigns certainty")
-        return self
 
 
 class CompareSettings(Section):

@@ -4,16 +4,27 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from sensorproof.errors import SensorproofError
 
 Model = TypeVar("Model", bound=BaseModel)
+T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
+
+
+def distinct(values: list[T]) -> list[T]:
+    """A seed or an arm that counted twice would feign certainty."""
+    if len(set(values)) != len(values):
+        raise ValueError("must not repeat")
+    return values
+
+
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Section(BaseModel):
