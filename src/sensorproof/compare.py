@@ -19,7 +19,6 @@ from sensorproof.data.prepare import prepare
 from sensorproof.evaluation.comparison import gain, summarize_arm
 from sensorproof.experiment import Experiment, fit, score_split
 from sensorproof.files import hash_json, read_json, write_json
-from sensorproof.regularization.arms import OFF, REGULARIZED
 from sensorproof.settings import Arm, ComparedSet, Settings
 
 BASELINE: Arm = "baseline"
@@ -107,8 +106,7 @@ def tune(
 
 def experiment(arm: Arm, strength: float, seed: int, steps: int, each: ComparedSet, settings: Settings) -> Experiment:
     """A training of an arm at a strength; nothing else differs between arms."""
-    base = settings.regularizer if arm in REGULARIZED else OFF
-    regularizer = base.model_copy(update={"strength": strength})
+    regularizer = settings.regularizer.model_copy(update={"strength": strength})
     train = settings.train.model_copy(update={"batch_size": each.batch_size, "learning_rate": each.learning_rate})
     return Experiment(arm, seed, steps, settings.model, train, regularizer)
 

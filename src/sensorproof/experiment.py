@@ -10,7 +10,7 @@ from sensorproof.data.loading import PreparedData, TrainingSampler
 from sensorproof.evaluation.subsets import SubsetScores, score_subsets
 from sensorproof.files import hash_json
 from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model
-from sensorproof.regularization.arms import VERSION, build_objective
+from sensorproof.regularization.arms import REGULARIZED, VERSION, build_objective
 from sensorproof.settings import Arm, ModelSettings, RegularizerSettings, TrainSettings
 from sensorproof.training.loop import TrainingRun, choose_device, train
 
@@ -31,6 +31,8 @@ class Experiment:
         sections = {name: part.model_dump() for name, part in vars(self).items() if hasattr(part, "model_dump")}
         for choice in ("arms", "seeds", "checkpoint_every"):
             sections["train"].pop(choice)
+        if self.arm not in REGULARIZED:
+            sections["regularizer"] = {"strength": self.regularizer.strength}
         return hash_json([VERSION, self.arm, self.seed, self.steps, sections, data.digest])[:16]
 
 

@@ -12,8 +12,9 @@ from sensorproof.compare import ARMS, compare_set, experiment, prepared_set, tun
 from sensorproof.data.loading import PreparedData
 from sensorproof.data.simulator import Plan, simulate_batch
 from sensorproof.files import write_json
+from sensorproof.regularization.arms import REGULARIZED
 from sensorproof.reporting.comparison import comparison_table
-from sensorproof.settings import ComparedSet, Settings, load_settings
+from sensorproof.settings import Arm, ComparedSet, Settings, load_settings
 
 STRENGTHS = [0.1, 0.3]
 
@@ -95,3 +96,16 @@ def test_arrays_are_made_anew_where_the_data_have_changed(
     Image.fromarray(np.zeros_like(np.asarray(Image.open(image)))).save(image)
     prepared_set(moved, settings, tmp_path)
     assert experiment("agm", 0.1, 0, 2, moved, settings).key(PreparedData(label.parent)) != key
+
+
+def test_a_setting_of_the_term_runs_those_arms_again_that_carry_it(
+    yard: ComparedSet, settings: Settings, tmp_path: Path
+) -> None:
+    data = PreparedData(prepared_set(yard, settings, tmp_path))
+    changed = settings.model_copy(update={"regularizer": settings.regularizer.model_copy(update={"sigma": 0.7})})
+
+    def keys(arm: Arm, strength: float = 0.1) -> set[str]:
+        return {experiment(arm, strength, 0, 2, yard, each).key(data) for each in (settings, changed)}
+
+    assert {arm: len(keys(arm)) for arm in ARMS} == {arm: 2 if arm in REGULARIZED else 1 for arm in ARMS}
+    assert keys("agm", 0.1) != keys("agm", 0.3), "the strength is every arm's"

@@ -43,7 +43,6 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "regularizer.sigma": [0.0, NAN],
     "regularizer.fraction": [0.0, 1.1],
     "regularizer.every": [0],
-    "regularizer.class_balance": [-0.1, 1.1, NAN],
     "validate.time.warn": [0.0, 1.5],
     "validate.calibration.max_age_days": [0.0],
     "validate.calibration.rigid_error": [0.0],

@@ -25,10 +25,9 @@ OFF = RegularizerSettings(
     fraction=1.0,
     every=1,
     weigh=False,
-    class_balance=0.0,
 )
-"""The settings of arms without the term, so that no change of it ever re-runs them."""
-VERSION = 3
+"""The settings of arms without the term."""
+VERSION = 4
 """Rises when an arm trains otherwise than it did, so that no result of before is taken for one of now."""
 MEASURE_EVERY = 50
 """Steps between two measurements of what each sensor contributes, which cost passes of their own."""
@@ -54,7 +53,7 @@ class Regularized(CrossEntropyObjective):
             fraction=settings.fraction,
             every=settings.every,
             weigh=settings.weigh,
-            class_balance=settings.class_balance,
+            class_balance=class_balance,
             ignore_index=IGNORE,
         )
 
@@ -82,10 +81,7 @@ class Regularized(CrossEntropyObjective):
 
 
 def build_objective(arm: Arm, settings: RegularizerSettings, class_balance: float = 0.0) -> Objective:
-    """The objective of an arm at the strength that settings give; `class_balance` is of its cross-entropies.
-
-    The term's own is in settings.
-    """
+    """The objective of an arm at the strength that settings give; `class_balance` is of all its cross-entropies."""
     strength = settings.strength
     match arm:
         case "baseline":

@@ -162,8 +162,6 @@ class RegularizerSettings(Section):
     """Apply the term at every k-th step, its weight times k."""
     weigh: bool
     """Scale each sensor's term by its measured usefulness."""
-    class_balance: Fraction
-    """0 weighs the pixels of a sample alike in the cross-entropy of a part of the sensors, 1 its classes."""
 
     @property
     def strengths(self) -> dict[str, float]:
