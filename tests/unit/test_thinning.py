@@ -57,6 +57,15 @@ def test_a_batch_has_every_choice_equally_often_but_for_one(
     assert len(counts) == min(samples, possible)
 
 
+def test_subsets_of_very_many_sensors_keep_half_of_them() -> None:
+    """Their number has more bits than an integer; drawn by number, they would not be random."""
+    torch.manual_seed(0)
+    here = {f"s{i}": torch.ones(2000, dtype=torch.bool) for i in range(70)}
+    kept = torch.stack(list(draw_kept(here, list(here), "any").values())).float()
+    assert all(abs(float(each.mean()) - 0.5) < 0.06 for each in kept)
+    assert float(kept.sum(0).std()) == pytest.approx(70**0.5 / 2, rel=0.1)
+
+
 @pytest.mark.parametrize(("subsets", "possible"), [("single", 3), ("any", 7)])
 @pytest.mark.parametrize("samples", [1, 5, 16])
 def test_every_sample_has_every_choice_with_the_same_probability(subsets: Subsets, possible: int, samples: int) -> None:

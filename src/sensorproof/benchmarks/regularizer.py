@@ -1,4 +1,4 @@
-"""What the regulariser costs: step time and memory of each form as a ratio to the plain step, in one run."""
+"""What a training step costs: time and memory of every arm and form as a ratio to the plain step, in one run."""
 
 import os
 import time
@@ -7,18 +7,22 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import Literal, cast, get_args
 
 import torch
 
 from sensorproof.data.loading import TensorBatch
 from sensorproof.models import Segmenter
 from sensorproof.regularization.arms import FIRST_MEASURED, MEASURE_EVERY, Regularized, build_objective
-from sensorproof.regularization.objective import Objective, Plain
-from sensorproof.settings import RegularizerSettings
+from sensorproof.regularization.objective import Objective
+from sensorproof.settings import Arm, RegularizerSettings
 from sensorproof.training.loop import build_optimizer
 
-VARIANTS = ("plain", "regularized", "default", "exact", "paper", "gat")
-"""`exact` is ours with second derivatives, `paper` arXiv 2505.06635 and `gat` NeurIPS 2020, both exact as well."""
+PLAIN: Arm = "baseline"
+ARMS: tuple[Arm, ...] = get_args(Arm)
+EXACT: dict[str, Literal["single", "paper", "gat"]] = {"exact": "single", "paper": "paper", "gat": "gat"}
+"""Forms with second derivatives: ours, that of arXiv 2505.06635, and that of NeurIPS 2020."""
+VARIANTS = (*ARMS, *EXACT)
 WARMUP = 3
 PLAIN_STEP, MEASURING_STEP = 0, FIRST_MEASURED
 LEARNING_RATE = 1e-5
@@ -29,6 +33,7 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": "16384", "MALLOC_TRIM_THRESHOLD_": "0"}
 
 def bench_regularizer(
     settings: RegularizerSettings,
+    class_balance: float,
     *,
     rounds: int = 15,
     samples: int = 16,
@@ -41,29 +46,33 @@ def bench_regularizer(
     ratio is the median over the rounds of that within a round. Every MEASURE_EVERY-th step of a training measures what
     each sensor contributes as well: such steps have rounds of their own, and their share in the figure.
 
+    Args:
+        class_balance: of every variant's cross-entropies.
+
     Returns:
-        `time/<variant>` and `memory/<variant>` for all but plain: step time, and peak memory beyond what the
+        `time/<variant>` and `memory/<variant>` for all but the baseline: step time, and peak memory beyond what the
         process held before its first step, measuring steps included; `time/default, measuring` of those alone;
         `inference/time` and `inference/parameters` of a regularised model
         against a plain one; `plain/seconds`.
     """
     batch = made_up_batch(samples, sensors, size)
     model = Segmenter({name: x.shape[1] for name, x in batch.inputs.items()}, 9, "tiny", 64).train()
-    steps = {name: stepper(model, objective_of(name, settings), batch) for name in VARIANTS}
+    steps = {name: stepper(model, objective_of(name, settings, class_balance), batch) for name in VARIANTS}
     for _ in range(WARMUP):
         in_turn(steps, PLAIN_STEP)
     usual = [in_turn(steps, PLAIN_STEP) for _ in range(rounds)]
     measuring = [in_turn(steps, MEASURING_STEP) for _ in range(max(1, rounds // 3))]
-    found = {"plain/seconds": median(each["plain"] for each in usual)}
-    for name in VARIANTS[1:]:
-        often, seldom = (median(each[name] / each["plain"] for each in times) for times in (usual, measuring))
+    found = {f"{PLAIN}/seconds": median(each[PLAIN] for each in usual)}
+    others = [name for name in VARIANTS if name != PLAIN]
+    for name in others:
+        often, seldom = (median(each[name] / each[PLAIN] for each in times) for times in (usual, measuring))
         found[f"time/{name}"] = often + (seldom - often) / MEASURE_EVERY
         if name == "default":
             found["time/default, measuring"] = seldom
-    peaks = {name: peak_memory(name, settings, samples, sensors, size) for name in VARIANTS}
-    for name in VARIANTS[1:]:
-        found[f"memory/{name}"] = peaks[name] / peaks["plain"]
-    return found | inference(settings, batch, rounds)
+    peaks = {name: peak_memory(name, settings, class_balance, samples, sensors, size) for name in VARIANTS}
+    for name in others:
+        found[f"memory/{name}"] = peaks[name] / peaks[PLAIN]
+    return found | inference(settings, class_balance, batch, rounds)
 
 
 def made_up_batch(samples: int, sensors: int, size: tuple[int, int]) -> TensorBatch:
@@ -75,17 +84,12 @@ def made_up_batch(samples: int, sensors: int, size: tuple[int, int]) -> TensorBa
     return TensorBatch(inputs, present, torch.randint(0, 9, (samples, *size)))
 
 
-def objective_of(name: str, settings: RegularizerSettings) -> Objective:
+def objective_of(name: str, settings: RegularizerSettings, class_balance: float) -> Objective:
     """The objective of a variant."""
-    if name == "plain":
-        return Plain()
-    if name == "regularized":
-        return build_objective("regularized", settings)
-    if name == "default":
-        return build_objective("default", settings)
-    form = "single" if name == "exact" else name
-    exact = settings.model_copy(update={"form": form, "estimator": "exact", "fraction": 1.0, "every": 1})
-    return Regularized(exact, "single")
+    if name not in EXACT:
+        return build_objective(cast(Arm, name), settings, class_balance)
+    exact = settings.model_copy(update={"form": EXACT[name], "estimator": "exact", "fraction": 1.0, "every": 1})
+    return Regularized(exact, "single", class_balance)
 
 
 def stepper(model: Segmenter, objective: Objective, batch: TensorBatch) -> Callable[[int], None]:
@@ -95,6 +99,7 @@ def stepper(model: Segmenter, objective: Objective, batch: TensorBatch) -> Calla
     def step(number: int) -> None:
         optimizer.zero_grad(set_to_none=True)
         objective(model, batch.inputs, batch.target, None, number).value.backward()
+        objective.after_backward(model)
         optimizer.step()
 
     return step
@@ -111,17 +116,21 @@ def timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def peak_memory(name: str, settings: RegularizerSettings, samples: int, sensors: int, size: tuple[int, int]) -> float:
+def peak_memory(
+    name: str, settings: RegularizerSettings, class_balance: float, samples: int, sensors: int, size: tuple[int, int]
+) -> float:
     """Peak resident memory of a few steps beyond that of the process before them, MiB, in a fresh process."""
     os.environ |= MALLOC
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(grown, name, settings, samples, sensors, size).result()
+        return pool.submit(grown, name, settings, class_balance, samples, sensors, size).result()
 
 
-def grown(name: str, settings: RegularizerSettings, samples: int, sensors: int, size: tuple[int, int]) -> float:
+def grown(
+    name: str, settings: RegularizerSettings, class_balance: float, samples: int, sensors: int, size: tuple[int, int]
+) -> float:
     batch = made_up_batch(samples, sensors, size)
     model = Segmenter({n: x.shape[1] for n, x in batch.inputs.items()}, 9, "tiny", 64).train()
-    step = stepper(model, objective_of(name, settings), batch)
+    step = stepper(model, objective_of(name, settings, class_balance), batch)
     step(MEASURING_STEP)  # what is allocated once and kept
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = status_kib("VmRSS")
@@ -136,20 +145,20 @@ def status_kib(key: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
 
 
-def inference(settings: RegularizerSettings, batch: TensorBatch, rounds: int) -> dict[str, float]:
+def inference(settings: RegularizerSettings, class_balance: float, batch: TensorBatch, rounds: int) -> dict[str, float]:
     """A model after a regularised step against one after a plain step: parameters and prediction time."""
     models = {}
-    for name in ("plain", "default"):
+    for name in (PLAIN, "default"):
         torch.manual_seed(0)
         model = Segmenter({n: x.shape[1] for n, x in batch.inputs.items()}, 9, "tiny", 64).train()
-        stepper(model, objective_of(name, settings), batch)(PLAIN_STEP)
+        stepper(model, objective_of(name, settings, class_balance), batch)(PLAIN_STEP)
         models[name] = model.eval()
     count = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
     with torch.inference_mode():
         for model in models.values():
             model(batch.inputs)
         ratios = [
-            timed(lambda: models["default"](batch.inputs)) / timed(lambda: models["plain"](batch.inputs))
+            timed(lambda: models["default"](batch.inputs)) / timed(lambda: models[PLAIN](batch.inputs))
             for _ in range(rounds)
         ]
-    return {"inference/time": median(ratios), "inference/parameters": count["default"] / count["plain"]}
+    return {"inference/time": median(ratios), "inference/parameters": count["default"] / count[PLAIN]}

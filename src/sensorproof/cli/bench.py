@@ -47,11 +47,12 @@ def faults(
 
 @app.command()
 def regularizer(json: Json = None) -> None:
-    """Step time and memory of the regulariser's forms as ratios to the plain step."""
+    """Step time and memory of every arm and of the exact forms as ratios to the plain step."""
     from sensorproof.benchmarks.regularizer import bench_regularizer
     from sensorproof.settings import load_settings
 
-    report(dict(bench_regularizer(load_settings().regularizer)), json)
+    settings = load_settings()
+    report(dict(bench_regularizer(settings.regularizer, settings.train.class_balance)), json)
 
 
 @app.command()

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-DAMPING = 0.2
+DAMPING = 1.0
 """Nats a pixel that are added to f in its logarithm. The pull of a sample grows as 1 / f while it is learnt, and a
-small training set would be fitted to its last pixel; from here on it no longer grows."""
+small training set would be fitted to its last pixel; from about here on it no longer grows."""
 
 
 def single(x: Tensor) -> Tensor:

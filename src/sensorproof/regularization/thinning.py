@@ -12,6 +12,8 @@ from sensorproof.regularization.passes import running_statistics
 Kept = dict[str, Tensor]
 Subsets = Literal["single", "any"]
 Absent = Literal["omit", "zero"]
+MANY = 30
+"""Sensors whose subsets outnumber any batch so far that none is drawn twice: they need no even spread."""
 
 
 def draw_kept(here: Mapping[str, Tensor], names: Sequence[str], subsets: Subsets) -> Kept:
@@ -34,6 +36,8 @@ def draw_kept(here: Mapping[str, Tensor], names: Sequence[str], subsets: Subsets
     place = torch.randperm(count, device=mask.device)[:, None]  # no sensor is always told apart first, or last
     if subsets == "single":
         wanted = spread(mask.shape[1], count, mask.device) == place
+    elif count > MANY:
+        wanted = torch.rand(mask.shape, device=mask.device) < 0.5
     else:
         wanted = (1 + spread(mask.shape[1], 2**count - 1, mask.device)) >> place & 1 == 1
     return dict(zip(names, kept_or_one(mask & wanted, mask), strict=True))
