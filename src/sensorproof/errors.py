@@ -1,6 +1,7 @@
 """What the project raises when the user's input or a candidate is at fault, and the exit code of each."""
 
 from pathlib import Path
+from typing import Self
 
 EXIT_USAGE = 2
 EXIT_QUARANTINED = 3
@@ -21,6 +22,10 @@ class SensorproofError(Exception):
     def __init__(self, where: str | Path, fault: str, fix: str) -> None:
         self.where, self.fault, self.fix = str(where), fault, fix
         super().__init__(" ".join(f"{where}: {fault}; {fix}".split()))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        """How it gets out of a process of a pool: without this, the pool would say that a process broke."""
+        return type(self), (self.where, self.fault, self.fix)
 
 
 class BatchError(SensorproofError):

@@ -203,6 +203,41 @@ def test_every_kth_step_weighs_k_times_and_state_survives() -> None:
     assert again.calls == 4
 
 
+def test_a_step_without_the_term_measures_no_scale_that_it_has_not() -> None:
+    model = Segmenter(CHANNELS, 3, "tiny", 16)
+    regularizer = FunctionalEntropy(0.1, ("stage1",), every=2)
+    found = [regularizer(model, *batch(size=32)).information for _ in range(3)]
+    assert [set(each) for each in found] == [{"stage1"}, set(), {"stage1"}]
+
+
+def test_a_sensor_that_tells_little_counts_little_at_feature_scales_too() -> None:
+    model, (inputs, target) = Segmenter(CHANNELS, 3, "tiny", 16), batch(size=32)
+    both, prediction = (FunctionalEntropy(0.1, scales) for scales in (("prediction", "stage1"), ("prediction",)))
+    for regularizer in (both, prediction):
+        assert regularizer.usefulness is not None
+        for name, own in (("camera", 0.5), ("lidar", 1.0)):
+            regularizer.usefulness.times[name] = 1000
+            regularizer.usefulness.own[name], regularizer.usefulness.other[name] = own, 1.0
+
+    def stage(weigh: bool) -> float:
+        values = []
+        for regularizer in (both, prediction):
+            torch.manual_seed(0)
+            regularizer.usefulness = regularizer.usefulness if weigh else None
+            values.append(float(regularizer(model, inputs, target, measure=False).value.detach()))
+        return values[0] - values[1]
+
+    assert 0 < stage(True) < 0.7 * stage(False)
+
+
+@pytest.mark.parametrize(
+    "options", [{"estimator": "exact"}, {"form": "paper"}, {"scales": ("stage1",)}], ids=["exact", "paper", "stage"]
+)
+def test_where_usefulness_is_not_measured_no_weights_are_shown(options: dict) -> None:
+    term = FunctionalEntropy(0.1, **options)(Segmenter(CHANNELS, 3, "tiny", 16), *batch(size=32))
+    assert term.weights == {}
+
+
 def test_sensors_are_weighed_by_what_they_tell() -> None:
     """Noise and a constant lose their weight, a sensor that is broken half of the time keeps a part of it."""
     torch.manual_seed(0)
@@ -276,6 +311,11 @@ def test_class_balance_is_of_the_form_single_alone(form: str) -> None:
         ({"class_balance": -0.1}, "class_balance"),
         ({"class_balance": 1.5}, "class_balance"),
         ({"class_balance": float("nan")}, "class_balance"),
+        ({"strength": "0.1"}, "strength: is '0.1'"),
+        ({"scales": "prediction"}, "scales: is the string"),
+        ({"scales": ()}, "scales: is empty"),
+        ({"sensors": "camera"}, "sensors: is the string"),
+        ({"sensors": []}, "sensors: is empty"),
     ],
 )
 def test_bad_options_are_named(arguments: dict, message: str) -> None:
@@ -293,8 +333,13 @@ def test_bad_calls_are_named() -> None:
         FunctionalEntropy(0.1)(model, {}, target)
     with pytest.raises(UsageError, match="need encode and decode"):
         FunctionalEntropy(0.1, ("stage1",))(model, inputs, target)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_logits_that_are_not_finite_are_named(form: str, estimator: str) -> None:
+    model, (inputs, target) = Pixelwise(CHANNELS), batch()
     with torch.no_grad():
         model.layers["camera"].bias.fill_(torch.nan)
-    for form in FORMS:
-        with pytest.raises(SensorproofError, match="not finite"):
-            options(form, "exact")(model, inputs, target)
+    with pytest.raises(SensorproofError, match="not finite"):
+        options(form, estimator)(model, inputs, target, measure=False)

@@ -287,6 +287,9 @@ def test_measuring_holds_no_graph_and_names_every_sensor() -> None:
     [
         (lambda i, t, p: ({**i, "camera": i["camera"].to(torch.uint8)}, t, p), "camera is torch.uint8"),
         (lambda i, t, p: (i, t[:3], p), "camera has 4 samples, the target 3"),
+        (lambda i, t, p: (i, t[:, None], p), r"target: is torch.int64 of shape \(4, 1, "),
+        (lambda i, t, p: (i, t.float(), p), "target: is torch.float32"),
+        (lambda i, t, p: (i, torch.where(t == 0, -100, t), p), "target: has label -100"),
         (lambda i, t, p: (i, t, {"lidar": torch.ones(4, dtype=torch.int64)}), "lidar is torch.int64"),
         (lambda i, t, p: (i, t, {"lidar": mask(1, 1)}), r"shape \(4,\)"),
     ],

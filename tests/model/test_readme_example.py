@@ -36,4 +36,4 @@ def test_the_example_has_at_most_ten_lines_and_trains_a_foreign_model() -> None:
     before = float(criterion(model(data[0]), target).detach())
     exec(block[1], scope)
     assert float(criterion(model(data[0]), target).detach()) < 0.7 * before
-    assert set(scope["term"].information["prediction"]) == {"rgb", "lidar"}
+    assert set(scope["term"].weights) == {"rgb", "lidar"}

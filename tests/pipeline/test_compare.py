@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from conftest import ROOT
-from sensorproof.compare import ARMS, compare_set, experiment, prepared_set, tune
+from sensorproof.compare import ARMS, compare_set, experiment, prepared_set, run_all, tune
 from sensorproof.data.loading import PreparedData
 from sensorproof.data.simulator import Plan, simulate_batch
+from sensorproof.errors import UsageError
 from sensorproof.files import write_json
 from sensorproof.regularization.arms import REGULARIZED
 from sensorproof.reporting.comparison import comparison_table
@@ -80,6 +81,12 @@ def test_every_arm_is_trained_and_what_is_done_is_not_done_again(
     assert len(said) == 1
     assert "ogm_ge" in said[0]
     assert again["ogm_ge"]["full"] == arms["ogm_ge"]["full"]
+
+
+def test_a_fault_in_a_worker_comes_out_as_what_it_is(yard: ComparedSet, settings: Settings, tmp_path: Path) -> None:
+    prepared_set(yard, settings, tmp_path)
+    with pytest.raises(UsageError, match=r"strength: is 1.5 for modality_dropout; give a probability"):
+        run_all([experiment("modality_dropout", 1.5, 0, 2, yard, settings)], tmp_path / "yard", 1, False, print)
 
 
 def test_arrays_are_made_anew_where_the_data_have_changed(

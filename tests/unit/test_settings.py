@@ -18,6 +18,7 @@ from sensorproof.settings import Settings, load_settings, name_scales, parse_set
 DOCUMENT: dict[str, Any] = parse_yaml((ROOT / "params.yaml").read_text())
 NAN, INFINITY = float("nan"), float("inf")
 COMPARED = DOCUMENT["compare"]["sets"][0]
+STRENGTHS = DOCUMENT["compare"]["strengths"]
 
 OUT_OF_RANGE: dict[str, list[Any]] = {
     "data.size": [[0, 80], [64], [64, 80, 3], [64, 9000]],
@@ -82,7 +83,11 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "report.examples": [-1, 25],
     "compare.sets": [[], [COMPARED | {"size": [8]}], [COMPARED | {"seeds": [0]}], [COMPARED | {"tuning_seeds": [-1]}]],
     "compare.tuning_share": [0, 1.1],
-    "compare.strengths": [{"magic": [0.1]}, {"agm": []}, {"agm": [-0.1]}],
+    "compare.strengths": [
+        STRENGTHS | {"magic": [0.1]},
+        STRENGTHS | {"agm": []},
+        STRENGTHS | {"agm": [-0.1] * 5},
+    ],
 }
 """For every key that has a range, values outside it; a new key in params.yaml needs its line here or below."""
 WITHOUT_RANGE = {
@@ -206,7 +211,10 @@ def test_what_is_no_params_at_all(document: Any) -> None:
         ("train.arms", ["baseline", "regularized"], "train.arms lacks ['default']"),
         ("register.candidate", "ogm_ge", "train.arms lacks ['ogm_ge']"),
         ("search.seeds", [0, 0], "search.seeds: must not repeat"),
-        ("compare.strengths", {"agm": [0.1], "ogm_ge": [0.1, 0.2]}, "compare: every arm needs as many strengths"),
+        ("compare.strengths", STRENGTHS | {"agm": [0.1] * 4}, "compare: every arm needs as many strengths"),
+        ("compare.strengths", STRENGTHS | {"modality_dropout": [1.5] * 5}, "modality_dropout are probabilities"),
+        ("compare.strengths", STRENGTHS | {"baseline": [0.1] * 5}, "wrong or missing: baseline"),
+        ("compare.strengths", {k: v for k, v in STRENGTHS.items() if k != "agm"}, "wrong or missing: agm"),
         ("compare.sets", [COMPARED | {"seeds": [0, 0]}], "must not repeat"),
         ("compare.sets", [COMPARED | {"tuning_seeds": [1, 1]}], "must not repeat"),
         ("search.strength", [1.0, 0.1], "search: strength must be [lowest, highest]"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sensorproof.compare import experiment, prepared_set, run_all, tune
 from sensorproof.data.prepared import SensorInput, read_meta
+from sensorproof.errors import UsageError
 from sensorproof.evaluation.comparison import gain
 from sensorproof.files import atomic_folder, write_json
 from sensorproof.settings import Arm, ComparedSet, Settings
@@ -65,9 +66,12 @@ def add_sensor(prepared: Path, target: Path, kind: Kind) -> None:
     if kind == "constant":
         pixels = np.full_like(pixels, 0.5)
     if kind == "half_broken":
-        source = next(n for n, s in sorted(meta.sensors.items()) if s.channels == 1 and n != meta.reference)
+        sources = [n for n, s in sorted(meta.sensors.items()) if s.channels == 1 and n != meta.reference]
+        if not sources:
+            fault = f"has no sensor of one channel but {meta.reference}, its reference, to break"
+            raise UsageError("--kind half_broken", f"the data set {fault}", "take noise or constant")
         whole = rng.random(len(frames)) < 0.5
-        pixels[whole] = np.load(prepared / f"{source}.npy", mmap_mode="r", allow_pickle=False)[whole]
+        pixels[whole] = np.load(prepared / f"{sources[0]}.npy", mmap_mode="r", allow_pickle=False)[whole]
     with atomic_folder(target) as folder:
         shutil.copytree(prepared, folder, dirs_exist_ok=True)
         np.save(folder / f"{kind}.npy", pixels.astype(np.float16))

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -10,11 +10,13 @@ from statistics import median
 from typing import Literal, cast, get_args
 
 import torch
+from torch import Tensor
 
 from sensorproof.data.loading import TensorBatch
 from sensorproof.models import Segmenter
 from sensorproof.regularization.arms import FIRST_MEASURED, MEASURE_EVERY, Regularized, build_objective
-from sensorproof.regularization.objective import Objective
+from sensorproof.regularization.functional_entropy import FunctionalEntropy
+from sensorproof.regularization.objective import CrossEntropyObjective, Loss, Objective
 from sensorproof.settings import Arm, RegularizerSettings
 from sensorproof.training.loop import build_optimizer
 
@@ -22,7 +24,10 @@ PLAIN: Arm = "baseline"
 ARMS: tuple[Arm, ...] = get_args(Arm)
 EXACT: dict[str, Literal["single", "paper", "gat"]] = {"exact": "single", "paper": "paper", "gat": "gat"}
 """Forms with second derivatives: ours, that of arXiv 2505.06635, and that of NeurIPS 2020."""
-VARIANTS = (*ARMS, *EXACT)
+OWN_LOOP = "own loop"
+"""The README's loop around a model that shows nothing but its logits."""
+VARIANTS = (*ARMS, OWN_LOOP, *EXACT)
+CLASSES = 9
 WARMUP = 3
 PLAIN_STEP, MEASURING_STEP = 0, FIRST_MEASURED
 LEARNING_RATE = 1e-5
@@ -40,39 +45,62 @@ def bench_regularizer(
     sensors: int = 4,
     size: tuple[int, int] = (64, 80),
 ) -> dict[str, float]:
-    """Ratios to the plain training step.
-
-    Each round takes one step of every variant in turn, so that what else the machine does strikes all alike; the
-    ratio is the median over the rounds of that within a round. Every MEASURE_EVERY-th step of a training measures what
-    each sensor contributes as well: such steps have rounds of their own, and their share in the figure.
+    """Ratios to the plain training step, in time and memory, and a regularised model's to a plain one at inference.
 
     Args:
         class_balance: of every variant's cross-entropies.
 
     Returns:
-        `time/<variant>` and `memory/<variant>` for all but the baseline: step time, and peak memory beyond what the
-        process held before its first step, measuring steps included; `time/default, measuring` of those alone;
-        `inference/time` and `inference/parameters` of a regularised model
-        against a plain one; `plain/seconds`.
+        What step_times, step_memory and inference do.
     """
     batch = made_up_batch(samples, sensors, size)
-    model = Segmenter({name: x.shape[1] for name, x in batch.inputs.items()}, 9, "tiny", 64).train()
+    found = step_times(settings, class_balance, batch, rounds)
+    found |= step_memory(settings, class_balance, samples, sensors, size)
+    return found | inference(settings, class_balance, batch, rounds)
+
+
+def step_times(
+    settings: RegularizerSettings, class_balance: float, batch: TensorBatch, rounds: int
+) -> dict[str, float]:
+    """Step times of the variants.
+
+    Each round takes one step of every variant in turn, so that what else the machine does strikes all alike; the
+    ratio is the median over the rounds of that within a round. Every MEASURE_EVERY-th step of a training measures what
+    each sensor contributes as well: such steps have rounds of their own, and their share in the figure.
+
+    Returns:
+        `time/<variant>` in ratio to the baseline's, `time/default, measuring` of measuring steps alone, and
+        `baseline/seconds`.
+    """
+    model = made_up_model(batch)
     steps = {name: stepper(model, objective_of(name, settings, class_balance), batch) for name in VARIANTS}
     for _ in range(WARMUP):
         in_turn(steps, PLAIN_STEP)
     usual = [in_turn(steps, PLAIN_STEP) for _ in range(rounds)]
     measuring = [in_turn(steps, MEASURING_STEP) for _ in range(max(1, rounds // 3))]
     found = {f"{PLAIN}/seconds": median(each[PLAIN] for each in usual)}
-    others = [name for name in VARIANTS if name != PLAIN]
-    for name in others:
+    for name in VARIANTS[1:]:
         often, seldom = (median(each[name] / each[PLAIN] for each in times) for times in (usual, measuring))
         found[f"time/{name}"] = often + (seldom - often) / MEASURE_EVERY
         if name == "default":
             found["time/default, measuring"] = seldom
+    return found
+
+
+def step_memory(
+    settings: RegularizerSettings, class_balance: float, samples: int, sensors: int, size: tuple[int, int]
+) -> dict[str, float]:
+    """`memory/<variant>`: peak memory beyond what the process held after one step, in ratio to the baseline's.
+
+    Measuring steps are included. A process of its own for each variant; Linux only.
+    """
     peaks = {name: peak_memory(name, settings, class_balance, samples, sensors, size) for name in VARIANTS}
-    for name in others:
-        found[f"memory/{name}"] = peaks[name] / peaks[PLAIN]
-    return found | inference(settings, class_balance, batch, rounds)
+    return {f"memory/{name}": peaks[name] / peaks[PLAIN] for name in VARIANTS[1:]}
+
+
+def made_up_model(batch: TensorBatch) -> Segmenter:
+    """The model of the embedded data's trainings, in training mode."""
+    return Segmenter({name: x.shape[1] for name, x in batch.inputs.items()}, CLASSES, "tiny", 64).train()
 
 
 def made_up_batch(samples: int, sensors: int, size: tuple[int, int]) -> TensorBatch:
@@ -81,11 +109,33 @@ def made_up_batch(samples: int, sensors: int, size: tuple[int, int]) -> TensorBa
     names = [f"sensor{i}" for i in range(sensors)]
     inputs = {name: torch.randn(samples, 3 if name == "sensor0" else 1, *size) for name in names}
     present = {name: torch.ones(samples, dtype=torch.bool) for name in names}
-    return TensorBatch(inputs, present, torch.randint(0, 9, (samples, *size)))
+    return TensorBatch(inputs, present, torch.randint(0, CLASSES, (samples, *size)))
+
+
+class OwnLoop(CrossEntropyObjective):
+    """The plain loss and the term, neither of which knows the other's features."""
+
+    def __init__(self, settings: RegularizerSettings, class_balance: float) -> None:
+        super().__init__(class_balance)
+        self.term = FunctionalEntropy(settings.strength, class_balance=class_balance)
+
+    def __call__(
+        self,
+        model: Segmenter,
+        inputs: Mapping[str, Tensor],
+        target: Tensor,
+        present: Mapping[str, Tensor] | None,
+        step: int,
+    ) -> Loss:
+        plain = self.cross_entropy(model(inputs, present), target)
+        term = self.term(model, inputs, target, present=present, measure=False)
+        return Loss(plain + term.value)
 
 
 def objective_of(name: str, settings: RegularizerSettings, class_balance: float) -> Objective:
     """The objective of a variant."""
+    if name == OWN_LOOP:
+        return OwnLoop(settings, class_balance)
     if name not in EXACT:
         return build_objective(cast(Arm, name), settings, class_balance)
     exact = settings.model_copy(update={"form": EXACT[name], "estimator": "exact", "fraction": 1.0, "every": 1})
@@ -129,7 +179,7 @@ def grown(
     name: str, settings: RegularizerSettings, class_balance: float, samples: int, sensors: int, size: tuple[int, int]
 ) -> float:
     batch = made_up_batch(samples, sensors, size)
-    model = Segmenter({n: x.shape[1] for n, x in batch.inputs.items()}, 9, "tiny", 64).train()
+    model = made_up_model(batch)
     step = stepper(model, objective_of(name, settings, class_balance), batch)
     step(MEASURING_STEP)  # what is allocated once and kept
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
@@ -150,7 +200,7 @@ def inference(settings: RegularizerSettings, class_balance: float, batch: Tensor
     models = {}
     for name in (PLAIN, "default"):
         torch.manual_seed(0)
-        model = Segmenter({n: x.shape[1] for n, x in batch.inputs.items()}, 9, "tiny", 64).train()
+        model = made_up_model(batch)
         stepper(model, objective_of(name, settings, class_balance), batch)(PLAIN_STEP)
         models[name] = model.eval()
     count = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, get_args
 
 import torch
@@ -16,15 +17,24 @@ FORMS = ("single", "paper", "gat")
 ESTIMATORS = ("exact", "first_order")
 
 
-def check_strengths(strengths: Mapping[str, float], scales: Sequence[str]) -> None:
+def check_names(**options: Sequence[str] | None) -> None:
+    """Raise UsageError for a lone string, whose letters would be taken for names, and for a list of none."""
+    for option, names in options.items():
+        if isinstance(names, str):
+            raise UsageError(option, f"is the string {names!r}", f"give a list: [{names!r}]")
+        if names is not None and not len(names):
+            raise UsageError(option, "is empty", "name at least one")
+
+
+def check_strengths(strengths: Mapping[str, Any], scales: Sequence[str]) -> None:
     """Raise UsageError unless every scale is known and has a strength of 0 or more."""
     if unknown := sorted({*scales, *strengths} - set(SCALES)):
         raise UsageError("scales", f"{unknown} are unknown", f"choose from {', '.join(SCALES)}")
-    if not scales or set(strengths) != set(scales):
+    if set(strengths) != set(scales):
         raise UsageError("strength", f"is given for {sorted(strengths)}", f"give one for each of {sorted(scales)}")
     for scale, strength in strengths.items():
-        if not 0 <= strength < math.inf:
-            raise UsageError("strength", f"is {strength} for {scale}", "give 0 or more")
+        if not isinstance(strength, Real) or not 0 <= strength < math.inf:
+            raise UsageError("strength", f"is {strength!r} for {scale}", "give a number, 0 or more")
 
 
 def check_choices(form: str, estimator: str, subsets: str, absent: str) -> None:
@@ -63,10 +73,17 @@ def check_call(
     present: Mapping[str, Tensor] | None,
     sensors: Sequence[str] | None,
     scales: Sequence[str],
+    ignore_index: int,
 ) -> dict[str, Tensor]:
     """{sensor: (B,) bool} of the sensors that any sample has; see FunctionalEntropy.__call__ for the errors."""
     if unknown := sorted({*(sensors or ()), *(present or {})} - set(inputs)):
         raise UsageError("sensors", f"{unknown} are unknown", f"the inputs have {sorted(inputs)}")
+    if target.ndim != 3 or target.dtype != torch.int64:
+        fault = f"is {target.dtype} of shape {tuple(target.shape)}"
+        raise UsageError("target", fault, "give classes as torch.int64 of shape (B, H, W)")
+    if bool(((target < 0) & (target != ignore_index)).any()):
+        fault = f"has label {int(target.min())}"
+        raise UsageError("target", fault, f"give classes from 0, or say ignore_index, which is {ignore_index}")
     for name, x in inputs.items():
         if not x.is_floating_point():
             raise UsageError("inputs", f"{name} is {x.dtype}", "convert it to a floating type")

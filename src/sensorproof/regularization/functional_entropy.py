@@ -27,6 +27,7 @@ from sensorproof.regularization.checks import (
     check_choices,
     check_figures,
     check_finite,
+    check_names,
     check_strengths,
 )
 from sensorproof.regularization.information import Probe, cleared, penalty
@@ -78,7 +79,8 @@ class FunctionalEntropy:
         sensors: regularise these only; None for all.
         absent: how a sensor is taken away from a sample: `omit` leaves it out of the inputs, `zero` gives zeros,
             for models that need every input.
-        weigh: scale each sensor's term by its measured usefulness (form `single`).
+        weigh: scale each sensor's term by its measured usefulness. It is measured on predictions, by estimator
+            `first_order` in form `single`; without these nothing is weighed.
         class_balance: how far f weighs the classes of a sample alike, 1, instead of its pixels, 0 (form `single`).
         ignore_index: label of pixels that do not count.
         epsilon: keeps 1 / I and log I finite for an ignored or constant sensor.
@@ -105,6 +107,7 @@ class FunctionalEntropy:
         ignore_index: int = 255,
         epsilon: float = 1e-3,
     ) -> None:
+        check_names(scales=scales, sensors=sensors)
         strengths = dict(strength) if isinstance(strength, Mapping) else dict.fromkeys(scales, strength)
         check_strengths(strengths, scales)
         check_choices(form, estimator, subsets, absent)
@@ -115,7 +118,8 @@ class FunctionalEntropy:
         self.fraction, self.every, self.absent, self.ignore_index = fraction, every, absent, ignore_index
         self.sensors = None if sensors is None else tuple(sensors)
         self.class_balance = class_balance if form == "single" else 0.0
-        self.usefulness = Usefulness(self.class_balance) if weigh else None
+        observes = form == "single" and estimator == "first_order" and "prediction" in scales
+        self.usefulness = Usefulness(self.class_balance) if weigh and observes else None
         self.calls = 0
 
     def __call__(
@@ -148,14 +152,15 @@ class FunctionalEntropy:
             SensorproofError: the logits or features are not finite.
         """
         model = unwrapped(model)
-        here = check_call(model, inputs, target, present, self.sensors, list(self.strengths))
+        here = check_call(model, inputs, target, present, self.sensors, list(self.strengths), self.ignore_index)
         active = self.calls % self.every == 0
         self.calls += 1
         rows = self.choose_rows(here, target)
         if not len(rows):
             return Term(target.new_zeros((), dtype=torch.float32))
         if not active:
-            found = self.alone(self.probe(model), inputs, target, here, rows) if measure else {}
+            asked = measure and "prediction" in self.strengths
+            found = self.alone(self.probe(model), inputs, target, here, rows) if asked else {}
             return Term(target.new_zeros((), dtype=torch.float32), {"prediction": found} if found else {})
         total = torch.zeros((), dtype=torch.float32, device=target.device)
         information: dict[str, dict[str, Tensor]] = {}
@@ -259,8 +264,8 @@ class FunctionalEntropy:
             }
         height, width = target.shape[-2:]
         logits = thinned_logits(model, taken, maps, kept, self.absent, (height, width))
+        check_finite(logits)
         losses, _ = sample_cross_entropy(logits, chosen(target), self.ignore_index, self.class_balance)
-        check_finite(losses)
         logs = damped_log(losses) * able
         if self.usefulness is not None:
             self.usefulness.observe(kept, logits, chosen(target), losses, self.ignore_index)
@@ -283,7 +288,8 @@ class FunctionalEntropy:
         if exact:
             return penalty(kept, self.form, self.epsilon).to(target.device), detached(kept)
         # The mean over samples of the sum over each one's sensors, as for the prediction.
-        logs = [damped_log(f[name]).sum() for name in kept]
+        weights = {name: 1.0 if self.usefulness is None else self.usefulness.weight(name) for name in kept}
+        logs = [weights[name] * damped_log(f[name]).sum() for name in kept]
         value = torch.stack(logs).sum() / len(rows) if logs else target.new_zeros((), dtype=torch.float32)
         check_finite(value, "features")
         return value, detached(kept)

@@ -1,7 +1,7 @@
 """params.yaml, read once into frozen typed settings. Every fault in the file is reported in one message."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
@@ -237,12 +237,18 @@ class CompareSettings(Section):
     tuning_share: Annotated[float, Field(gt=0, le=1)]
     """Of the steps of a set: how long each strength is tried."""
     strengths: dict[Arm, Annotated[list[NonNegative], Field(min_length=1)]]
-    """What each arm may choose its strength from; an arm that is not named has none."""
+    """What each arm may choose its strength from; the baseline has none."""
 
     @model_validator(mode="after")
     def same_budget(self) -> Self:
+        if wrong := sorted(set(self.strengths) ^ (set(get_args(Arm)) - {"baseline"})):
+            raise ValueError(
+                f"strengths must name every arm but the baseline once; wrong or missing: {', '.join(wrong)}"
+            )
         if len({len(choices) for choices in self.strengths.values()}) > 1:
             raise ValueError("every arm needs as many strengths as the others: the same tuning budget")
+        if max(self.strengths["modality_dropout"]) > 1:
+            raise ValueError("the strengths of modality_dropout are probabilities, 0 to 1")
         return self
 
 

@@ -1,0 +1,64 @@
+"""`sensorproof bench`: every variant is measured, and an added sensor is what its kind says. Figures are no test's."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import ROOT
+from sensorproof.benchmarks.added_sensor import KINDS, add_sensor
+from sensorproof.benchmarks.regularizer import VARIANTS, inference, made_up_batch, step_times
+from sensorproof.data.loading import PreparedData
+from sensorproof.data.prepare import prepare
+from sensorproof.data.prepared import read_meta
+from sensorproof.data.simulator import Plan, simulate_batch
+from sensorproof.errors import UsageError
+from sensorproof.files import write_json
+from sensorproof.settings import load_settings
+
+
+def test_the_step_of_every_variant_is_timed_and_inference_is_the_plain_models() -> None:
+    settings = load_settings(ROOT / "params.yaml")
+    batch = made_up_batch(2, 2, (32, 32))
+    found = step_times(settings.regularizer, settings.train.class_balance, batch, 1)
+    assert {f"time/{name}" for name in VARIANTS[1:]} < set(found)
+    assert all(0 < value < math.inf for value in found.values())
+    assert inference(settings.regularizer, 0.5, batch, 1)["inference/parameters"] == 1.0
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("yard")
+    simulate_batch(root / "raw/yard", Plan("yard", (48, 60), 5, 2, 2, 0, 0, 0.0), 1, False)
+    data = load_settings(ROOT / "params.yaml").data.model_copy(update={"raw": str(root / "raw"), "size": [32, 40]})
+    prepare(data, root / "prepared")
+    return root / "prepared"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_added_sensor_is_what_its_kind_says_and_nothing_else_changes(
+    prepared: Path, tmp_path: Path, kind: str
+) -> None:
+    add_sensor(prepared, tmp_path / "changed", kind)  # type: ignore[arg-type]
+    before, after = PreparedData(prepared), PreparedData(tmp_path / "changed")
+    assert set(after.meta.sensors) == {*before.meta.sensors, kind}
+    assert after.present[kind].all()
+    for name in before.meta.sensors:
+        np.testing.assert_array_equal(np.load(tmp_path / f"changed/{name}.npy"), np.load(prepared / f"{name}.npy"))
+    added = np.load(tmp_path / f"changed/{kind}.npy").astype(np.float32)
+    assert (float(np.nanstd(added)) == 0.0) == (kind == "constant")
+    if kind == "half_broken":
+        copies = [np.load(prepared / f"{n}.npy") for n, s in before.meta.sensors.items() if s.channels == 1]
+        same = [np.array([np.array_equal(a, b, equal_nan=True) for a, b in zip(added, c, strict=True)]) for c in copies]
+        assert any(0 < each.sum() < len(each) for each in same), "some frames are whole and some are noise"
+
+
+def test_where_no_sensor_can_be_broken_in_half_it_is_said(prepared: Path, tmp_path: Path) -> None:
+    meta = read_meta(prepared)
+    alone = meta.model_copy(update={"sensors": {meta.reference: meta.sensors[meta.reference]}})
+    for path in prepared.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    write_json(tmp_path / "meta.json", alone.model_dump(mode="json"))
+    with pytest.raises(UsageError, match="take noise or constant"):
+        add_sensor(tmp_path, tmp_path / "changed", "half_broken")
