@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, get_args
 
 import torch
@@ -32,7 +33,7 @@ def check_strengths(strengths: Mapping[str, Any], scales: Sequence[str]) -> None
     if set(strengths) != set(scales):
         raise UsageError("strength", f"is given for {sorted(strengths)}", f"give one for each of {sorted(scales)}")
     for scale, strength in strengths.items():
-        if not isinstance(strength, (int, float)) or not 0 <= strength < math.inf:
+        if not isinstance(strength, Real) or not 0 <= float(strength) < math.inf:
             raise UsageError("strength", f"is {strength!r} for {scale}", "give a number, 0 or more")
 
 
