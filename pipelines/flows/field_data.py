@@ -15,11 +15,11 @@ from prefect.states import Completed, Failed
 from retraining import REFUSED, report, retraining
 
 from sensorproof.adapters import dvc
-from sensorproof.cli.errors import reported
-from sensorproof.errors import Refused, SensorproofError
+from sensorproof.cli.errors import report_errors
+from sensorproof.errors import RejectedError, SensorproofError
 from sensorproof.files import hash_json
-from sensorproof.ingestion import Taken, finish_interrupted, is_interrupted, publish, take_in
-from sensorproof.ingestion.inbox import forget_refusal, look, note_refusal
+from sensorproof.ingestion import IngestResult, ingest_batch, is_interrupted, publish, recover_interrupted
+from sensorproof.ingestion.inbox import forget_rejection, note_rejection, scan
 from sensorproof.settings import Settings, load_settings
 
 SETTLE_S = 60.0
@@ -37,13 +37,13 @@ def take(folder: Path) -> Any:
     """Take one batch in; a refusal is noted beside it."""
     settings, logger = load_settings(), get_run_logger()
     try:
-        taken = take_in(folder, settings, move=True)
-    except Refused as error:
-        note = note_refusal(folder, str(error), settings)
+        taken = ingest_batch(folder, settings, move=True)
+    except RejectedError as error:
+        note = note_rejection(folder, str(error), settings)
         return Failed(name=REFUSED, message=f"{error} (noted in {note})")
     except SensorproofError as error:
         return Failed(message=str(error))
-    forget_refusal(folder)
+    forget_rejection(folder)
     for warning in taken.warnings:
         logger.warning(warning)
     for relative in taken.left:
@@ -52,7 +52,7 @@ def take(folder: Path) -> Any:
 
 
 @task(task_run_name="push {taken.name}", retries=3, retry_delay_seconds=[10, 60, 300])
-def push(taken: Taken) -> Any:
+def push(taken: IngestResult) -> Any:
     """Push a batch to the DVC remote, if there is one. A remote may be out of reach for a while: try again."""
     try:
         return publish(taken, load_settings())
@@ -61,7 +61,7 @@ def push(taken: Taken) -> Any:
 
 
 @flow(name="field-data", log_prints=True)
-def field_data(settle_s: float = SETTLE_S, retrain: bool = True) -> State[Any]:
+def field_data(quiet_period_s: float = SETTLE_S, retrain: bool = True) -> State[Any]:
     """Take in every complete batch of the inbox, push it, and have the model trained on old and new data.
 
     Args:
@@ -70,8 +70,8 @@ def field_data(settle_s: float = SETTLE_S, retrain: bool = True) -> State[Any]:
     """
     try:
         settings = load_settings()
-        taken = finish_interrupted(settings)
-        inbox = look(settings, settle_s)
+        taken = recover_interrupted(settings)
+        inbox = scan(settings, quiet_period_s)
     except SensorproofError as error:
         return Failed(message=str(error))
     states = [take(folder, return_state=True) for folder in inbox.ready]
@@ -80,9 +80,9 @@ def field_data(settle_s: float = SETTLE_S, retrain: bool = True) -> State[Any]:
     pushed = [push(each, return_state=True) for each in taken]
     faults += [state for state in pushed if not state.is_completed()]
     done = [f"{each.name} taken in ({each.frames} frames, {each.quarantined} aside)" for each in taken]
-    done += [f"{folder.name} still arriving" for folder in inbox.arriving]
+    done += [f"{folder.name} still arriving" for folder in inbox.incomplete]
     done += [f"{folder.name} refused before" for folder in inbox.refused]
-    done += [f"{path.name} is no folder" for path in inbox.strays]
+    done += [f"{path.name} is no folder" for path in inbox.ignored]
     if taken and retrain:
         trained = hand_over(settings)
         done.append(f"retraining: {trained.message or trained.name}")
@@ -113,14 +113,14 @@ def idempotency_key(settings: Settings) -> str:
     return hash_json([{pointer.stem: dvc.added_hash(pointer) for pointer in pointers}, settings.hash])
 
 
-@reported
+@report_errors
 def main() -> None:
     """Run the flow here and now; without a Prefect server of its own where there is nothing to do."""
     settings = load_settings()
-    if not is_interrupted(settings) and not look(settings, 0).ready:
+    if not is_interrupted(settings) and not scan(settings, 0).ready:
         print(f"nothing new in {settings.data.inbox}")
         return
-    report(field_data(settle_s=0, return_state=True))
+    report(field_data(quiet_period_s=0, return_state=True))
 
 
 if __name__ == "__main__":

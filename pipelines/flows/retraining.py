@@ -13,10 +13,10 @@ from prefect.states import Completed, Failed
 
 from sensorproof.adapters import dvc
 from sensorproof.artifacts import SUMMARY
-from sensorproof.cli.errors import reported
-from sensorproof.errors import EXIT_REFUSED, Refused, SensorproofError
+from sensorproof.cli.errors import report_errors
+from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError
 from sensorproof.files import read_json
-from sensorproof.locks import Busy, locked
+from sensorproof.locks import BusyError, locked
 from sensorproof.settings import load_settings
 
 LOCK = "retraining"
@@ -45,9 +45,9 @@ def reproduce(stage: str) -> Any:
     logger = get_run_logger()
     try:
         ran = dvc.reproduce(stage, echo=logger.info)
-    except Refused as error:
+    except RejectedError as error:
         return Failed(name=REFUSED, message=str(error))
-    except dvc.StageKilled as error:
+    except dvc.StageKilledError as error:
         return Failed(name=KILLED, message=str(error))
     except SensorproofError as error:
         return Failed(message=str(error))
@@ -60,7 +60,7 @@ def retraining() -> State[Any]:
     try:
         with locked(LOCK, wait=False):
             return run_stages()
-    except Busy as error:
+    except BusyError as error:
         return Completed(name="Skipped", message=str(error))
     except SensorproofError as error:
         return Failed(message=str(error))
@@ -104,7 +104,7 @@ def decision() -> str:
     return f"; {promotion['decision']}: {promotion['model']}{version}"
 
 
-@reported
+@report_errors
 def main() -> None:
     """Run the flow here and now; without a Prefect server of its own where there is nothing to do."""
     if is_current():

@@ -4,8 +4,8 @@ from typing import Any
 
 from sensorproof.adapters.dvc import locked_hash
 from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, SEARCH, VERDICT, run_folder
-from sensorproof.cli.errors import reported
-from sensorproof.data.loading import PreparedData
+from sensorproof.cli.errors import report_errors
+from sensorproof.data.dataset import PreparedDataset
 from sensorproof.evaluation.comparison import gain, summarize_arm
 from sensorproof.experiment import score_split
 from sensorproof.files import atomic_folder, git_commit, read_json, write_json
@@ -16,10 +16,10 @@ from sensorproof.settings import Settings, load_settings
 BASELINE = "baseline"
 
 
-@reported
+@report_errors
 def main() -> None:
     settings = load_settings()
-    data = PreparedData(PREPARED, QUARANTINED)
+    data = PreparedDataset(PREPARED, QUARANTINED)
     arms, seeds = settings.train.arms, settings.train.seeds
     runs: dict[str, list[dict[str, Any]]] = {
         arm: [score_run(arm, seed, data, settings) for seed in seeds] for arm in arms
@@ -35,7 +35,7 @@ def main() -> None:
         "params_hash": settings.hash,
         "git_commit": git_commit(),
         "arms": summaries,
-        "gain": gain(runs[settings.register_.candidate], runs[BASELINE], settings.evaluate.confidence),
+        "gain": gain(runs[settings.promotion.candidate], runs[BASELINE], settings.evaluate.confidence),
         "search": {"trials": len(search["trials"]), "best": search["best"]},
     }
     write_json(EVALUATION, evaluation)
@@ -43,7 +43,7 @@ def main() -> None:
         print(f"{arm}: " + ", ".join(f"{f} {summary[f]['mean']:.1f}" for f in ("full", "mean", "worst")))
 
 
-def score_run(arm: str, seed: int, data: PreparedData, settings: Settings) -> dict[str, Any]:
+def score_run(arm: str, seed: int, data: PreparedDataset, settings: Settings) -> dict[str, Any]:
     """Scores of one run on the test split, with its cost and its validation mean."""
     folder = run_folder(arm, seed)
     model, _ = load_model(folder / "model")
@@ -60,7 +60,7 @@ def score_run(arm: str, seed: int, data: PreparedData, settings: Settings) -> di
     }
 
 
-def describe_data(data: PreparedData, settings: Settings) -> dict[str, Any]:
+def describe_data(data: PreparedDataset, settings: Settings) -> dict[str, Any]:
     """Which data the figures speak of; frames per split are those that count, labelled or not."""
     counts = {split: int((data.frames.split == split).sum()) for split in ("train", "val", "test")}
     quarantined = read_json(VERDICT)["frames"]["quarantined"]

@@ -3,7 +3,7 @@
 import sys
 
 from sensorproof.artifacts import PREPARED
-from sensorproof.cli.errors import reported
+from sensorproof.cli.errors import report_errors
 from sensorproof.data.prepare import prepare
 from sensorproof.settings import load_settings
 
@@ -11,7 +11,7 @@ SHOWN = 10
 """Faults that are written out; all are in frames.csv of the prepared data."""
 
 
-@reported
+@report_errors
 def main() -> None:
     meta, frames = prepare(load_settings().data, PREPARED)
     counts = ", ".join(f"{n} {split}" for split, n in meta.frames.items())

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sensorproof.adapters import quiet_environment
 from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, REPORT, SUMMARY, run_folder
-from sensorproof.cli.errors import reported
+from sensorproof.cli.errors import report_errors
 from sensorproof.errors import SensorproofError
-from sensorproof.evaluation.gates import judge, reasons
+from sensorproof.evaluation.gates import evaluate_gates, reasons
 from sensorproof.files import hash_file, read_json, write_json
 from sensorproof.locks import locked
 from sensorproof.serving.package import hash_model
@@ -23,8 +23,8 @@ from sensorproof.settings import Settings, load_settings
 if TYPE_CHECKING:
     from sensorproof.adapters.mlflow import Connection, DataSet, Record
     from sensorproof.adapters.mlflow_registry import Registry, Version
-    from sensorproof.data.loading import PreparedData
-    from sensorproof.promotion import Decision
+    from sensorproof.data.dataset import PreparedDataset
+    from sensorproof.promotion import PromotionDecision
 
 Run = dict[str, Any]
 """What stages train and evaluate left of one run."""
@@ -35,7 +35,7 @@ SEPARATOR = "."
 """Between sensors in the name of a metric, where MLflow has no `+`; sensors' names have no dot."""
 
 
-@reported
+@report_errors
 def main() -> None:
     quiet_environment()
     from sensorproof.adapters.mlflow import connect
@@ -79,7 +79,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 def register(
     connection: "Connection", evaluation: Mapping[str, Any], runs: list[Run], settings: Settings
-) -> "Decision":
+) -> "PromotionDecision":
     """Log, register and decide. Results that were logged before are found again, and nothing is added."""
     from sensorproof.adapters.mlflow import (
         close_abandoned,
@@ -113,7 +113,7 @@ def decide(
     parent: str,
     children: Mapping[tuple[str, int], str],
     earlier: Mapping[str, str],
-) -> "Decision":
+) -> "PromotionDecision":
     """Register the best model of the candidate arm and judge it; write the decision on version and parent.
 
     `earlier` are the parent's tags where these results were decided on before: that stands while the version is
@@ -121,11 +121,11 @@ def decide(
     """
     from sensorproof.adapters.mlflow import tag_run
     from sensorproof.adapters.mlflow_registry import CHAMPION, Registry
-    from sensorproof.promotion import Decision, describe, settle
+    from sensorproof.promotion import PromotionDecision, decide_promotion, describe
 
-    mine = [run for run in runs if run["arm"] == settings.register_.candidate]
+    mine = [run for run in runs if run["arm"] == settings.promotion.candidate]
     if not mine:
-        decision = Decision(None, judge(evaluation, settings.register_, None))
+        decision = PromotionDecision(None, evaluate_gates(evaluation, settings.promotion, None))
         tag_run(connection, parent, decision.tags(), "; ".join(reasons(decision.gates)))
         return decision
     best = max(mine, key=lambda run: (run["validation_mean"], -run["seed"]))
@@ -133,8 +133,8 @@ def decide(
     tags = {**key_tags(evaluation), "run.parent": parent}
     version = registry.find(best["model_sha256"]) or add_version(registry, children, best, tags)
     if CHAMPION in version.aliases and earlier.get("model.version") == str(version.number):
-        return Decision.recall(earlier)
-    decision = settle(registry, version, evaluation, best["mean"], open_data, settings)
+        return PromotionDecision.from_tags(earlier)
+    decision = decide_promotion(registry, version, evaluation, best["mean"], open_data, settings)
     note = describe(version, decision)
     registry.describe(version, {**tags, **decision.tags()}, note)
     tag_run(connection, parent, {**decision.tags(), "model.version": str(version.number)}, note)
@@ -154,11 +154,11 @@ def add_version(
     return registry.add(uri, model_id, run_id, {**tags, **own})
 
 
-def open_data() -> "PreparedData":
+def open_data() -> "PreparedDataset":
     """The data that the champion is scored on."""
-    from sensorproof.data.loading import PreparedData
+    from sensorproof.data.dataset import PreparedDataset
 
-    return PreparedData(PREPARED, QUARANTINED)
+    return PreparedDataset(PREPARED, QUARANTINED)
 
 
 def key_tags(evaluation: Mapping[str, Any]) -> dict[str, str]:
@@ -187,11 +187,11 @@ def pipeline_record(evaluation: Mapping[str, Any], keys: Mapping[str, str], sett
     for figure, gain in evaluation["gain"].items():
         low, high = gain["ci95"]
         metrics |= {f"gain/{figure}": gain["value"], f"gain/{figure}/low": low, f"gain/{figure}/high": high}
-    scores = evaluation["arms"].get(settings.register_.candidate, {})
+    scores = evaluation["arms"].get(settings.promotion.candidate, {})
     metrics |= {f"miou/{figure}": scores[figure]["mean"] for figure in FIGURES if figure in scores}
     return Record(
         name=f"pipeline {keys['evaluation.hash'][:8]}",
-        tags={**keys, "git.commit": evaluation["git_commit"], "candidate": settings.register_.candidate},
+        tags={**keys, "git.commit": evaluation["git_commit"], "candidate": settings.promotion.candidate},
         params=flatten({name: getattr(settings, name) for name in SECTIONS}),
         metrics=metrics,
         artifacts=[EVALUATION, REPORT],

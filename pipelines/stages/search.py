@@ -5,22 +5,22 @@ from dataclasses import asdict
 from statistics import fmean
 
 from sensorproof.artifacts import CHECKPOINTS, PREPARED, QUARANTINED, SEARCH
-from sensorproof.cli.errors import reported
-from sensorproof.data.loading import PreparedData
-from sensorproof.experiment import Experiment, fit
+from sensorproof.cli.errors import report_errors
+from sensorproof.data.dataset import PreparedDataset
+from sensorproof.experiment import RunSpec, fit
 from sensorproof.files import atomic_folder, hash_json, write_json
-from sensorproof.regularization.arms import OFF, REGULARIZED
+from sensorproof.objectives.build import NO_REGULARIZATION, REGULARIZED
 from sensorproof.settings import RegularizerSettings, Scales, Settings, load_settings, name_scales
 
 
-@reported
+@report_errors
 def main() -> None:
     settings = load_settings()
     trials, best = run_search(settings) if settings.search.trials else ([], settings.regularizer)
     with atomic_folder(SEARCH) as folder:
         write_json(folder / "trials.json", {"trials": trials, "best": best.model_dump()})
         for arm in settings.train.arms:
-            chosen = best if arm in REGULARIZED else OFF
+            chosen = best if arm in REGULARIZED else NO_REGULARIZATION
             write_json(folder / "arms" / f"{arm}.json", chosen.model_dump())
     print(f"search: {len(trials)} trials, strength {best.strength:.3g} on {name_scales(best.scales)}")
 
@@ -32,7 +32,7 @@ def run_search(settings: Settings) -> tuple[list[dict[str, object]], Regularizer
     """
     from sensorproof.adapters.optuna import search
 
-    data = PreparedData(PREPARED, QUARANTINED)
+    data = PreparedDataset(PREPARED, QUARANTINED)
 
     def objective(number: int, strength: float, scales: Scales) -> float:
         regularizer = settings.regularizer.model_copy(update={"strength": strength, "scales": scales})
@@ -41,7 +41,7 @@ def run_search(settings: Settings) -> tuple[list[dict[str, object]], Regularizer
             scores = fit(trial_experiment(settings, regularizer, seed), data).validation
             where = f"strength {strength:.3g} on {name_scales(scales)}, seed {seed}"
             print(f"trial {number}: {where}: validation {scores}", flush=True)
-            balances.append(scores.balance)
+            balances.append(scores.selection_score)
         return fmean(balances)
 
     space = settings.search.model_copy(update={"trials": 0}).model_dump()
@@ -54,10 +54,10 @@ def run_search(settings: Settings) -> tuple[list[dict[str, object]], Regularizer
     return [asdict(trial) for trial in trials], chosen
 
 
-def trial_experiment(settings: Settings, regularizer: RegularizerSettings, seed: int) -> Experiment:
-    search, candidate = settings.search, settings.register_.candidate
+def trial_experiment(settings: Settings, regularizer: RegularizerSettings, seed: int) -> RunSpec:
+    search, candidate = settings.search, settings.promotion.candidate
     arm = candidate if candidate in REGULARIZED else "regularized"
-    return Experiment(arm, seed, search.steps, settings.model, settings.train, regularizer)
+    return RunSpec(arm, seed, search.steps, settings.model, settings.train, regularizer)
 
 
 if __name__ == "__main__":

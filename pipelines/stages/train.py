@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import cast
 
 from sensorproof.artifacts import CHECKPOINTS, PREPARED, QUARANTINED, SEARCH, run_folder
-from sensorproof.cli.errors import reported
-from sensorproof.data.loading import PreparedData
-from sensorproof.experiment import Experiment, fit
+from sensorproof.cli.errors import report_errors
+from sensorproof.data.dataset import PreparedDataset
+from sensorproof.experiment import RunSpec, fit
 from sensorproof.files import atomic_folder, read_json, write_json
 from sensorproof.models import save_model
 from sensorproof.settings import Arm, RegularizerSettings, load_settings
 
 
-@reported
+@report_errors
 def main(arm: Arm, seed: int) -> None:
     settings = load_settings()
     regularizer = RegularizerSettings.model_validate(read_json(SEARCH / "arms" / f"{arm}.json"))
     steps = settings.train.steps
     fitted = fit(
-        Experiment(arm, seed, steps, settings.model, settings.train, regularizer),
-        PreparedData(PREPARED, QUARANTINED),
+        RunSpec(arm, seed, steps, settings.model, settings.train, regularizer),
+        PreparedDataset(PREPARED, QUARANTINED),
         checkpoints=CHECKPOINTS,
         progress=lambda step, row: show(f"{arm} seed {seed}", step, steps, row["loss"]),
     )

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from sensorproof.alignment.verdict import FAULT_COLUMNS, Verdict
+from sensorproof.alignment.decision.verdict import FAULT_COLUMNS, BatchVerdict
 from sensorproof.artifacts import QUARANTINED, VALIDATION, VERDICT
-from sensorproof.cli.errors import reported
+from sensorproof.cli.errors import report_errors
 from sensorproof.data.prepare import read_batches
 from sensorproof.data.splits import first_time
 from sensorproof.files import write_json, write_text
@@ -14,10 +14,10 @@ from sensorproof.settings import load_settings
 from sensorproof.validation import validate_batch
 
 
-@reported
+@report_errors
 def main() -> None:
     settings = load_settings()
-    verdicts: list[Verdict] = []
+    verdicts: list[BatchVerdict] = []
     # In the order of time: what is set aside in one batch is no training data for the next.
     for batch in sorted(read_batches(Path(settings.data.raw)), key=lambda each: (first_time(each), each.name)):
         verdicts.append(validate_batch(batch.root, settings, VALIDATION / batch.name))

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-ARTIFACTS = Path("artifacts")
-PREPARED = ARTIFACTS / "prepared"
-VALIDATION = ARTIFACTS / "validation"
+_ARTIFACTS = Path("artifacts")
+PREPARED = _ARTIFACTS / "prepared"
+VALIDATION = _ARTIFACTS / "validation"
 QUARANTINED = VALIDATION / "quarantined.csv"
 VERDICT = VALIDATION / "verdict.json"
-CHECKS = ARTIFACTS / "checks"
-SEARCH = ARTIFACTS / "search"
-TRAIN = ARTIFACTS / "train"
-CHECKPOINTS = ARTIFACTS / "checkpoints"
-EVALUATE = ARTIFACTS / "evaluate"
-EVALUATION = ARTIFACTS / "evaluation.json"
-REPORT = ARTIFACTS / "report.html"
-SUMMARY = ARTIFACTS / "summary.json"
+CHECKS = _ARTIFACTS / "checks"
+SEARCH = _ARTIFACTS / "search"
+TRAIN = _ARTIFACTS / "train"
+CHECKPOINTS = _ARTIFACTS / "checkpoints"
+EVALUATE = _ARTIFACTS / "evaluate"
+EVALUATION = _ARTIFACTS / "evaluation.json"
+REPORT = _ARTIFACTS / "report.html"
+SUMMARY = _ARTIFACTS / "summary.json"
 
 
 def run_folder(arm: str, seed: int) -> Path:

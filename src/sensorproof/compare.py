@@ -14,30 +14,30 @@ from typing import Any, get_args
 
 import torch
 
-from sensorproof.data.loading import PreparedData
+from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.prepare import prepare
 from sensorproof.evaluation.comparison import gain, summarize_arm
-from sensorproof.experiment import Experiment, fit, score_split
+from sensorproof.experiment import RunSpec, fit, score_split
 from sensorproof.files import hash_json, read_json, write_json
-from sensorproof.settings import Arm, ComparedSet, Settings
+from sensorproof.settings import Arm, BenchmarkDataset, Settings
 
 BASELINE: Arm = "baseline"
 ARMS: tuple[Arm, ...] = get_args(Arm)
 
 
 @dataclass(frozen=True)
-class Job:
+class _Job:
     """One training: on which data, of what, and whether the test split is scored after it."""
 
     prepared: Path
-    experiment: Experiment
+    experiment: RunSpec
     test: bool
     cache: Path
     threads: int
 
 
-def compare_set(
-    each: ComparedSet, settings: Settings, root: Path, workers: int, say: Callable[[str], None] = print
+def compare_dataset(
+    each: BenchmarkDataset, settings: Settings, root: Path, workers: int, say: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Tune and train every arm on one data set.
 
@@ -46,11 +46,11 @@ def compare_set(
         workers: processes; each takes its share of the processor's cores.
 
     Returns:
-        The `arms` object of summary.json, each with `strength`, `gain` over the baseline, and `rivalry`: what the
+        The `arms` object of summary.json, each with `strength`, `gain` over the baseline, and `gain_of_candidate`: what the
         default gains over it.
     """
     folder = root / each.name
-    prepared_set(each, settings, root)
+    prepared_dataset(each, settings, root)
     strengths = tune(each, settings, folder, workers, say)
     experiments = [
         experiment(arm, strengths[arm], seed, each.steps, each, settings) for arm in ARMS for seed in each.seeds
@@ -61,11 +61,11 @@ def compare_set(
     for arm in ARMS:
         arms[arm] = summarize_arm(runs[arm]) | {"strength": strengths[arm]}
         arms[arm]["gain"] = gain(runs[arm], runs[BASELINE], settings.evaluate.confidence)
-        arms[arm]["rivalry"] = gain(runs["default"], runs[arm], settings.evaluate.confidence)
+        arms[arm]["rivalry"] = gain(runs["regularized_dropout"], runs[arm], settings.evaluate.confidence)
     return arms
 
 
-def prepared_set(each: ComparedSet, settings: Settings, root: Path) -> Path:
+def prepared_dataset(each: BenchmarkDataset, settings: Settings, root: Path) -> Path:
     """The arrays of a data set, made where they are missing or the data, the size or the split are others now."""
     folder = root / each.name
     files = sorted(path for path in Path(each.raw).rglob("*") if path.is_file())
@@ -78,7 +78,7 @@ def prepared_set(each: ComparedSet, settings: Settings, root: Path) -> Path:
 
 
 def tune(
-    each: ComparedSet,
+    each: BenchmarkDataset,
     settings: Settings,
     folder: Path,
     workers: int,
@@ -91,7 +91,7 @@ def tune(
     """
     strengths = settings.compare.strengths
     choices = [(arm, value) for arm in arms for value in strengths.get(arm, ())]
-    steps = max(1, round(settings.compare.tuning_share * each.steps))
+    steps = max(1, round(settings.compare.tuning_fraction * each.steps))
     experiments = [
         experiment(arm, value, seed, steps, each, settings) for arm, value in choices for seed in each.tuning_seeds
     ]
@@ -104,21 +104,21 @@ def tune(
     return {arm: best[arm][1] if arm in best else 0.0 for arm in arms}
 
 
-def experiment(arm: Arm, strength: float, seed: int, steps: int, each: ComparedSet, settings: Settings) -> Experiment:
+def experiment(arm: Arm, strength: float, seed: int, steps: int, each: BenchmarkDataset, settings: Settings) -> RunSpec:
     """A training of an arm at a strength; nothing else differs between arms."""
     regularizer = settings.regularizer.model_copy(update={"strength": strength})
     train = settings.train.model_copy(update={"batch_size": each.batch_size, "learning_rate": each.learning_rate})
-    return Experiment(arm, seed, steps, settings.model, train, regularizer)
+    return RunSpec(arm, seed, steps, settings.model, train, regularizer)
 
 
 def run_all(
-    experiments: Sequence[Experiment], folder: Path, workers: int, test: bool, say: Callable[[str], None]
+    experiments: Sequence[RunSpec], folder: Path, workers: int, test: bool, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """Run trainings, as many at a time as there are workers, and return their results in order."""
     prepared, threads = folder / "prepared", max(1, torch.get_num_threads() // workers)
-    data = PreparedData(prepared)
+    data = PreparedDataset(prepared)
     jobs = [
-        Job(prepared, e, test, folder / "runs" / f"{e.arm}-{e.seed}-{e.key(data)}-{int(test)}.json", threads)
+        _Job(prepared, e, test, folder / "runs" / f"{e.arm}-{e.seed}-{e.key(data)}-{int(test)}.json", threads)
         for e in experiments
     ]
     waiting = [job for job in jobs if not job.cache.exists()]
@@ -135,15 +135,15 @@ def run_all(
     return [read_json(job.cache) for job in jobs]
 
 
-def run(job: Job) -> None:
+def run(job: _Job) -> None:
     """Train, score and write the result; runs in a process of its own."""
     torch.set_num_threads(job.threads)
-    data = PreparedData(job.prepared)
+    data = PreparedDataset(job.prepared)
     fitted = fit(job.experiment, data)
     result: dict[str, Any] = {
         "arm": job.experiment.arm,
         "seed": job.experiment.seed,
-        "validation_balance": fitted.validation.balance,
+        "validation_balance": fitted.validation.selection_score,
         "train_seconds": fitted.run.seconds,
         "parameters": sum(p.numel() for p in fitted.model.parameters()),
     }

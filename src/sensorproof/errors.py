@@ -44,7 +44,7 @@ class UsageError(SensorproofError):
     exit_code = EXIT_USAGE
 
 
-class Refused(SensorproofError):
+class RejectedError(SensorproofError):
     """A batch or a candidate that was judged and turned down; the reasons are in the text."""
 
     exit_code = EXIT_REFUSED

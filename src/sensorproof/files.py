@@ -18,9 +18,9 @@ import yaml
 
 from sensorproof.errors import SensorproofError
 
-LONGEST_NAME = 255
+_LONGEST_NAME = 255
 """Bytes of one part of a path."""
-MAX_YAML_VALUES = 200_000
+_MAX_YAML_VALUES = 200_000
 """A YAML document may hold so many values once its aliases are unfolded; a few lines can ask for billions."""
 
 
@@ -28,7 +28,7 @@ def confined(root: Path, relative: str) -> Path:
     """Return root/relative, or raise SensorproofError if that leaves root (absolute, `..`, or by a link)."""
     path = root / relative
     try:
-        if max((len(os.fsencode(part)) for part in path.parts), default=0) > LONGEST_NAME:
+        if max((len(os.fsencode(part)) for part in path.parts), default=0) > _LONGEST_NAME:
             raise ValueError("a name is too long")
         inside = not Path(relative).is_absolute() and path.resolve().is_relative_to(root.resolve())
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL
@@ -72,7 +72,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                     os.fsync(opened.fileno())
         temporary.chmod(0o755)
         if path.exists():
-            exchange(temporary, path)
+            _exchange(temporary, path)
         else:
             temporary.rename(path)
         sync_folder(path.parent)
@@ -80,7 +80,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def exchange(new: Path, old: Path) -> None:
+def _exchange(new: Path, old: Path) -> None:
     """Swap two folders of one parent, in one step where the system has one (Linux, most file systems)."""
     here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
@@ -123,15 +123,15 @@ def read_json(path: Path) -> Any:
         raise SensorproofError(path, f"cannot be read ({error})", "delete it and run `dvc repro`") from error
 
 
-class YamlLoader(yaml.SafeLoader):
+class _YamlLoader(yaml.SafeLoader):
     """Plain values only; a number with an exponent needs no dot, as in YAML 1.2."""
 
 
-class YamlDumper(yaml.SafeDumper):
+class _YamlDumper(yaml.SafeDumper):
     """Quotes what YamlLoader would read as a number: a sensor may be called `0e0`."""
 
 
-for _each in (YamlLoader, YamlDumper):
+for _each in (_YamlLoader, _YamlDumper):
     _each.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
     )
@@ -139,7 +139,7 @@ for _each in (YamlLoader, YamlDumper):
 
 def dump_yaml(value: Any) -> str:
     """Plain values as YAML that parse_yaml reads back as they were; keys keep their order."""
-    return str(yaml.dump(value, Dumper=YamlDumper, sort_keys=False, allow_unicode=True, width=100))
+    return str(yaml.dump(value, Dumper=_YamlDumper, sort_keys=False, allow_unicode=True, width=100))
 
 
 def parse_yaml(text: str) -> Any:
@@ -149,15 +149,15 @@ def parse_yaml(text: str) -> Any:
         ValueError: it is no YAML, a key repeats, it is nested too deeply, or its aliases unfold without end.
     """
     try:
-        loader = YamlLoader(text)
+        loader = _YamlLoader(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     try:
         node = loader.get_single_node()
         if node is None:
             return None
-        if yaml_values(node, {}) > MAX_YAML_VALUES:
-            raise ValueError(f"it holds more than {MAX_YAML_VALUES:,} values")
+        if _yaml_values(node, {}) > _MAX_YAML_VALUES:
+            raise ValueError(f"it holds more than {_MAX_YAML_VALUES:,} values")
         return loader.construct_document(node)
     # PyYAML's constructors meet a value that does not fit its tag (`!!bool maybe`) with whatever comes.
     except (yaml.YAMLError, RecursionError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
@@ -166,7 +166,7 @@ def parse_yaml(text: str) -> Any:
         loader.dispose()
 
 
-def yaml_values(node: Any, known: dict[int, int]) -> int:
+def _yaml_values(node: Any, known: dict[int, int]) -> int:
     """How many values a node holds with its aliases unfolded; ValueError where a key repeats or it holds itself."""
     if id(node) in known:
         if not known[id(node)]:
@@ -179,7 +179,7 @@ def yaml_values(node: Any, known: dict[int, int]) -> int:
         if repeated := sorted({key for key in keys if keys.count(key) > 1}):
             raise ValueError(f"key {repeated[0]!r} repeats in line {node.start_mark.line + 1} and below")
         children = [each for pair in children for each in pair]
-    known[id(node)] = 1 + sum(yaml_values(each, known) for each in children)
+    known[id(node)] = 1 + sum(_yaml_values(each, known) for each in children)
     return known[id(node)]
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sensorproof.errors import SensorproofError
 
-LOCKS = Path(".dvc/tmp")
+_LOCKS = Path(".dvc/tmp")
 """Where locks lie: in the project, out of git, and out of reach of `make clean`."""
 
 
-class Busy(SensorproofError):
+class BusyError(SensorproofError):
     """Another process is at the same work."""
 
 
@@ -25,14 +25,14 @@ def locked(name: str, project: Path = Path(), *, wait: bool = True) -> Iterator[
     Raises:
         Busy: another one does it, and `wait` is False.
     """
-    path = project / LOCKS / f"{name}.lock"
+    path = project / _LOCKS / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
-            raise Busy(name, f"is under way already ({holder(descriptor)})", "wait until it ends") from error
+            raise BusyError(name, f"is under way already ({holder(descriptor)})", "wait until it ends") from error
         since = datetime.now(UTC).isoformat(timespec="seconds")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": since}).encode(), 0)

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from sensorproof.adapters.mlflow import fetch_json
 from sensorproof.adapters.mlflow_registry import CHALLENGER, CHAMPION, MODEL, PREVIOUS, Registry, Version
-from sensorproof.errors import Refused, SensorproofError, UsageError
-from sensorproof.evaluation.gates import ChampionScore, Gate, is_promoted, judge, reasons
+from sensorproof.errors import RejectedError, SensorproofError, UsageError
+from sensorproof.evaluation.gates import ChampionScore, Gate, evaluate_gates, is_promoted, reasons
 from sensorproof.settings import Settings
 
 if TYPE_CHECKING:
-    from sensorproof.data.loading import PreparedData
+    from sensorproof.data.dataset import PreparedDataset
 
-ATTEMPTS = 3
+_ATTEMPTS = 3
 """How often a candidate is judged anew because somebody changed the champion meanwhile."""
 
 
-OpenData = Callable[[], "PreparedData"]
+_OpenData = Callable[[], "PreparedDataset"]
 """Opens the prepared data. It is asked only where there is a champion to compare with, for torch loads slowly."""
 
 
 @dataclass(frozen=True)
-class Decision:
+class PromotionDecision:
     """What became of a candidate; `version` is None where there was no model to register."""
 
     version: int | None
@@ -48,7 +48,7 @@ class Decision:
         }
 
     @classmethod
-    def recall(cls, tags: Mapping[str, str]) -> "Decision":
+    def from_tags(cls, tags: Mapping[str, str]) -> "PromotionDecision":
         """Read back what `tags` wrote on a run, beside `model.version`."""
         why = dict(line.split(": ", 1) for line in tags["reasons"].splitlines() if ": " in line)
         gates = [Gate(**gate, reason=why.get(gate["name"], "")) for gate in json.loads(tags["gates"])]
@@ -62,14 +62,14 @@ class Decision:
         return {**keep, **forced, "reasons": "\n".join(document["reasons"]) or "none"}
 
 
-def settle(
+def decide_promotion(
     registry: Registry,
     version: Version,
     evaluation: Mapping[str, Any],
     candidate: float,
-    data: OpenData,
+    data: _OpenData,
     settings: Settings,
-) -> Decision:
+) -> PromotionDecision:
     """Judge a newly registered version and set the aliases: champion if every gate passes, else challenger.
 
     Args:
@@ -80,42 +80,42 @@ def settle(
     Raises:
         SensorproofError: the champion changed each time the candidate had just been judged.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(_ATTEMPTS):
         champion = registry.with_alias(CHAMPION)
-        gates = judge_version(registry, version, evaluation, settings, champion, lambda: candidate, data)
+        gates = _evaluate_version(registry, version, evaluation, settings, champion, lambda: candidate, data)
         if registry.aliases().get(CHAMPION) != (champion and champion.number):
             continue
-        decision = Decision(version.number, gates)
+        decision = PromotionDecision(version.number, gates)
         if decision.promoted:
-            registry.crown(version, action="register", reason="all gates passed")
+            registry.set_champion(version, action="register", reason="all gates passed")
         elif champion is None or champion.number != version.number:
             registry.move({CHALLENGER: version.number}, action="register", reason="; ".join(reasons(gates)))
         return decision
     raise SensorproofError(f"{MODEL}@{CHAMPION}", "keeps changing while the candidate is judged", "register again")
 
 
-def judge_version(
+def _evaluate_version(
     registry: Registry,
     version: Version,
     evaluation: Mapping[str, Any],
     settings: Settings,
     champion: Version | None,
     candidate: Callable[[], float],
-    data: OpenData,
+    data: _OpenData,
 ) -> list[Gate]:
     """All gates of a version; the champion is scored only where the evaluation is whole and it is another version."""
-    rules = settings.register_
-    gates = judge(evaluation, rules, None)
+    rules = settings.promotion
+    gates = evaluate_gates(evaluation, rules, None)
     if champion is None or champion.number == version.number or not gates[0].passed:
         return gates
-    return judge(evaluation, rules, compare(registry, champion, candidate, data, settings))
+    return evaluate_gates(evaluation, rules, compare(registry, champion, candidate, data, settings))
 
 
 def compare(
     registry: Registry,
     champion: Version,
     candidate: Callable[[], float],
-    data: OpenData,
+    data: _OpenData,
     settings: Settings,
 ) -> ChampionScore:
     """Score the champion on the present test split beside the candidate. What cannot be scored is the gate's fault."""
@@ -132,12 +132,12 @@ def compare(
 def promote(
     registry: Registry,
     number: int | None,
-    data: OpenData,
+    data: _OpenData,
     settings: Settings,
     *,
     reason: str = "",
     force: bool = False,
-) -> Decision:
+) -> PromotionDecision:
     """Make a registered version champion by hand: its files are hashed anew and its gates judged as of now.
 
     Args:
@@ -161,19 +161,19 @@ def promote(
     with tempfile.TemporaryDirectory() as folder:
         model = registry.fetch(version, Path(folder))
         evaluation = fetch_json(registry.connection, version.tags["run.parent"], "evaluation.json")
-        rules = settings.register_.model_copy(update={"candidate": version.tags["arm"]})
-        own = settings.model_copy(update={"register_": rules})
-        gates = judge_version(
+        rules = settings.promotion.model_copy(update={"candidate": version.tags["arm"]})
+        own = settings.model_copy(update={"promotion": rules})
+        gates = _evaluate_version(
             registry, version, evaluation, own, champion, lambda: rescore(model, data(), own).mean, data
         )
     passed = is_promoted(gates)
     if not passed and not force:
         fix = "train a better one, or override with --force --reason …"
-        raise Refused(f"{MODEL} version {version.number}", "; ".join(reasons(gates)), fix)
-    decision = Decision(version.number, gates, forced=not passed)
+        raise RejectedError(f"{MODEL} version {version.number}", "; ".join(reasons(gates)), fix)
+    decision = PromotionDecision(version.number, gates, forced=not passed)
     registry.describe(version, decision.tags(), describe(version, decision))
     why = reason or "all gates passed"
-    registry.crown(version, action="promote", reason=why, forced=decision.forced)
+    registry.set_champion(version, action="promote", reason=why, forced=decision.forced)
     return decision
 
 
@@ -194,7 +194,7 @@ def roll_back(registry: Registry, reason: str) -> Version:
     return previous
 
 
-def describe(version: Version, decision: Decision) -> str:
+def describe(version: Version, decision: PromotionDecision) -> str:
     """A version's description, in Markdown."""
     tags = version.tags
     verdict = "Promoted" if decision.promoted else "Refused"

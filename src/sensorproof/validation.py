@@ -7,23 +7,23 @@ from typing import Any
 
 from sensorproof.adapters import quiet_environment
 from sensorproof.adapters.data_docs import add_verdict
-from sensorproof.adapters.great_expectations import judge
+from sensorproof.adapters.great_expectations import check_expectations
 from sensorproof.alignment.contact_sheet import draw_contact_sheet
+from sensorproof.alignment.decision.rules import make_rules, suite_name
+from sensorproof.alignment.decision.verdict import BatchVerdict, decide, pair_states, pair_verdict, still_released
 from sensorproof.alignment.drift import Drift, compare
-from sensorproof.alignment.rules import make_rules, suite_name
-from sensorproof.alignment.table import Measured, measure
-from sensorproof.alignment.timing import tolerance_remarks
-from sensorproof.alignment.training import training_statistics
-from sensorproof.alignment.verdict import Verdict, decide, pair_verdict, states, still_released
+from sensorproof.alignment.measurement import BatchMeasurements, measure_batch
+from sensorproof.alignment.measures.timing import tolerance_remarks
+from sensorproof.alignment.training_statistics import training_statistics
 from sensorproof.data import quarantine
 from sensorproof.data.batch import read_batch
 from sensorproof.data.quarantine import Entry, Key
 from sensorproof.files import atomic_folder, write_json
 from sensorproof.locks import locked
-from sensorproof.settings import Settings, ValidateSettings
+from sensorproof.settings import Settings, ValidationSettings
 
 
-def validate_batch(root: Path, settings: Settings, out: Path | None = None, *, record: bool = True) -> Verdict:
+def validate_batch(root: Path, settings: Settings, out: Path | None = None, *, record: bool = True) -> BatchVerdict:
     """Measure a batch, let Great Expectations judge it, and set frames at fault aside.
 
     Args:
@@ -44,26 +44,26 @@ def validate_batch(root: Path, settings: Settings, out: Path | None = None, *, r
     batch = read_batch(root)
     entries = quarantine.read_ledger(ledger)
     released = quarantine.released(entries, batch.name)
-    measured = measure(batch, settings.validate_)
-    drift = measure_drift(measured, settings, {(e.batch, e.frame_id) for e in quarantine.standing(entries)})
+    measured = measure_batch(batch, settings.validation)
+    drift = _measure_drift(measured, settings, {(e.batch, e.frame_id) for e in quarantine.standing(entries)})
     if out is None:
-        verdict, _ = assess(measured, settings.validate_, released, drift)
+        verdict, _ = assess(measured, settings.validation, released, drift)
     else:
         with atomic_folder(out) as folder:
-            verdict, suite = assess(measured, settings.validate_, released, drift, folder / "docs")
-            write_results(folder, measured, verdict, suite, settings.validate_)
+            verdict, suite = assess(measured, settings.validation, released, drift, folder / "docs")
+            write_results(folder, measured, verdict, suite, settings.validation)
     if record:
         note(ledger, verdict)
     return verdict
 
 
-def measure_drift(measured: Measured, settings: Settings, aside: Set[tuple[str, str]]) -> Drift | None:
+def _measure_drift(measured: BatchMeasurements, settings: Settings, aside: Set[tuple[str, str]]) -> Drift | None:
     """How far the batch lies from the training data; None where there is none before it.
 
     Args:
         aside: batch and frame id of frames that are set aside: they train nothing.
     """
-    checks = settings.validate_.drift
+    checks = settings.validation.drift
     training = training_statistics(measured.batch, settings.data, checks.max_frames, aside)
     if training is None or measured.statistics.empty:
         return None
@@ -71,12 +71,12 @@ def measure_drift(measured: Measured, settings: Settings, aside: Set[tuple[str, 
 
 
 def assess(
-    measured: Measured,
-    settings: ValidateSettings,
+    measured: BatchMeasurements,
+    settings: ValidationSettings,
     released: Mapping[Key, tuple[float, float]] | None = None,
     drift: Drift | None = None,
     docs: Path | None = None,
-) -> tuple[Verdict, dict[str, Any]]:
+) -> tuple[BatchVerdict, dict[str, Any]]:
     """Judge what was measured: the verdict, and the suite of expectations that it rests on.
 
     Adds the column `state` to the table: what each row's pair of images says.
@@ -84,11 +84,11 @@ def assess(
     quiet_environment()
     rules, name = make_rules(settings), suite_name(settings)
     table = measured.table
-    judged = judge(table, rules, name, docs)
+    judged = check_expectations(table, rules, name, docs)
     decision = decide(table, rules, judged.broken, released or {}, drift, settings)
-    table["state"] = states(table, decision.faults, settings.content)
+    table["state"] = pair_states(table, decision.faults, settings.content)
     aside = decision.faults.loc[~decision.faults.released, "frame_id"]
-    verdict = Verdict(
+    verdict = BatchVerdict(
         batch=measured.batch.name,
         suite=name,
         frames=len(measured.batch.frames),
@@ -106,7 +106,11 @@ def assess(
 
 
 def write_results(
-    folder: Path, measured: Measured, verdict: Verdict, suite: dict[str, Any], settings: ValidateSettings
+    folder: Path,
+    measured: BatchMeasurements,
+    verdict: BatchVerdict,
+    suite: dict[str, Any],
+    settings: ValidationSettings,
 ) -> None:
     """What a person and the later stages read."""
     write_json(folder / "verdict.json", verdict.to_json())
@@ -116,7 +120,7 @@ def write_results(
     draw_contact_sheet(folder / "contact_sheet.png", measured.batch, measured.table, verdict.all_faults, settings)
 
 
-def note(folder: Path, verdict: Verdict) -> None:
+def note(folder: Path, verdict: BatchVerdict) -> None:
     """Add to the ledger what is new: frames set aside, other values of theirs, frames no longer at fault, a refusal.
 
     A release ends when its fault is cleared, or has become worse. One that was made meanwhile holds.
@@ -137,11 +141,11 @@ def note(folder: Path, verdict: Verdict) -> None:
         for key, entry in last.items():
             if entry.action in ("quarantined", "released") and key not in current:
                 entries.append(replace(entry, time=blank.time, action="cleared", reason="no longer fails", by=""))
-        entries += batch_entries(last.get(("", "", "")), blank, verdict)
+        entries += _batch_entries(last.get(("", "", "")), blank, verdict)
         quarantine.append(folder, entries)
 
 
-def batch_entries(last: Entry | None, blank: Entry, verdict: Verdict) -> list[Entry]:
+def _batch_entries(last: Entry | None, blank: Entry, verdict: BatchVerdict) -> list[Entry]:
     """The entry of the batch as a whole, where that is new: refused for these reasons, or accepted after all."""
     reason = " ".join("; ".join(verdict.reasons).split())
     if verdict.refused and (last is None or last.action != "refused" or last.reason != reason):

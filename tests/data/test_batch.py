@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.batches import edit_frames, edit_info, make_batch, put
 from sensorproof.data.batch import check_free, read_batch
-from sensorproof.data.check import load_frame
+from sensorproof.data.frame_checks import load_frame
 from sensorproof.errors import BatchError, UsageError
-from small_batch import edit_frames, edit_info, make_batch, put
 
 Edit = Callable[[Any], object]
 

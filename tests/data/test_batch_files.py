@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.batches import edit_frames, edit_info, make_batch, put
 from sensorproof.data.batch import read_batch
-from sensorproof.data.check import load_frame
-from small_batch import edit_frames, edit_info, make_batch, put
+from sensorproof.data.frame_checks import load_frame
 
 
 @pytest.fixture

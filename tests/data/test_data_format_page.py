@@ -1,4 +1,4 @@
-"""What docs/data-format.md shows is right: its batch is read, its mapping is taken, its table names the columns."""
+"""The data format page is right: its batch is read, its mapping is taken, its table names the columns."""
 
 import re
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from conftest import ROOT
+from helpers.paths import ROOT
 from sensorproof.data.batch import read_batch
-from sensorproof.data.check import load_frame
+from sensorproof.data.frame_checks import load_frame
 from sensorproof.data.importers.mapping import read_mapping, role_of
 
-PAGE = (ROOT / "docs/data-format.md").read_text()
+PAGE = (ROOT / "docs/reference/data-format.md").read_text()
 
 
 def blocks() -> Iterator[str]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sensorproof.data.batch import Sensor
-from sensorproof.data.formats import MAX_PIXELS, read_pixels
+from sensorproof.data.image_io import MAX_PIXELS, read_pixels
 from sensorproof.data.images import read_image
 from sensorproof.errors import BatchError
 

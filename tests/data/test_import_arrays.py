@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from typer.testing import CliRunner
 
-from conftest import ROOT, Project
-from import_case import Case, N, make_mapping
+from helpers.array_import import Case, N, make_mapping
+from helpers.paths import ROOT
+from helpers.project import Project
 from sensorproof.cli import app
-from sensorproof.data.check import load_frame
-from sensorproof.data.formats import read_pixels
+from sensorproof.data.frame_checks import load_frame
+from sensorproof.data.image_io import read_pixels
 from sensorproof.data.importers.arrays import save
 from sensorproof.data.importers.mapping import Rule, role_of
 from sensorproof.errors import SensorproofError

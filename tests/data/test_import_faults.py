@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from import_case import Case, Edit
-from small_batch import put
+from helpers.array_import import Case, Edit
+from helpers.batches import put
 
 
 @pytest.mark.parametrize(

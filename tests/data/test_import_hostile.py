@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from import_case import SIZE, Case, N
+from helpers.array_import import SIZE, Case, N
 
 
 def test_pickles_are_not_loaded(case: Case) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scenes import broken, checks, make_batch, make_frame, measured, read_made, set_aside
-from sensorproof.alignment import faults
+from helpers.synthetic_scenes import broken, checks, make_batch, make_frame, measured, read_made, set_aside
+from sensorproof.alignment import fault_injection
+from sensorproof.alignment.decision.rules import make_rules
+from sensorproof.alignment.decision.verdict import FAULT_COLUMNS, pair_states
 from sensorproof.alignment.frames import Frame
-from sensorproof.alignment.rules import make_rules
-from sensorproof.alignment.table import Measured
-from sensorproof.alignment.verdict import FAULT_COLUMNS, states
+from sensorproof.alignment.measurement import BatchMeasurements
 from sensorproof.data.batch import Batch
 
 FRAMES = 36
@@ -21,26 +21,28 @@ NO_FAULT = pd.DataFrame(columns=FAULT_COLUMNS)
 
 
 @pytest.fixture(scope="module")
-def sound() -> Measured:
+def sound() -> BatchMeasurements:
     return measured(make_batch(FRAMES, 2))
 
 
-def faulty(change: faults.Change, rows: tuple[int, ...] = ROWS, sensors: tuple[str, ...] = ("other",)) -> pd.DataFrame:
+def faulty(
+    change: fault_injection.Change, rows: tuple[int, ...] = ROWS, sensors: tuple[str, ...] = ("other",)
+) -> pd.DataFrame:
     """The table of a batch with a fault in some rows."""
-    read = faults.Faulty(frozenset(rows), frozenset(sensors), change, read_made)
+    read = fault_injection.Faulty(frozenset(rows), frozenset(sensors), change, read_made)
     return measured(make_batch(FRAMES, 2), read).table
 
 
-def test_a_sound_batch_raises_no_alarm(sound: Measured) -> None:
+def test_a_sound_batch_raises_no_alarm(sound: BatchMeasurements) -> None:
     found = broken(sound.table)
     assert found.empty, found.to_string()
     assert {rig.state(checks().content) for rig in sound.rigs.values()} == {"aligned"}
-    state = states(sound.table, NO_FAULT, checks().content)
+    state = pair_states(sound.table, NO_FAULT, checks().content)
     assert (state[sound.table.sensor == "other"] == "aligned").mean() > 0.9
     assert (state[sound.table.sensor == "camera"] == "").all()
 
 
-def test_every_rule_has_a_column_and_every_frame_a_row(sound: Measured) -> None:
+def test_every_rule_has_a_column_and_every_frame_a_row(sound: BatchMeasurements) -> None:
     columns = {r.column for r in make_rules(checks())} | {r.other for r in make_rules(checks()) if r.other}
     assert columns <= set(sound.table.columns)
     assert sound.table.groupby("sensor").frame_id.nunique().to_dict() == {"camera": 36, "other": 36, "label": 36}
@@ -49,30 +51,30 @@ def test_every_rule_has_a_column_and_every_frame_a_row(sound: Measured) -> None:
 
 @pytest.mark.parametrize("pixels", [3, 5, 10])
 def test_shifted_frames_are_set_aside_and_no_others(pixels: int) -> None:
-    table = faulty(faults.moved(lambda row: faults.shift(pixels, row)))
+    table = faulty(fault_injection.moved(lambda row: fault_injection.shift(pixels, row)))
     assert set_aside(table, "other") == IDS
     assert not set_aside(table, "label")
 
 
 def test_a_shift_well_below_critical_is_let_pass() -> None:
-    assert not set_aside(faulty(faults.moved(lambda row: faults.shift(1, row))), "other")
+    assert not set_aside(faulty(fault_injection.moved(lambda row: fault_injection.shift(1, row))), "other")
 
 
 @pytest.mark.parametrize("name", ["rotation", "scale"])
 def test_rotated_and_scaled_frames_never_pass_as_aligned(name: str) -> None:
     """By 4 pixels at the corners: found, or said to be unmeasurable."""
     size = {"rotation": np.degrees(4 / 120), "scale": 100 * 4 / 120}[name]
-    table = faulty(faults.moved(lambda row: getattr(faults, name)(size, row)))
+    table = faulty(fault_injection.moved(lambda row: getattr(fault_injection, name)(size, row)))
     found = set_aside(table, "other")
     assert found <= IDS
     assert len(found) >= 3
     aside = table.assign(measure="corner_deviation_px")[table.frame_id.isin(found) & (table.sensor == "other")]
-    state = states(table, aside, checks().content)
+    state = pair_states(table, aside, checks().content)
     assert "aligned" not in set(state[table.frame_id.isin(IDS) & (table.sensor == "other")])
 
 
 def test_a_shifted_label_is_set_aside() -> None:
-    table = faulty(faults.moved(lambda row: faults.shift(4, row)), sensors=("label",))
+    table = faulty(fault_injection.moved(lambda row: fault_injection.shift(4, row)), sensors=("label",))
     assert set_aside(table, "label") == IDS
     assert not set_aside(table, "other")
 
@@ -115,23 +117,24 @@ def test_frozen_frames_are_set_aside_and_a_standing_vehicle_is_not() -> None:
 
 
 def test_blank_frames_are_set_aside() -> None:
-    assert set_aside(faulty(faults.blanked(9)), "other") == IDS
-    assert set_aside(faulty(faults.blanked(3)), "other") == IDS
-    one = broken(faulty(faults.blanked(1)))
+    assert set_aside(faulty(fault_injection.blanked(9)), "other") == IDS
+    assert set_aside(faulty(fault_injection.blanked(3)), "other") == IDS
+    one = broken(faulty(fault_injection.blanked(1)))
     assert not set(one[(one.severity == "critical") & (one.scope == "frame")].column) & {"blank_excess", "contrast"}
 
 
 @pytest.mark.parametrize(
-    "change", [lambda: faults.shift(3, 1), lambda: faults.rotation(2, 1), lambda: faults.scale(4, 0)]
+    "change",
+    [lambda: fault_injection.shift(3, 1), lambda: fault_injection.rotation(2, 1), lambda: fault_injection.scale(4, 0)],
 )
 def test_a_fault_of_the_rig_is_one_of_the_batch_not_of_its_frames(change: object) -> None:
     affine = change()  # type: ignore[operator]
-    table = faulty(faults.moved(lambda row: affine), rows=tuple(range(FRAMES)))
+    table = faulty(fault_injection.moved(lambda row: affine), rows=tuple(range(FRAMES)))
     found = broken(table)
     critical = found[found.severity == "critical"]
     assert set(critical[critical.scope == "batch"].column) == {"rig_corner_px"}
     assert set(critical[critical.scope == "batch"].sensor) == {"other"}
-    put_in = faults.corner_px(affine, (144, 192))
+    put_in = fault_injection.corner_px(affine, (144, 192))
     assert table[table.sensor == "other"].rig_corner_px.iloc[0] == pytest.approx(put_in, abs=0.5)
     assert critical[critical.scope == "frame"].frame_id.nunique() <= 0.05 * FRAMES
 
@@ -139,7 +142,7 @@ def test_a_fault_of_the_rig_is_one_of_the_batch_not_of_its_frames(change: object
 def test_a_loose_mount_is_found_frame_by_frame_though_half_of_them_are_off() -> None:
     """Scatter must not widen its own limit until nothing is found."""
     rows = tuple(range(0, FRAMES, 3)) + tuple(range(1, FRAMES, 12))
-    table = faulty(faults.moved(lambda row: faults.shift(6, row // 3)), rows=rows)
+    table = faulty(fault_injection.moved(lambda row: fault_injection.shift(6, row // 3)), rows=rows)
     assert set_aside(table, "other") >= {f"f{row:04d}" for row in rows}
 
 
@@ -149,11 +152,11 @@ def test_unmeasurable_pairs_abstain() -> None:
     def noise(batch: Batch, row: int, sensor: str, image: np.ndarray) -> np.ndarray:
         return np.random.default_rng(row).uniform(0, 250, image.shape).astype(np.float32)
 
-    read = faults.Faulty(frozenset(range(FRAMES)), frozenset({"other"}), noise, read_made)
+    read = fault_injection.Faulty(frozenset(range(FRAMES)), frozenset({"other"}), noise, read_made)
     found = measured(make_batch(FRAMES, 2), read)
     assert found.rigs["other"].state(checks().content) == "unmeasurable"
     assert not set_aside(found.table, "other")
-    assert set(states(found.table, NO_FAULT, checks().content)[found.table.sensor == "other"]) == {"unmeasurable"}
+    assert set(pair_states(found.table, NO_FAULT, checks().content)[found.table.sensor == "other"]) == {"unmeasurable"}
     assert found.table.loc[found.table.sensor == "other", ["rig_limit_px", "corner_deviation_px"]].isna().all().all()
 
 
@@ -169,7 +172,7 @@ def test_unmeasurable_pairs_abstain() -> None:
 def test_stamps_beyond_tolerance_are_found_all_of_them(
     added: np.ndarray, frames: set[str] | None, columns: set[str]
 ) -> None:
-    batch = faults.with_times(make_batch(FRAMES, 2), "other", added)
+    batch = fault_injection.with_times(make_batch(FRAMES, 2), "other", added)
     found = broken(measured(batch, lambda b, row: Frame(row)).table)
     late = {f"f{k:04d}" for k in np.flatnonzero(np.abs(0.002 + added) > 0.02)}
     assert set(found[found.column == "time_offset_s"].frame_id) == (late if frames is None else frames)
@@ -177,10 +180,10 @@ def test_stamps_beyond_tolerance_are_found_all_of_them(
 
 
 def test_drift_and_jitter_of_a_clock_are_worth_a_warning() -> None:
-    batch = faults.with_times(make_batch(FRAMES, 1), "other", np.linspace(0, 0.012, FRAMES))
+    batch = fault_injection.with_times(make_batch(FRAMES, 1), "other", np.linspace(0, 0.012, FRAMES))
     assert "clock_drift_share" in set(broken(measured(batch, lambda b, row: Frame(row)).table).column)
     noise = np.random.default_rng(0).normal(0, 0.018, FRAMES)
-    batch = faults.with_times(make_batch(FRAMES, 1), "other", noise)
+    batch = fault_injection.with_times(make_batch(FRAMES, 1), "other", noise)
     assert "clock_jitter_share" in set(broken(measured(batch, lambda b, row: Frame(row)).table).column)
 
 
@@ -194,7 +197,7 @@ def test_of_a_hundred_thousand_frames_none_is_lost() -> None:
     """Their times and calibration; every thousandth stamp is late."""
     batch = make_batch(100_000, 100)
     late = np.where(np.arange(100_000) % 1000 == 7, 0.05, 0)
-    table = measured(faults.with_times(batch, "other", late), lambda b, row: Frame(row)).table
+    table = measured(fault_injection.with_times(batch, "other", late), lambda b, row: Frame(row)).table
     assert table.groupby("sensor").frame_id.nunique().to_dict() == {"camera": 100_000, "other": 100_000}
     assert not table.duplicated(["frame_id", "sensor"]).any()
     beyond = table[table.time_offset_s.abs() > table.time_tolerance_s]

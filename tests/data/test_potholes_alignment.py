@@ -1,19 +1,19 @@
 """Real images: two channels of one camera are a pair that is aligned; known faults in it are found."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scenes import CALIBRATION, broken, checks, info, make_batch, set_aside
-from sensorproof.alignment import faults
+from helpers import paths
+from helpers.synthetic_scenes import CALIBRATION, broken, checks, info, make_batch, set_aside
+from sensorproof.alignment import fault_injection
 from sensorproof.alignment.frames import Frame
-from sensorproof.alignment.table import Measured, measure
+from sensorproof.alignment.measurement import BatchMeasurements, measure_batch
 from sensorproof.data.batch import Batch
 
-DATA = Path(__file__).parents[3] / "shared/data/stereo_pothole/pothole_quarter.npz"
+DATA = paths.DATA / "stereo_pothole/pothole_quarter.npz"
 FRAMES = 36
 ROWS = tuple(range(5, FRAMES, 6))
 IDS = {f"f{row:04d}" for row in ROWS}
@@ -34,15 +34,17 @@ def batch() -> Batch:
     return replace(made, info=described, frames=made.frames.assign(label=""))
 
 
-def measured(batch: Batch, images: NDArray[np.uint8], change: faults.Change | None = None) -> Measured:
+def measured(
+    batch: Batch, images: NDArray[np.uint8], change: fault_injection.Change | None = None
+) -> BatchMeasurements:
     """Red as the camera, blue as the other sensor, moved in ROWS."""
 
     def read(b: Batch, row: int) -> Frame:
         red, blue = images[row, ..., 0], images[row, ..., 2]
         return Frame(row, {"camera": red[None].astype(np.float32), "other": blue[None].astype(np.float32)})
 
-    reader = read if change is None else faults.Faulty(frozenset(ROWS), frozenset({"other"}), change, read)
-    return measure(batch, checks(), reader)
+    reader = read if change is None else fault_injection.Faulty(frozenset(ROWS), frozenset({"other"}), change, read)
+    return measure_batch(batch, checks(), reader)
 
 
 def test_sound_images_raise_no_alarm(batch: Batch, images: NDArray[np.uint8]) -> None:
@@ -57,23 +59,25 @@ def test_sound_images_raise_no_alarm(batch: Batch, images: NDArray[np.uint8]) ->
     ("name", "size"), [("shift", 3), ("shift", 10), ("rotation", 1), ("rotation", 2), ("scale", 1.5), ("scale", 3)]
 )
 def test_faults_of_critical_size_are_found(batch: Batch, images: NDArray[np.uint8], name: str, size: float) -> None:
-    affine = getattr(faults, name)
-    assert faults.corner_px(affine(size, 1), (257, 427)) >= 3
-    table = measured(batch, images, faults.moved(lambda row: affine(size, row))).table
+    affine = getattr(fault_injection, name)
+    assert fault_injection.corner_px(affine(size, 1), (257, 427)) >= 3
+    table = measured(batch, images, fault_injection.moved(lambda row: affine(size, row))).table
     assert set_aside(table, "other") == IDS
 
 
 def test_shifts_are_right_to_a_quarter_of_a_pixel(batch: Batch, images: NDArray[np.uint8]) -> None:
     for pixels in (1.0, 2.5, 5.0):
-        table = measured(batch, images, faults.moved(lambda row, p=pixels: faults.shift(p, row))).table
+        table = measured(
+            batch, images, fault_injection.moved(lambda row, p=pixels: fault_injection.shift(p, row))
+        ).table
         rows = table[(table.sensor == "other") & table.frame_id.isin(IDS)]
-        put_in = np.array([faults.shift(pixels, row)[:, 2] for row in ROWS])
+        put_in = np.array([fault_injection.shift(pixels, row)[:, 2] for row in ROWS])
         error = np.hypot(*(rows[["shift_y_px", "shift_x_px"]].to_numpy() - put_in).T)
         assert np.percentile(error, 90) <= 0.25
 
 
 def test_half_a_degree_is_worth_no_quarantine_but_is_measured(batch: Batch, images: NDArray[np.uint8]) -> None:
-    table = measured(batch, images, faults.moved(lambda row: faults.rotation(0.25, row))).table
+    table = measured(batch, images, fault_injection.moved(lambda row: fault_injection.rotation(0.25, row))).table
     assert not set_aside(table, "other")
     rows = table[(table.sensor == "other") & table.frame_id.isin(IDS)]
     assert rows.rotation_deg.abs().median() == pytest.approx(0.25, abs=0.05)

@@ -11,12 +11,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from conftest import ROOT, Project
+from helpers.batches import edit_frames, edit_info, make_batch
+from helpers.paths import ROOT
+from helpers.project import Project
 from sensorproof.data.batch import Sensor
+from sensorproof.data.metadata import IGNORE, read_meta
 from sensorproof.data.prepare import resize_image, scale
-from sensorproof.data.prepared import IGNORE, read_meta
 from sensorproof.files import parse_yaml
-from small_batch import edit_frames, edit_info, make_batch
 
 STAGE = ROOT / "pipelines/stages/prepare.py"
 OUT = Path("artifacts/prepared")

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from sensorproof.cli import app
 from sensorproof.data.batch import Batch, read_batch
-from sensorproof.data.check import Finding, Frame, load_frame
-from sensorproof.data.simulator import Plan, simulate_batch, write
+from sensorproof.data.frame_checks import Finding, Frame, load_frame
+from sensorproof.data.simulator import SimulationConfig, generate, simulate_batch
 from sensorproof.data.simulator.failures import ABSENT, FAILURES
 from sensorproof.data.simulator.geometry import CAMERA_HEIGHT, CAMERA_PITCH, Pinhole
 from sensorproof.data.simulator.layout import make_drive, make_scene, make_style
@@ -23,7 +23,7 @@ from sensorproof.data.simulator.scene import Label
 from sensorproof.data.simulator.weather import DAY, NIGHT
 from sensorproof.errors import UsageError
 
-SMALL = Plan("small", size=(48, 60), sites=2, sequences=4, frames=2, failures=0.0)
+SMALL = SimulationConfig("small", size=(48, 60), sites=2, sequences=4, frames=2, failures=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def frames(batch: Batch) -> list[tuple[Frame, list[Finding]]]:
     return [load_frame(batch, k) for k in range(len(batch.frames))]
 
 
-def simulated(folder: Path, plan: Plan, **options: Any) -> Batch:
+def simulated(folder: Path, plan: SimulationConfig, **options: Any) -> Batch:
     simulate_batch(folder / plan.name, plan, **options)
     return read_batch(folder / plan.name)
 
@@ -48,16 +48,16 @@ def digest(root: Path) -> dict[str, str]:
 
 def test_a_seed_decides_every_byte_and_the_number_of_processes_none(tmp_path: Path) -> None:
     plan = {"name": "a", "size": (16, 20), "sites": 1, "sequences": 2, "frames": 2, "failures": 0.5}
-    first = digest(simulated(tmp_path, Plan(**plan, seed=3)).root)
-    assert digest(simulated(tmp_path, Plan(**plan, seed=3), force=True, workers=2).root) == first
-    other = digest(simulated(tmp_path, Plan(**plan, seed=4), force=True).root)
+    first = digest(simulated(tmp_path, SimulationConfig(**plan, seed=3)).root)
+    assert digest(simulated(tmp_path, SimulationConfig(**plan, seed=3), force=True, workers=2).root) == first
+    other = digest(simulated(tmp_path, SimulationConfig(**plan, seed=4), force=True).root)
     images = [name for name in first if name.endswith((".png", ".npy")) and name in other]
     assert len(images) > 8
     assert not [name for name in images if first[name] == other[name]]
 
 
 def test_sites_of_other_numbers_are_other_places_and_of_the_same_number_the_same(batch: Batch, tmp_path: Path) -> None:
-    plan = Plan("second", size=SMALL.size, sites=1, sequences=4, frames=2, failures=0.0, site_offset=1)
+    plan = SimulationConfig("second", size=SMALL.size, sites=1, sequences=4, frames=2, failures=0.0, site_offset=1)
     second = digest(simulated(tmp_path, plan).root)
     both = digest(batch.root)
     labels = [name for name in second if name.startswith("label/")]
@@ -175,7 +175,7 @@ def test_night_is_darker_for_the_camera_and_not_for_the_lidar(
 
 @pytest.mark.parametrize("size", [(16, 16), (33, 47), (17, 64)])
 def test_odd_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
-    read = simulated(tmp_path, Plan("odd", size=size, sites=1, sequences=1, frames=1, failures=0.0))
+    read = simulated(tmp_path, SimulationConfig("odd", size=size, sites=1, sequences=1, frames=1, failures=0.0))
     frame, findings = load_frame(read, 0)
     assert findings == []
     assert {image.shape[1:] for image in frame.images.values()} == {size}
@@ -214,7 +214,7 @@ def test_each_failure_does_what_its_name_says() -> None:
 
 
 def test_failures_are_marked_where_they_are(tmp_path: Path) -> None:
-    plan = Plan("failing", size=(16, 16), sites=1, sequences=2, frames=24, failures=1.0)
+    plan = SimulationConfig("failing", size=(16, 16), sites=1, sequences=2, frames=24, failures=1.0)
     table = simulated(tmp_path, plan).frames
     failure = table.condition.str.split("+").str[1]
     assert set(failure) == set(FAILURES)
@@ -226,7 +226,7 @@ def test_failures_are_marked_where_they_are(tmp_path: Path) -> None:
 
 def test_the_share_of_failures_is_the_one_asked_for() -> None:
     rng = np.random.default_rng(0)
-    drawn = [write.draw_failure(0.1, rng) for _ in range(4000)]
+    drawn = [generate.draw_failure(0.1, rng) for _ in range(4000)]
     assert np.mean([d != "" for d in drawn]) == pytest.approx(0.1, abs=0.015)
 
 
@@ -248,7 +248,7 @@ def test_the_share_of_failures_is_the_one_asked_for() -> None:
 )
 def test_plans_that_make_no_sense(tmp_path: Path, change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"^{next(iter(change))}: "):
-        simulate_batch(tmp_path / "x", Plan(**{"name": "x"} | change))
+        simulate_batch(tmp_path / "x", SimulationConfig(**{"name": "x"} | change))
     assert not list(tmp_path.iterdir())
 
 
@@ -256,9 +256,9 @@ def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(write, "write_batch", fail)
+    monkeypatch.setattr(generate, "write_batch", fail)
     with pytest.raises(OSError, match="disk full"):
-        simulate_batch(tmp_path / "x", Plan("x", size=(16, 16), sites=1, sequences=1, frames=1))
+        simulate_batch(tmp_path / "x", SimulationConfig("x", size=(16, 16), sites=1, sequences=1, frames=1))
     assert not list(tmp_path.iterdir())
 
 

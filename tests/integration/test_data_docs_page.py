@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Page, browser
 
-from scenes import ROOT, settings, write_files
+from helpers.browser import Page, browser
+from helpers.synthetic_scenes import ROOT, settings, write_files
 from sensorproof.validation import validate_batch
 
 

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from conftest import Project, make_project
+from helpers.project import Project, make_project
 
 STAGES = {"prepare", "validate", "search", "evaluate", "report", "register"}
-RUNS = {f"train@{arm}-{seed}" for arm in ("baseline", "default") for seed in (0, 1)}
+RUNS = {f"train@{arm}-{seed}" for arm in ("baseline", "regularized_dropout") for seed in (0, 1)}
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +28,14 @@ def test_summary_has_what_the_design_promises(reproduced: Project) -> None:
     summary = json.loads((reproduced.root / "artifacts/summary.json").read_text())
     assert summary["data"]["batches"] == ["first"]
     assert re.fullmatch(r"[0-9a-f]{32}\.dir", summary["data"]["hash"])
-    assert set(summary["arms"]) == {"baseline", "default"}
+    assert set(summary["arms"]) == {"baseline", "regularized_dropout"}
     for arm in summary["arms"].values():
         assert arm["seeds"] == [0, 1]
         assert len(arm["subsets"]) == 15
         mean = sum(s["mean"] for s in arm["subsets"].values()) / 15
         assert arm["mean"]["mean"] == pytest.approx(mean)
         assert arm["worst"]["mean"] <= arm["mean"]["mean"] <= 100
-    baseline, ours = summary["arms"]["baseline"], summary["arms"]["default"]
+    baseline, ours = summary["arms"]["baseline"], summary["arms"]["regularized_dropout"]
     assert baseline["parameters"] == ours["parameters"]
     for figure, gain in summary["gain"].items():
         assert gain["value"] == pytest.approx(ours[figure]["mean"] - baseline[figure]["mean"])
@@ -59,10 +59,10 @@ def test_nothing_changed_runs_nothing(reproduced: Project) -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("register: {max_loss_full: 50.0}", {"report", "register"}),
-        ("regularizer: {sigma: 0.25}", {"search", "train@default", "evaluate", "report", "register"}),
+        ("promotion: {max_loss_full: 50.0}", {"report", "register"}),
+        ("regularizer: {sigma: 0.25}", {"search", "train@regularized_dropout", "evaluate", "report", "register"}),
         ("train: {checkpoint_every: 6}", {*RUNS, "evaluate", "report", "register"}),
-        ("compare: {tuning_share: 0.7}", set()),
+        ("compare: {tuning_fraction: 0.7}", set()),
     ],
 )
 def test_a_change_re_runs_only_what_depends_on_it(reproduced: Project, override: str, expected: set[str]) -> None:

@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, Project
+from helpers.paths import ROOT
+from helpers.project import Project
+from helpers.servers import S3
 from sensorproof.adapters import dvc
 from sensorproof.data.prepare import read_batches
-from sensorproof.data.simulator import Plan, simulate_batch
+from sensorproof.data.simulator import SimulationConfig, simulate_batch
 from sensorproof.errors import UsageError
-from sensorproof.ingestion import contents, publish, take_in, taking
-from sensorproof.ingestion.contents import Listing, hash_files
+from sensorproof.ingestion import file_manifest, ingest_batch, publish, transaction
+from sensorproof.ingestion.file_manifest import FileManifest, hash_files
 from sensorproof.settings import load_settings
-from servers import S3
 
 PIPELINE = """\
 stages:
@@ -42,7 +43,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two batches that go together."""
     root = tmp_path_factory.mktemp("material")
     for name, offset in (("first", 0), ("second", 10)):
-        simulate_batch(root / name, Plan(name, (48, 60), 3, 1, 3, 5, offset, 0.0))
+        simulate_batch(root / name, SimulationConfig(name, (48, 60), 3, 1, 3, 5, offset, 0.0))
     return root
 
 
@@ -79,7 +80,7 @@ def and_die(action: Callable[..., Any]) -> Callable[..., None]:
     return wrapper
 
 
-def copy_half(source: Path, target: Path, listing: Listing) -> None:
+def copy_half(source: Path, target: Path, listing: FileManifest) -> None:
     shutil.copytree(source / "camera", target / "camera")
     die()
 
@@ -97,15 +98,15 @@ def die_soon(folder: Path, project: Path = Path()) -> None:
 
 
 POINTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
-    "before the copy": (taking, "copy_files", die),
-    "half copied": (taking, "copy_files", copy_half),
-    "copied": (taking, "copy_files", and_die(taking.copy_files)),
+    "before the copy": (transaction, "copy_files", die),
+    "half copied": (transaction, "copy_files", copy_half),
+    "copied": (transaction, "copy_files", and_die(transaction.copy_files)),
     "noted": (dvc, "writing", die),
     "placed": (dvc, "add", die),
     "while dvc adds": (dvc, "add", die_soon),
     "versioned": (dvc, "add", and_die(dvc.add)),
-    "half removed": (taking, "remove_copied", remove_half),
-    "removed": (taking, "remove_copied", and_die(contents.remove_copied)),
+    "half removed": (transaction, "remove_copied", remove_half),
+    "removed": (transaction, "remove_copied", and_die(file_manifest.remove_copied)),
 }
 
 
@@ -114,10 +115,10 @@ def take_in_and_die(point: str, root: str) -> None:
     os.chdir(root)
     module, name, replacement = POINTS[point]
     setattr(module, name, replacement)
-    take_in(Path("data/inbox/second"), load_settings(), move=True)
+    ingest_batch(Path("data/inbox/second"), load_settings(), move=True)
 
 
-def check_nothing_is_lost(listing: Listing, second: Path) -> None:
+def check_nothing_is_lost(listing: FileManifest, second: Path) -> None:
     """Either state is whole, and each byte is in one place or the other."""
     batches = {batch.name for batch in read_batches(Path("data/raw"))}
     assert batches in ({"first"}, {"first", "second"})
@@ -137,7 +138,7 @@ def test_a_kill_leaves_the_old_or_the_new_state_and_a_second_call_finishes(
     process.join()
     assert process.exitcode == -signal.SIGKILL
     check_nothing_is_lost(listing, second)
-    taken = take_in(second, load_settings(), move=True)
+    taken = ingest_batch(second, load_settings(), move=True)
     assert (taken.name, taken.frames, taken.left) == ("second", 9, ())
     assert hash_files(TARGET) == listing
     assert dvc.added_files(Path("data/raw/second.dvc")) == listing
@@ -196,7 +197,7 @@ def test_two_at_once_take_a_batch_in_once(here: Path, second: Path) -> None:
 
 def test_bytes_go_to_s3_and_come_back(here: Path, second: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, listing = load_settings(), hash_files(second)
-    taken = take_in(second, settings)
+    taken = ingest_batch(second, settings)
     assert not publish(taken, settings)
     with pytest.raises(UsageError, match="no default remote; name one"):
         dvc.push("data/raw/second.dvc")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Project
-from results import ROOT, write_raw, write_results
+from helpers.project import Project
+from helpers.project_artifacts import ROOT, write_raw, write_results
+from helpers.servers import S3, MlflowServer, Postgres, serve_mlflow
 from sensorproof.files import read_json
-from servers import S3, MlflowServer, Postgres, serve_mlflow
 
 STAGE = str(ROOT / "pipelines/stages/register.py")
 
@@ -78,7 +78,7 @@ class Checkout(Project):
 
 def checkout(root: Path, number: int = 0, mean: float = 56.0) -> Checkout:
     root.mkdir()
-    means = {"baseline": [mean - 6, mean - 5], "default": [mean - 1, mean]}
+    means = {"baseline": [mean - 6, mean - 5], "regularized_dropout": [mean - 1, mean]}
     write_results(root, means, first_seed=number, data_hash=f"{number:032d}.dir")
     return Checkout(root)
 
@@ -95,7 +95,7 @@ def test_the_server_shows_parent_children_version_and_alias(registered: Checkout
     (parent,) = (run for run in api.runs() if run["tags"]["kind"] == "pipeline")
     children = [run for run in api.runs() if run["tags"].get("mlflow.parentRunId") == parent["info"]["run_id"]]
     assert {(run["tags"]["arm"], run["tags"]["seed"]) for run in children} == {
-        (arm, seed) for arm in ("baseline", "default") for seed in ("0", "1")
+        (arm, seed) for arm in ("baseline", "regularized_dropout") for seed in ("0", "1")
     }
     evaluation = read_json(registered.root / "artifacts/evaluation.json")
     for run in (parent, *children):
@@ -108,7 +108,7 @@ def test_the_server_shows_parent_children_version_and_alias(registered: Checkout
     assert api.aliases()["champion"] == 1
     version = api.get("model-versions/get?name=sensorproof&version=1")["model_version"]
     assert version["run_id"] in {run["info"]["run_id"] for run in children}
-    assert version["description"].startswith("Promoted. Arm default, seed 1")
+    assert version["description"].startswith("Promoted. Arm regularized_dropout, seed 1")
 
 
 def test_the_artifacts_lie_in_s3_and_not_beside_the_client(registered: Checkout, mlflow_server: MlflowServer) -> None:
@@ -132,7 +132,13 @@ def test_a_batch_is_predicted_with_the_champion(
     batch = write_raw(tmp_path / "b")
     command = ("sensorproof", "predict", "models:/sensorproof@champion", str(batch.root), str(tmp_path / "out"))
     assert "5 of 5 frames predicted" in registered.on(mlflow_server.url, *command)
-    ours = ("sensorproof", "predict", "artifacts/train/default-1/model", str(batch.root), str(tmp_path / "ours"))
+    ours = (
+        "sensorproof",
+        "predict",
+        "artifacts/train/regularized_dropout-1/model",
+        str(batch.root),
+        str(tmp_path / "ours"),
+    )
     registered.on(mlflow_server.url, *ours)
     for file in sorted((tmp_path / "ours/labels").iterdir()):
         np.testing.assert_array_equal(Image.open(file), Image.open(tmp_path / "out/labels" / file.name))

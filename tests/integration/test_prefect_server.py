@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT
-from sensorproof.data.simulator import Plan, simulate_batch
-from sensorproof.ingestion.contents import hash_files
-from servers import BIN, Postgres, answers, free_port, running
+from helpers.paths import ROOT
+from helpers.servers import BIN, Postgres, answers, free_port, running
+from sensorproof.data.simulator import SimulationConfig, simulate_batch
+from sensorproof.ingestion.file_manifest import hash_files
 
 PIPELINE = """\
 stages:
@@ -101,7 +101,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
     for folder in ("raw", "inbox", "quarantine"):
         (root / "data" / folder).mkdir(parents=True)
     (root / "dvc.yaml").write_text(PIPELINE)
-    simulate_batch(root / "data/raw/first", Plan("first", (48, 60), 3, 1, 3, 5, 0, 0.0))
+    simulate_batch(root / "data/raw/first", SimulationConfig("first", (48, 60), 3, 1, 3, 5, 0, 0.0))
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "DVC"))}
@@ -143,9 +143,9 @@ def test_the_nightly_run_and_the_polling_are_scheduled(site: Site) -> None:
 
 def test_field_data_comes_in_and_is_handed_over_to_a_run_of_its_own(site: Site) -> None:
     batch = site.root / "data/inbox/second"
-    simulate_batch(batch, Plan("second", (48, 60), 3, 1, 3, 5, 10, 0.0))
+    simulate_batch(batch, SimulationConfig("second", (48, 60), 3, 1, 3, 5, 10, 0.0))
     listing = hash_files(batch)
-    state = site.end_of(site.start("field-data/polling", settle_s=0))
+    state = site.end_of(site.start("field-data/polling", quiet_period_s=0))
     assert state["type"] == "COMPLETED", state
     assert "second taken in (9 frames, 0 aside); retraining: handed over to run" in state["message"]
     assert hash_files(site.root / "data/raw/second") == listing
@@ -159,12 +159,12 @@ def test_field_data_comes_in_and_is_handed_over_to_a_run_of_its_own(site: Site) 
 
 def test_a_refused_batch_fails_the_polling_run_once(site: Site) -> None:
     (site.root / "data/inbox/empty").mkdir()
-    state = site.end_of(site.start("field-data/polling", settle_s=0))
+    state = site.end_of(site.start("field-data/polling", quiet_period_s=0))
     assert (state["type"], state["name"]) == ("FAILED", "Refused")
     assert "data/inbox/empty/batch.yaml: is missing" in state["message"]
     assert (site.root / "data/inbox/empty.refused.yaml").exists()
     assert "Traceback" not in site.log_of(site.runs("field-data")[0]["id"])
-    state = site.end_of(site.start("field-data/polling", settle_s=0))
+    state = site.end_of(site.start("field-data/polling", quiet_period_s=0))
     assert (state["type"], state["message"]) == ("COMPLETED", "empty refused before")
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Page, browser
 
-from report_material import make_data, make_page
+from helpers.browser import Page, browser
+from helpers.report_fixtures import make_data, make_page
 
 PAGES = ("usual", "one_arm", "many")
 CONTRAST = """
@@ -59,7 +59,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     five = {name: ("camera", 3) if name == "camera" else ("other", 1) for name in ("camera", "b", "c", "d", "e")}
     arms = (
         "baseline",
-        "default",
+        "regularized_dropout",
         "regularized",
         "modality_dropout",
         "random_subset",

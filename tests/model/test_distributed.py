@@ -20,17 +20,17 @@ KINDS = (("single", "first_order"), ("paper", "exact"))
 def gradients_of_rank(rank: int, distributed: bool) -> dict[str, Tensor]:
     """Gradients of the plain loss and the term on a rank's own samples, from the same weights on every rank."""
     found = {}
-    for form, estimator in KINDS:
+    for variant, estimator in KINDS:
         torch.manual_seed(0)
         inner = Segmenter(CHANNELS, 3, "tiny", 8)
         model: nn.Module = DistributedDataParallel(inner) if distributed else inner
         torch.manual_seed(10 + rank)
         inputs = {name: torch.randn(4, c, 32, 32) for name, c in CHANNELS.items()}
         target = torch.randint(0, 3, (4, 32, 32))
-        term = FunctionalEntropy(0.3, form=form, estimator=estimator)  # type: ignore[arg-type]
+        term = FunctionalEntropy(0.3, variant=variant, estimator=estimator)  # type: ignore[arg-type]
         value = term(model, inputs, target).value
         (nn.functional.cross_entropy(model(inputs), target) + value).backward()
-        found |= {f"{form} {name}": p.grad for name, p in inner.named_parameters() if p.grad is not None}
+        found |= {f"{variant} {name}": p.grad for name, p in inner.named_parameters() if p.grad is not None}
     return found
 
 
@@ -46,8 +46,8 @@ def work(rank: int, folder: str) -> None:
 def test_every_rank_has_the_mean_of_the_gradients_of_all(tmp_path: Path) -> None:
     mp.spawn(work, (str(tmp_path),), nprocs=WORLD)
     reduced = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(WORLD)]
-    alone = [gradients_of_rank(rank, False) for rank in range(WORLD)]
-    assert reduced[0].keys() == alone[0].keys()
-    for name, first in alone[0].items():
+    unimodal = [gradients_of_rank(rank, False) for rank in range(WORLD)]
+    assert reduced[0].keys() == unimodal[0].keys()
+    for name, first in unimodal[0].items():
         torch.testing.assert_close(reduced[0][name], reduced[1][name])
-        torch.testing.assert_close(reduced[0][name], (first + alone[1][name]) / 2, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(reduced[0][name], (first + unimodal[1][name]) / 2, rtol=1e-3, atol=1e-5)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.models import Segmenter
 from sensorproof.regularization import FunctionalEntropy
-from sensorproof.regularization.checks import ESTIMATORS, FORMS
-from sensorproof.regularization.stages import feature_cross_entropy
+from sensorproof.regularization.checks import ESTIMATORS, VARIANTS
+from sensorproof.regularization.feature_terms import feature_cross_entropy
 
 
 class Pixelwise(nn.Module):
@@ -40,15 +40,15 @@ def batch(b: int = 4, size: int = 16, seed: int = 0) -> tuple[dict[str, Tensor],
     return inputs, torch.randint(0, 3, (b, size, size), generator=generator)
 
 
-def options(form: str, estimator: str, **more: object) -> FunctionalEntropy:
-    return FunctionalEntropy(0.5, form=form, estimator=estimator, **more)  # type: ignore[arg-type]
+def options(variant: str, estimator: str, **more: object) -> FunctionalEntropy:
+    return FunctionalEntropy(0.5, variant=variant, estimator=estimator, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_a_finite_term_with_gradients_in_a_foreign_model(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_form_gives_a_finite_term_with_gradients_in_a_foreign_model(variant: str, estimator: str) -> None:
     model, (inputs, target) = Pixelwise(CHANNELS), batch()
-    term = options(form, estimator)(model, inputs, target)
+    term = options(variant, estimator)(model, inputs, target)
     term.value.backward()
     assert torch.isfinite(term.value)
     assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in model.parameters())
@@ -56,14 +56,14 @@ def test_every_form_gives_a_finite_term_with_gradients_in_a_foreign_model(form: 
     assert all(float(each) > 0 for each in term.information["prediction"].values())
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_same_strength_means_the_same_at_any_resolution_and_batch_size(form: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_same_strength_means_the_same_at_any_resolution_and_batch_size(variant: str) -> None:
     """On a pixelwise model the information depends on neither, but for the noise that is drawn."""
     model = Pixelwise(CHANNELS)
     found = []
     for b, size in ((1, 1024), (1, 128), (64, 32), (64, 16)):
         torch.manual_seed(1)
-        regularizer = options(form, "exact", sensors=["camera"])
+        regularizer = options(variant, "exact", sensors=["camera"])
         found.append(regularizer(model, *batch(b, size)).information["prediction"]["camera"])
     for each in found[1:]:
         assert float(each) == pytest.approx(float(found[0]), rel=0.1)
@@ -88,7 +88,7 @@ def test_the_exact_penalty_pushes_a_neglected_sensor_up() -> None:
     model, (inputs, target) = Pixelwise(CHANNELS), batch()
     with torch.no_grad():
         model.layers["lidar"].weight.mul_(0.05)
-    regularizer = FunctionalEntropy(1.0, form="paper", estimator="exact")
+    regularizer = FunctionalEntropy(1.0, variant="paper", estimator="exact")
     before = regularizer(model, inputs, target).information["prediction"]
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     for _ in range(20):
@@ -101,15 +101,15 @@ def test_the_exact_penalty_pushes_a_neglected_sensor_up() -> None:
     assert after["lidar"] > 1.5 * before["lidar"]
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_ignored_pixels_and_absent_samples_change_nothing(form: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_ignored_pixels_and_absent_samples_change_nothing(variant: str) -> None:
     model, (inputs, target) = Pixelwise(CHANNELS), batch(4, 16)
     present = {"camera": torch.ones(4, dtype=torch.bool), "lidar": torch.tensor([True, True, True, False])}
     target[:, :4] = 255
 
     def value(changed: dict[str, Tensor]) -> Tensor:
         torch.manual_seed(3)
-        found = options(form, "exact", sigma=1e-3)(model, changed, target, present=present).information
+        found = options(variant, "exact", sigma=1e-3)(model, changed, target, present=present).information
         return torch.stack(list(found["prediction"].values()))
 
     changed = {name: x.clone() for name, x in inputs.items()}
@@ -125,20 +125,20 @@ def test_running_statistics_and_training_mode_are_left_as_they_were() -> None:
     model = Segmenter(CHANNELS, 3, "tiny", 16).train()
     inputs, target = batch(4, 32)
     before = copy.deepcopy({k: v for k, v in model.state_dict().items() if "running" in k})
-    for form in ("paper", "gat"):
-        FunctionalEntropy(0.1, form=form)(model, inputs, target)  # type: ignore[arg-type]
+    for variant in ("paper", "gat"):
+        FunctionalEntropy(0.1, variant=variant)(model, inputs, target)  # type: ignore[arg-type]
     for name, tensor in before.items():
         torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=0)
     assert all(module.training for module in model.modules())
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_scale_works_on_the_segmenter_with_exact_second_derivatives(form: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_scale_works_on_the_segmenter_with_exact_second_derivatives(variant: str) -> None:
     torch.manual_seed(0)
     model = Segmenter(CHANNELS, 3, "tiny", 16)
     inputs, target = batch(2, 32)
     scales = ("prediction", "stage1", "stage2", "stage3", "stage4")
-    term = FunctionalEntropy(0.1, scales, form=form, estimator="exact")(model, inputs, target)  # type: ignore[arg-type]
+    term = FunctionalEntropy(0.1, scales, variant=variant, estimator="exact")(model, inputs, target)  # type: ignore[arg-type]
     term.value.backward()
     assert set(term.information) == set(scales)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
@@ -152,7 +152,7 @@ def test_features_that_are_at_hand_give_the_same_term() -> None:
     values = []
     for features in (None, model.encode(inputs)):
         torch.manual_seed(5)
-        values.append(FunctionalEntropy(0.1)(model, inputs, target, features=features, measure=False).value)
+        values.append(FunctionalEntropy(0.1)(model, inputs, target, features=features, return_information=False).value)
     torch.testing.assert_close(values[0], values[1], rtol=1e-4, atol=1e-5)
 
 
@@ -187,25 +187,28 @@ def test_absent_sensors_can_be_zeros_for_models_that_need_every_input() -> None:
             return super().forward(inputs, present)
 
     inputs, target = batch()
-    assert torch.isfinite(FunctionalEntropy(0.1, absent="zero")(NeedsAll(CHANNELS), inputs, target).value)
+    assert torch.isfinite(FunctionalEntropy(0.1, missing="zero")(NeedsAll(CHANNELS), inputs, target).value)
 
 
 def test_every_kth_step_weighs_k_times_and_state_survives() -> None:
     model, (inputs, target) = Pixelwise(CHANNELS).eval(), batch()
-    lazy, plain = FunctionalEntropy(0.1, every=3, weigh=False), FunctionalEntropy(0.1, weigh=False)
+    lazy, plain = (
+        FunctionalEntropy(0.1, every_n_steps=3, relevance_weighting=False),
+        FunctionalEntropy(0.1, relevance_weighting=False),
+    )
     torch.manual_seed(0)
     values = [float(lazy(model, inputs, target).value.detach()) for _ in range(4)]
     torch.manual_seed(0)
     assert values[0] == pytest.approx(3 * float(plain(model, inputs, target).value.detach()), rel=1e-5)
     assert values[1] == values[2] == 0.0 != values[3]
-    again = FunctionalEntropy(0.1, every=3)
+    again = FunctionalEntropy(0.1, every_n_steps=3)
     again.load_state_dict(lazy.state_dict())
     assert again.calls == 4
 
 
 def test_a_step_without_the_term_measures_no_scale_that_it_has_not() -> None:
     model = Segmenter(CHANNELS, 3, "tiny", 16)
-    regularizer = FunctionalEntropy(0.1, ("stage1",), every=2)
+    regularizer = FunctionalEntropy(0.1, ("stage1",), every_n_steps=2)
     found = [regularizer(model, *batch(size=32)).information for _ in range(3)]
     assert [set(each) for each in found] == [{"stage1"}, set(), {"stage1"}]
 
@@ -214,24 +217,24 @@ def test_a_sensor_that_tells_little_counts_little_at_feature_scales_too() -> Non
     model, (inputs, target) = Segmenter(CHANNELS, 3, "tiny", 16), batch(size=32)
     both, prediction = (FunctionalEntropy(0.1, scales) for scales in (("prediction", "stage1"), ("prediction",)))
     for regularizer in (both, prediction):
-        assert regularizer.usefulness is not None
+        assert regularizer.relevance is not None
         for name, own in (("camera", 0.5), ("lidar", 1.0)):
-            regularizer.usefulness.times[name] = 1000
-            regularizer.usefulness.own[name], regularizer.usefulness.other[name] = own, 1.0
+            regularizer.relevance.times[name] = 1000
+            regularizer.relevance.own[name], regularizer.relevance.other[name] = own, 1.0
 
-    def stage(weigh: bool) -> float:
+    def stage(relevance_weighting: bool) -> float:
         values = []
         for regularizer in (both, prediction):
             torch.manual_seed(0)
-            regularizer.usefulness = regularizer.usefulness if weigh else None
-            values.append(float(regularizer(model, inputs, target, measure=False).value.detach()))
+            regularizer.relevance = regularizer.relevance if relevance_weighting else None
+            values.append(float(regularizer(model, inputs, target, return_information=False).value.detach()))
         return values[0] - values[1]
 
     assert 0 < stage(True) < 0.7 * stage(False)
 
 
 @pytest.mark.parametrize(
-    "options", [{"estimator": "exact"}, {"form": "paper"}, {"scales": ("stage1",)}], ids=["exact", "paper", "stage"]
+    "options", [{"estimator": "exact"}, {"variant": "paper"}, {"scales": ("stage1",)}], ids=["exact", "paper", "stage"]
 )
 def test_where_usefulness_is_not_measured_no_weights_are_shown(options: dict) -> None:
     term = FunctionalEntropy(0.1, **options)(Segmenter(CHANNELS, 3, "tiny", 16), *batch(size=32))
@@ -250,7 +253,7 @@ def test_sensors_are_weighed_by_what_they_tell() -> None:
     regularizer = FunctionalEntropy(0.1)
     for _ in range(200):
         optimizer.zero_grad()
-        term = regularizer(model, inputs, target, measure=False)
+        term = regularizer(model, inputs, target, return_information=False)
         (nn.functional.cross_entropy(model(inputs), target) + term.value).backward()
         optimizer.step()
     assert term.weights["good"] == 1.0
@@ -258,8 +261,8 @@ def test_sensors_are_weighed_by_what_they_tell() -> None:
     assert max(term.weights["noise"], term.weights["stuck"]) < 0.07
     restored = FunctionalEntropy(0.1)
     restored.load_state_dict(regularizer.state_dict())
-    assert restored.usefulness is not None
-    assert restored.usefulness.weights(list(inputs)) == pytest.approx(term.weights)
+    assert restored.relevance is not None
+    assert restored.relevance.weights(list(inputs)) == pytest.approx(term.weights)
 
 
 def test_feature_cross_entropy_is_torchs_on_soft_targets() -> None:
@@ -276,14 +279,14 @@ def test_class_balance_lifts_the_pull_on_a_rare_class() -> None:
     pull = {}
     for balance in (0.0, 0.5, 1.0):
         torch.manual_seed(0)
-        term = FunctionalEntropy(1.0, weigh=False, class_balance=balance)(model, inputs, target)
+        term = FunctionalEntropy(1.0, relevance_weighting=False, class_balance=balance)(model, inputs, target)
         bias = model.layers["camera"].bias
         pull[balance] = -float(torch.autograd.grad(term.value, bias)[0][1])
     assert pull[0.0] < pull[0.5] < pull[1.0]
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_class_balance_is_of_the_form_single_alone(form: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_class_balance_is_of_the_form_single_alone(variant: str) -> None:
     """Both estimators of it have one f; the other forms are as their papers have them."""
     model, (inputs, target) = Pixelwise(CHANNELS), batch()
     target = torch.zeros_like(target)
@@ -291,9 +294,9 @@ def test_class_balance_is_of_the_form_single_alone(form: str) -> None:
     found = []
     for balance in (0.0, 1.0):
         torch.manual_seed(0)
-        term = FunctionalEntropy(0.1, form=form, estimator="exact", class_balance=balance)(model, inputs, target)  # type: ignore[arg-type]
+        term = FunctionalEntropy(0.1, variant=variant, estimator="exact", class_balance=balance)(model, inputs, target)  # type: ignore[arg-type]
         found.append(float(term.value.detach()))
-    assert (found[0] != found[1]) == (form == "single")
+    assert (found[0] != found[1]) == (variant == "single")
 
 
 @pytest.mark.parametrize(
@@ -303,11 +306,11 @@ def test_class_balance_is_of_the_form_single_alone(form: str) -> None:
         ({"strength": float("nan")}, "strength: is nan"),
         ({"scales": ("stage9",)}, "stage9"),
         ({"strength": {"stage1": 0.1}}, "strength"),
-        ({"form": "magic"}, "form: is 'magic'"),
+        ({"variant": "magic"}, "variant: is 'magic'"),
         ({"estimator": "magic"}, "estimator"),
         ({"sigma": 0.0}, "sigma"),
-        ({"fraction": 0.0}, "fraction"),
-        ({"every": 0}, "every"),
+        ({"batch_fraction": 0.0}, "batch_fraction"),
+        ({"every_n_steps": 0}, "every_n_steps"),
         ({"class_balance": -0.1}, "class_balance"),
         ({"class_balance": 1.5}, "class_balance"),
         ({"class_balance": float("nan")}, "class_balance"),
@@ -336,10 +339,10 @@ def test_bad_calls_are_named() -> None:
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_logits_that_are_not_finite_are_named(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_logits_that_are_not_finite_are_named(variant: str, estimator: str) -> None:
     model, (inputs, target) = Pixelwise(CHANNELS), batch()
     with torch.no_grad():
         model.layers["camera"].bias.fill_(torch.nan)
     with pytest.raises(SensorproofError, match="not finite"):
-        options(form, estimator)(model, inputs, target, measure=False)
+        options(variant, estimator)(model, inputs, target, return_information=False)

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from sensorproof.regularization import FunctionalEntropy
-from sensorproof.regularization.checks import ESTIMATORS, FORMS
+from sensorproof.regularization.checks import ESTIMATORS, VARIANTS
+from sensorproof.regularization.feature_terms import feature_terms
 from sensorproof.regularization.information import penalty
-from sensorproof.regularization.stages import stage_terms
 
 CHANNELS = {"camera": 2, "lidar": 1}
 HERE = {"camera": torch.tensor([True, True]), "lidar": torch.tensor([True, False])}
@@ -41,8 +41,8 @@ class Given(nn.Module):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_the_terms_gradient_is_that_of_finite_differences(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_terms_gradient_is_that_of_finite_differences(variant: str, estimator: str) -> None:
     """With ignored pixels and a sample that lacks a sensor; the random numbers are the same at every evaluation."""
     model, generator = Small().double(), torch.Generator().manual_seed(0)
     inputs = {n: torch.randn(2, c, 4, 6, dtype=torch.float64, generator=generator) for n, c in CHANNELS.items()}
@@ -52,17 +52,17 @@ def test_the_terms_gradient_is_that_of_finite_differences(form: str, estimator: 
 
     def term(*given: Tensor) -> Tensor:
         torch.manual_seed(1)
-        regularizer = FunctionalEntropy(0.7, form=form, estimator=estimator, weigh=False)  # type: ignore[arg-type]
+        regularizer = FunctionalEntropy(0.7, variant=variant, estimator=estimator, relevance_weighting=False)  # type: ignore[arg-type]
         made = Given(model, dict(zip(names, given, strict=True)))
-        return regularizer(made, inputs, target, present=HERE, measure=False).value
+        return regularizer(made, inputs, target, present=HERE, return_information=False).value
 
     start = tuple(dict(model.named_parameters())[name].detach().clone().requires_grad_() for name in names)
     assert term(*start).dtype == torch.float64
     assert torch.autograd.gradcheck(term, start, eps=1e-6, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_stages_gradient_is_that_of_finite_differences(form: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_stages_gradient_is_that_of_finite_differences(variant: str) -> None:
     """The perturbation's scale is held constant in training: features of unit deviation keep it so here."""
     generator = torch.Generator().manual_seed(0)
     start = tuple(torch.randn(2, 3, 2, 3, dtype=torch.float64, generator=generator).requires_grad_() for _ in CHANNELS)
@@ -72,7 +72,7 @@ def test_a_stages_gradient_is_that_of_finite_differences(form: str) -> None:
     def term(*features: Tensor) -> Tensor:
         torch.manual_seed(1)
         maps = {n: x / x[HERE[n]].std() for n, x in zip(CHANNELS, features, strict=True)}
-        _, information = stage_terms(maps, HERE, valid, 0.3, 1e-3, exact=True)
-        return penalty(information, form, 1e-3)
+        _, information = feature_terms(maps, HERE, valid, 0.3, 1e-3, exact=True)
+        return penalty(information, variant, 1e-3)
 
     assert torch.autograd.gradcheck(term, start, eps=1e-6, atol=1e-6, rtol=1e-4)

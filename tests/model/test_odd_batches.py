@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.models import Segmenter
 from sensorproof.regularization import FunctionalEntropy
-from sensorproof.regularization.checks import ESTIMATORS, FORMS
+from sensorproof.regularization.checks import ESTIMATORS, VARIANTS
 from sensorproof.regularization.functional_entropy import partition
 
 CHANNELS = {"camera": 3, "lidar": 2, "thermal": 1}
@@ -47,12 +47,12 @@ def segmenter() -> Segmenter:
     return Segmenter(CHANNELS, 3, "tiny", 16)
 
 
-def build(form: str, estimator: str, scales: Sequence[str] = ("prediction",), **more: Any) -> FunctionalEntropy:
-    return FunctionalEntropy(0.5, scales, form=form, estimator=estimator, **more)  # type: ignore[arg-type]
+def build(variant: str, estimator: str, scales: Sequence[str] = ("prediction",), **more: Any) -> FunctionalEntropy:
+    return FunctionalEntropy(0.5, scales, variant=variant, estimator=estimator, **more)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("form", ["paper", "gat"])
-def test_dropout_does_not_pass_for_information(form: str) -> None:
+@pytest.mark.parametrize("variant", ["paper", "gat"])
+def test_dropout_does_not_pass_for_information(variant: str) -> None:
     """Passes whose difference estimates a gradient draw the same masks; else dropout would be all that it saw."""
     inputs, target = batch(16)
     plain, dropped = [], []
@@ -61,7 +61,7 @@ def test_dropout_does_not_pass_for_information(form: str) -> None:
             torch.manual_seed(seed)
             model = Foreign(dropout)
             torch.manual_seed(seed)
-            found.append(build(form, "first_order")(model, inputs, target).information["prediction"]["camera"])
+            found.append(build(variant, "first_order")(model, inputs, target).information["prediction"]["camera"])
     ratio = float(torch.stack(dropped).mean() / torch.stack(plain).mean())
     assert 0.3 < ratio < 3, f"information with dropout is {ratio:.1f} times that without"
 
@@ -84,14 +84,14 @@ def test_a_batch_of_one_asks_as_much_as_a_large_one() -> None:
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_a_foreign_model_never_sees_a_sensor_that_a_sample_lacks(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_foreign_model_never_sees_a_sensor_that_a_sample_lacks(variant: str, estimator: str) -> None:
     """Samples that lack a sensor pass without it; what stands in for the image may be anything, even NaN."""
     model, (inputs, target) = Foreign(), batch()
     present = {"lidar": mask(1, 1, 0, 0), "thermal": mask(0, 0, 0, 0)}
     inputs["lidar"][2:] = torch.nan
     inputs["thermal"][:] = torch.nan
-    term = build(form, estimator)(model, inputs, target, present=present)
+    term = build(variant, estimator)(model, inputs, target, present=present)
     term.value.backward()
     assert torch.isfinite(term.value)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
@@ -100,18 +100,18 @@ def test_a_foreign_model_never_sees_a_sensor_that_a_sample_lacks(form: str, esti
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_a_model_that_needs_every_input_gets_zeros(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_model_that_needs_every_input_gets_zeros(variant: str, estimator: str) -> None:
     model, (inputs, target) = Foreign(), batch()
     present = {"lidar": mask(1, 1, 0, 0), "thermal": mask(0, 0, 0, 0)}
-    term = build(form, estimator, absent="zero")(model, inputs, target, present=present)
+    term = build(variant, estimator, missing="zero")(model, inputs, target, present=present)
     assert torch.isfinite(term.value)
     assert all(names == sorted(CHANNELS) for names in model.seen)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_features_of_absent_samples_are_not_read(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_features_of_absent_samples_are_not_read(variant: str, estimator: str) -> None:
     """NaN in them, or other values, change neither the term nor the scale of the perturbation."""
     model, (inputs, target) = segmenter().eval(), batch(4, 32)
     present = {"lidar": mask(1, 1, 0, 0)}
@@ -121,14 +121,14 @@ def test_features_of_absent_samples_are_not_read(form: str, estimator: str) -> N
         here = present["lidar"].reshape(-1, 1, 1, 1)
         features["lidar"] = [torch.where(here, stage, standing_in) for stage in features["lidar"]]
         torch.manual_seed(1)
-        term = build(form, estimator, FEATURE_SCALES)(model, inputs, target, present=present, features=features)
+        term = build(variant, estimator, FEATURE_SCALES)(model, inputs, target, present=present, features=features)
         values.append(term.value)
     assert torch.isfinite(values[0])
     torch.testing.assert_close(values[0], values[1], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_ignored_pixels_leave_the_feature_scales(form: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_ignored_pixels_leave_the_feature_scales(variant: str) -> None:
     """What features are where no pixel has a label changes nothing."""
     model, (inputs, target) = segmenter().eval(), batch(4, 32)
     target[:, :16] = 255
@@ -141,7 +141,7 @@ def test_ignored_pixels_leave_the_feature_scales(form: str) -> None:
             if turned is not None:
                 stages[0][:, :, turned] = stages[0][:, :, turned].flip(1)
         torch.manual_seed(1)
-        found = build(form, "exact", ("stage1",), sigma=1e-2)(model, inputs, target, features=features).information
+        found = build(variant, "exact", ("stage1",), sigma=1e-2)(model, inputs, target, features=features).information
         return torch.stack(list(found["stage1"].values()))
 
     torch.testing.assert_close(information(slice(0, 4)), information(None), rtol=1e-6, atol=0)
@@ -149,14 +149,14 @@ def test_ignored_pixels_leave_the_feature_scales(form: str) -> None:
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("scales", [("stage1",), ("prediction", "stage1")])
 def test_absent_images_that_are_not_finite_leave_the_gradients_finite(
-    form: str, estimator: str, scales: tuple[str, ...]
+    variant: str, estimator: str, scales: tuple[str, ...]
 ) -> None:
     model, (inputs, target) = segmenter(), batch(4, 32)
     inputs["lidar"][2:] = torch.nan
-    term = build(form, estimator, scales)(model, inputs, target, present={"lidar": mask(1, 1, 0, 0)})
+    term = build(variant, estimator, scales)(model, inputs, target, present={"lidar": mask(1, 1, 0, 0)})
     term.value.backward()
     assert torch.isfinite(term.value)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
@@ -169,8 +169,8 @@ def test_a_sensor_that_only_unlabelled_samples_have_is_not_asked() -> None:
     torch.manual_seed(0)
     asked = build("single", "exact")(model, inputs, target, present=rare).value
     torch.manual_seed(0)
-    alone = build("single", "exact", sensors=["camera"])(model, inputs, target, present=rare).value
-    torch.testing.assert_close(asked, alone, rtol=0.2, atol=0.1)
+    unimodal = build("single", "exact", sensors=["camera"])(model, inputs, target, present=rare).value
+    torch.testing.assert_close(asked, unimodal, rtol=0.2, atol=0.1)
 
 
 def test_a_sample_with_a_choice_serves_the_sensor_that_others_lack() -> None:
@@ -181,10 +181,10 @@ def test_a_sample_with_a_choice_serves_the_sensor_that_others_lack() -> None:
         assert {name: rows.tolist() for name, rows in dealt.items()} == {"camera": [0], "lidar": [1]}
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_feature_scales_of_a_frozen_encoder(form: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_feature_scales_of_a_frozen_encoder(variant: str) -> None:
     model, (inputs, target) = segmenter().requires_grad_(False), batch(2, 32)
-    assert torch.isfinite(build(form, "exact", ("stage1",))(model, inputs, target).value)
+    assert torch.isfinite(build(variant, "exact", ("stage1",))(model, inputs, target).value)
 
 
 def test_zeros_go_through_the_model_where_decode_needs_every_sensor() -> None:
@@ -196,12 +196,12 @@ def test_zeros_go_through_the_model_where_decode_needs_every_sensor() -> None:
             return torch.stack([features[name][0] for name in CHANNELS]).mean(0)
 
     model, (inputs, target) = Stiff(), batch()
-    regularizer = FunctionalEntropy(0.5, absent="zero")
+    regularizer = FunctionalEntropy(0.5, missing="zero")
     assert torch.isfinite(regularizer(model, inputs, target, features=model.encode(inputs)).value)
 
 
 def test_measuring_does_not_wait_for_a_step_with_the_term() -> None:
-    regularizer, (inputs, target) = FunctionalEntropy(0.1, every=2), batch()
+    regularizer, (inputs, target) = FunctionalEntropy(0.1, every_n_steps=2), batch()
     assert set(regularizer(Foreign(), inputs, target).information["prediction"]) == set(CHANNELS)
     lazy = regularizer(Foreign(), inputs, target)
     assert float(lazy.value) == 0
@@ -215,30 +215,31 @@ def test_a_rare_sensor_does_not_raise_the_strength() -> None:
         for layer in model.layers.values():
             layer.weight.zero_(), layer.bias.zero_()  # f is log 3 whatever is kept
     inputs, target = batch()
-    regularizer = FunctionalEntropy(1.0, weigh=False)
-    alone = {"lidar": mask(0, 0, 0, 0), "thermal": mask(0, 0, 0, 0)}
+    regularizer = FunctionalEntropy(1.0, relevance_weighting=False)
+    unimodal = {"lidar": mask(0, 0, 0, 0), "thermal": mask(0, 0, 0, 0)}
     rare = {"lidar": mask(0, 0, 0, 1), "thermal": mask(0, 0, 0, 0)}
     one, some, all_three = (
-        float(regularizer(model, inputs, target, present=p, measure=False).value.detach()) for p in (alone, rare, None)
+        float(regularizer(model, inputs, target, present=p, return_information=False).value.detach())
+        for p in (unimodal, rare, None)
     )
     assert some == pytest.approx(1.25 * one, rel=1e-5)
     assert all_three == pytest.approx(3 * one, rel=1e-5)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_a_batch_without_a_label_asks_nothing(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_batch_without_a_label_asks_nothing(variant: str, estimator: str) -> None:
     model, (inputs, target) = segmenter(), batch(2, 32)
-    term = build(form, estimator, ("prediction", *FEATURE_SCALES))(model, inputs, torch.full_like(target, 255))
+    term = build(variant, estimator, ("prediction", *FEATURE_SCALES))(model, inputs, torch.full_like(target, 255))
     assert float(term.value) == 0.0
     assert term.information == {}
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_regularised_sensors_that_nobody_has_ask_nothing(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_regularised_sensors_that_nobody_has_ask_nothing(variant: str, estimator: str) -> None:
     model, (inputs, target) = segmenter(), batch(2, 32)
-    regularizer = build(form, estimator, ("prediction", *FEATURE_SCALES), sensors=["lidar"])
+    regularizer = build(variant, estimator, ("prediction", *FEATURE_SCALES), sensors=["lidar"])
     term = regularizer(model, inputs, target, present={"lidar": mask(0, 0)})
     assert float(term.value) == 0.0
     half = regularizer(model, inputs, target, present={"lidar": mask(0, 1)})
@@ -247,13 +248,13 @@ def test_regularised_sensors_that_nobody_has_ask_nothing(form: str, estimator: s
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_features_that_are_not_finite_are_named(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_features_that_are_not_finite_are_named(variant: str, estimator: str) -> None:
     model, (inputs, target) = segmenter(), batch(2, 32)
     features = model.encode(inputs)
     features["camera"][0] = features["camera"][0] * torch.nan
     with pytest.raises(SensorproofError, match="not finite"):
-        build(form, estimator, ("stage1",))(model, inputs, target, features=features)
+        build(variant, estimator, ("stage1",))(model, inputs, target, features=features)
 
 
 def test_a_model_that_was_compiled_in_place() -> None:
@@ -267,11 +268,11 @@ def test_a_model_that_was_compiled_in_place() -> None:
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("form", FORMS)
-def test_the_term_can_be_looked_at_without_gradients(form: str, estimator: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_term_can_be_looked_at_without_gradients(variant: str, estimator: str) -> None:
     model, (inputs, target) = segmenter(), batch(2, 32)
     with torch.no_grad():
-        term = build(form, estimator, ("prediction", "stage1"))(model, inputs, target)
+        term = build(variant, estimator, ("prediction", "stage1"))(model, inputs, target)
     assert torch.isfinite(term.value)
 
 
@@ -304,10 +305,10 @@ def test_tensors_that_do_not_fit_are_named(change: Any, message: str) -> None:
     ("arguments", "message"),
     [
         ({"subsets": "most"}, "subsets: is 'most'"),
-        ({"subsets": "any", "form": "paper"}, "subsets"),
-        ({"absent": "guess"}, "absent: is 'guess'"),
+        ({"subsets": "any", "variant": "paper"}, "subsets"),
+        ({"missing": "guess"}, "missing: is 'guess'"),
         ({"epsilon": 0.0}, "epsilon"),
-        ({"every": 1.5}, "every"),
+        ({"every_n_steps": 1.5}, "every_n_steps"),
         ({"sigma": float("inf")}, "sigma"),
     ],
 )
@@ -316,16 +317,16 @@ def test_more_bad_options_are_named(arguments: dict, message: str) -> None:
         FunctionalEntropy(**arguments)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_fraction_of_the_batch_is_all_that_passes(form: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_fraction_of_the_batch_is_all_that_passes(variant: str) -> None:
     """At least one sample, of those that have a label."""
     model, (inputs, target) = Foreign(), batch(8)
     target[:6] = 255
     rows: list[int] = []
     model.register_forward_pre_hook(lambda _, arguments: rows.append(len(next(iter(arguments[0].values())))))
-    for fraction, most in ((1.0, 2), (0.25, 2), (0.01, 1)):
+    for batch_fraction, most in ((1.0, 2), (0.25, 2), (0.01, 1)):
         rows.clear()
-        term = build(form, "exact", fraction=fraction)(model, inputs, target)
+        term = build(variant, "exact", batch_fraction=batch_fraction)(model, inputs, target)
         assert torch.isfinite(term.value)
         assert max(rows) <= most
 
@@ -337,7 +338,7 @@ def test_each_scale_has_its_own_strength(estimator: str) -> None:
     def value(**strengths: float) -> float:
         torch.manual_seed(2)
         scales = tuple(strengths)
-        regularizer = FunctionalEntropy(strengths, scales, form="paper", estimator=estimator)  # type: ignore[arg-type]
+        regularizer = FunctionalEntropy(strengths, scales, variant="paper", estimator=estimator)  # type: ignore[arg-type]
         return float(regularizer(model, inputs, target).value.detach())
 
     assert value(stage1=0.6) == pytest.approx(3 * value(stage1=0.2), rel=1e-4)

@@ -1,12 +1,13 @@
 """The training loop in the README, run as it stands there on a model that knows nothing of this project."""
 
 import re
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-README = Path(__file__).parent.parent.parent / "README.md"
+from helpers.paths import ROOT
+
+README = ROOT / "README.md"
 
 
 class Foreign(nn.Module):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 
 from sensorproof.data.batch import Class
-from sensorproof.data.prepared import SensorInput
+from sensorproof.data.metadata import SensorInput
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.models import ModelDescription, build_model, load_model, save_model
 from sensorproof.models.decoder import SMALL, enlarge, resize

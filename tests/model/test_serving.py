@@ -11,10 +11,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from results import OPTIONS, ROOT, SENSORS, SIZE, command, make_meta, write_model, write_prepared, write_raw
+from helpers.project_artifacts import (
+    OPTIONS,
+    ROOT,
+    SENSORS,
+    SIZE,
+    command,
+    make_meta,
+    write_model,
+    write_prepared,
+    write_raw,
+)
 from sensorproof.data.batch import Batch, read_batch
-from sensorproof.data.check import load_frame
-from sensorproof.data.loading import PreparedData
+from sensorproof.data.dataset import PreparedDataset
+from sensorproof.data.frame_checks import load_frame
 from sensorproof.data.prepare import prepare
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 from sensorproof.files import read_json
@@ -33,16 +43,16 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Batch:
 
 
 @pytest.fixture(scope="module")
-def data(raw: Batch, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+def data(raw: Batch, tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     """The batch as stage prepare leaves it."""
     split = SplitSettings(val=0.2, test=0.2, seed=0)
     out = tmp_path_factory.mktemp("artifacts") / "prepared"
     prepare(DataSettings(raw=str(raw.root.parent), inbox="", quarantine="", size=list(SIZE), split=split), out)
-    return PreparedData(out)
+    return PreparedDataset(out)
 
 
 @pytest.fixture(scope="module")
-def folder(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(data: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model for that data."""
     path = tmp_path_factory.mktemp("train") / "model"
     write_model(path, 3, data.meta)
@@ -59,7 +69,7 @@ def images(batch: Batch, row: int) -> dict[str, NDArray[np.float32]]:
 
 
 def test_raw_files_give_the_labels_that_the_training_path_gives(
-    raw: Batch, data: PreparedData, predictor: Predictor
+    raw: Batch, data: PreparedDataset, predictor: Predictor
 ) -> None:
     rows = data.frames.index.to_numpy()
     batch = data.batch(rows)
@@ -74,18 +84,18 @@ def test_raw_files_give_the_labels_that_the_training_path_gives(
 
 @pytest.mark.parametrize("kept", ["camera", "depth"])
 def test_a_missing_sensor_is_as_if_it_had_never_been_there(
-    raw: Batch, data: PreparedData, predictor: Predictor, kept: str
+    raw: Batch, data: PreparedDataset, predictor: Predictor, kept: str
 ) -> None:
     batch = data.batch(np.array([0, 3]))
     with torch.inference_mode():
         places = predictor.model({kept: batch.inputs[kept]}).argmax(1).numpy()
     frames = [images(raw, row) for row in (0, 3)]
     other = next(name for name in SENSORS if name != kept)
-    alone = predictor.predict([{kept: f[kept]} for f in frames], SIZE)
-    np.testing.assert_array_equal(alone, predictor.ids[places])
+    unimodal = predictor.predict([{kept: f[kept]} for f in frames], SIZE)
+    np.testing.assert_array_equal(unimodal, predictor.ids[places])
     empty = np.full((SENSORS[other], 1, 1), np.nan)
-    np.testing.assert_array_equal(predictor.predict([{**f, other: empty} for f in frames], SIZE), alone)
-    assert not np.array_equal(predictor.predict(frames, SIZE), alone)
+    np.testing.assert_array_equal(predictor.predict([{**f, other: empty} for f in frames], SIZE), unimodal)
+    assert not np.array_equal(predictor.predict(frames, SIZE), unimodal)
 
 
 def test_frames_of_one_pass_do_not_touch_each_other(raw: Batch, predictor: Predictor) -> None:
@@ -307,9 +317,9 @@ def test_a_model_is_scored_again_with_its_own_statistics(tmp_path: Path) -> None
     shifted = make_meta().model_dump(mode="json")
     for sensor in shifted["sensors"].values():
         sensor["mean"] = [value + 0.2 for value in sensor["mean"]]
-    then = PreparedData(tmp_path / "then")
+    then = PreparedDataset(tmp_path / "then")
     write_prepared(tmp_path / "now", type(then.meta).model_validate(shifted, strict=False))
-    now = PreparedData(tmp_path / "now")
+    now = PreparedDataset(tmp_path / "now")
     expected = rescore(tmp_path / "model", then, small_settings())
     assert rescore(tmp_path / "model", now, small_settings()).subsets == expected.subsets
     assert now.meta.sensors["depth"].mean == pytest.approx((0.6,))
@@ -327,7 +337,7 @@ def test_a_model_is_scored_again_with_its_own_statistics(tmp_path: Path) -> None
 def test_a_model_of_another_kind_of_data_is_not_scored(tmp_path: Path, change: dict, fault: str) -> None:
     write_model(tmp_path / "model", 5)
     write_prepared(tmp_path / "prepared")
-    data = PreparedData(tmp_path / "prepared")
+    data = PreparedDataset(tmp_path / "prepared")
     document = {**read_json(tmp_path / "prepared/meta.json"), **change}
     data.meta = type(data.meta).model_validate(document, strict=False)
     with pytest.raises(SensorproofError, match=fault):

@@ -10,15 +10,15 @@ import torch
 
 from sensorproof.benchmarks.added_sensor import KINDS, Kind, add_sensor
 from sensorproof.data.batch import Class
-from sensorproof.data.loading import PreparedData, TrainingSampler, mirror
-from sensorproof.data.prepared import PreparedMeta, SensorInput
+from sensorproof.data.dataset import PreparedDataset, TrainingSampler, mirror
+from sensorproof.data.metadata import PreparedMeta, SensorInput
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.subsets import all_subsets, score_subsets, subset_name
 from sensorproof.experiment import score_split
 from sensorproof.files import write_json
 from sensorproof.models import Segmenter, build_model, describe_model
-from sensorproof.regularization.arms import OFF, Regularized, build_objective
-from sensorproof.regularization.objective import Objective
+from sensorproof.objectives.base import Objective
+from sensorproof.objectives.build import NO_REGULARIZATION, Regularized, build_objective
 from sensorproof.settings import Arm, ModelSettings, TrainSettings
 from sensorproof.training.loop import choose_device, learning_rate_factor, train
 
@@ -31,17 +31,17 @@ TRAIN = TrainSettings(
     batch_size=4,
     learning_rate=0.003,
     weight_decay=0.01,
-    warmup=0.1,
+    warmup_fraction=0.1,
     mixed_precision=False,
-    flip=True,
+    horizontal_flip=True,
     class_balance=0.0,
     checkpoint_every=10,
 )
-REGULARIZER = OFF.model_copy(update={"strength": 0.1, "sigma": 0.3, "weigh": True})
+REGULARIZER = NO_REGULARIZATION.model_copy(update={"strength": 0.1, "sigma": 0.3, "relevance_weighting": True})
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     """24 frames, two sensors: `one` shows the label as it is, `two` its negative with noise and gaps."""
     root = tmp_path_factory.mktemp("prepared")
     rng = np.random.default_rng(0)
@@ -69,11 +69,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
         frames={"train": 16, "val": 4, "test": 4},
     )
     write_json(root / "meta.json", meta.model_dump(mode="json"))
-    return PreparedData(root)
+    return PreparedDataset(root)
 
 
 def run(
-    data: PreparedData, arm: Arm = "baseline", steps: int = 30, objective: Objective | None = None, **options
+    data: PreparedDataset, arm: Arm = "baseline", steps: int = 30, objective: Objective | None = None, **options
 ) -> tuple[Segmenter, list]:
     torch.manual_seed(0)
     model = build_model(describe_model(MODEL, data.meta))
@@ -83,14 +83,14 @@ def run(
 
 
 @pytest.mark.parametrize("arm", ["baseline", "regularized"])
-def test_it_learns_what_is_easy_to_see(data: PreparedData, arm: Arm) -> None:
+def test_it_learns_what_is_easy_to_see(data: PreparedDataset, arm: Arm) -> None:
     model, history = run(data, arm, steps=80)
     assert history[-1]["cross_entropy"] < 0.5 * history[0]["cross_entropy"]
     assert score_split(model, data, "test", "cpu", 3).full > 70
 
 
 @pytest.mark.parametrize("arm", ["baseline", "regularized"])
-def test_cut_short_and_resumed_is_as_uncut(data: PreparedData, arm: Arm, tmp_path: Path) -> None:
+def test_cut_short_and_resumed_is_as_uncut(data: PreparedDataset, arm: Arm, tmp_path: Path) -> None:
     class Cut(Exception):
         pass
 
@@ -107,13 +107,13 @@ def test_cut_short_and_resumed_is_as_uncut(data: PreparedData, arm: Arm, tmp_pat
         torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=0, atol=0)
 
 
-def test_a_broken_checkpoint_is_one_line(data: PreparedData, tmp_path: Path) -> None:
+def test_a_broken_checkpoint_is_one_line(data: PreparedDataset, tmp_path: Path) -> None:
     (tmp_path / "state.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     with pytest.raises(SensorproofError, match="cannot be resumed"):
         run(data, checkpoint=tmp_path / "state.safetensors")
 
 
-def test_a_loss_that_is_not_finite_stops(data: PreparedData) -> None:
+def test_a_loss_that_is_not_finite_stops(data: PreparedDataset) -> None:
     torch.manual_seed(0)
     model = build_model(describe_model(MODEL, data.meta))
     with torch.no_grad():
@@ -123,7 +123,7 @@ def test_a_loss_that_is_not_finite_stops(data: PreparedData) -> None:
         train(model, TrainingSampler(data, 4, 0, False), objective, TRAIN, steps=10, seed=0)
 
 
-def test_every_frame_is_seen_once_an_epoch(data: PreparedData) -> None:
+def test_every_frame_is_seen_once_an_epoch(data: PreparedDataset) -> None:
     sampler = TrainingSampler(data, 5, 3, False)
     seen = torch.cat([sampler(step).target for step in range(16)])
     labels = torch.from_numpy(data.labels[:16].astype(np.int64))
@@ -131,7 +131,7 @@ def test_every_frame_is_seen_once_an_epoch(data: PreparedData) -> None:
     assert counts == [5] * 16
 
 
-def test_a_mirrored_batch_is_mirrored_in_every_sensor_and_in_the_label(data: PreparedData) -> None:
+def test_a_mirrored_batch_is_mirrored_in_every_sensor_and_in_the_label(data: PreparedDataset) -> None:
     batch = data.batch(np.arange(2))
     flipped = mirror(batch, torch.tensor([True, False]))
     for before, after in [(batch.inputs["two"], flipped.inputs["two"]), (batch.target, flipped.target)]:
@@ -139,23 +139,23 @@ def test_a_mirrored_batch_is_mirrored_in_every_sensor_and_in_the_label(data: Pre
         torch.testing.assert_close(after[1], before[1])
 
 
-def test_invalid_pixels_and_absent_sensors_are_zero_and_marked(data: PreparedData) -> None:
+def test_invalid_pixels_and_absent_sensors_are_zero_and_marked(data: PreparedDataset) -> None:
     batch = data.batch(np.array([4, 5]))
     assert (batch.inputs["two"][0, :, :4] == 0).all()
     assert (batch.inputs["two"][1] == 0).all()
     assert batch.present["two"].tolist() == [True, False]
 
 
-def test_quarantined_and_faulty_frames_are_left_out(data: PreparedData, tmp_path: Path) -> None:
+def test_quarantined_and_faulty_frames_are_left_out(data: PreparedDataset, tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("batch,frame_id\nb,3\nother,4\n")
-    kept = PreparedData(data.root, tmp_path / "out.csv")
+    kept = PreparedDataset(data.root, tmp_path / "out.csv")
     assert kept.rows("train").tolist() == [i for i in range(16) if i != 3]
     (tmp_path / "all.csv").write_text("batch,frame_id\n" + "".join(f"b,{i}\n" for i in range(16)))
     with pytest.raises(SensorproofError, match="no labelled frame for train"):
-        PreparedData(data.root, tmp_path / "all.csv").rows("train")
+        PreparedDataset(data.root, tmp_path / "all.csv").rows("train")
 
 
-def test_all_subsets_are_scored_as_if_the_others_had_never_been_there(data: PreparedData) -> None:
+def test_all_subsets_are_scored_as_if_the_others_had_never_been_there(data: PreparedDataset) -> None:
     torch.manual_seed(0)
     model = build_model(describe_model(MODEL, data.meta)).eval()
     scores = score_subsets(model, data.ordered("train", 5), ["ground", "box"])
@@ -194,9 +194,9 @@ def test_a_device_that_is_not_there_is_named() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_sensor_that_tells_little_can_be_added(data: PreparedData, kind: Kind, tmp_path: Path) -> None:
+def test_a_sensor_that_tells_little_can_be_added(data: PreparedDataset, kind: Kind, tmp_path: Path) -> None:
     add_sensor(data.root, tmp_path / "prepared", kind)
-    changed = PreparedData(tmp_path / "prepared")
+    changed = PreparedDataset(tmp_path / "prepared")
     assert set(changed.sensors) == {*data.sensors, kind}
     added, source = np.array(changed.images[kind]), np.array(changed.images["two"])
     copied = [np.array_equal(a, b, equal_nan=True) for a, b in zip(added, source, strict=True)]
@@ -207,14 +207,14 @@ def test_a_sensor_that_tells_little_can_be_added(data: PreparedData, kind: Kind,
     assert all(bool(torch.isfinite(x).all()) for x in inputs.values())
 
 
-def test_a_sensor_that_tells_nothing_loses_its_weight_and_no_other(data: PreparedData, tmp_path: Path) -> None:
+def test_a_sensor_that_tells_nothing_loses_its_weight_and_no_other(data: PreparedDataset, tmp_path: Path) -> None:
     """Also not one that is learnt late, as `two` is: its usefulness is near zero for the first hundred steps."""
     kinds: tuple[Kind, ...] = ("constant", "half_broken")
     for kind in kinds:
         add_sensor(data.root, tmp_path / kind, kind)
         objective = Regularized(REGULARIZER, "any")
-        run(PreparedData(tmp_path / kind), steps=260, objective=objective)
-        assert objective.term.usefulness is not None
-        weights = objective.term.usefulness.weights(["one", "two", kind])
+        run(PreparedDataset(tmp_path / kind), steps=260, objective=objective)
+        assert objective.term.relevance is not None
+        weights = objective.term.relevance.weights(["one", "two", kind])
         assert min(weights["one"], weights["two"]) > 0.8
         assert weights[kind] < (0.2 if kind == "constant" else 0.95)

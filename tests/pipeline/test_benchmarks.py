@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import ROOT
+from helpers.paths import ROOT
 from sensorproof.benchmarks.added_sensor import KINDS, add_sensor
 from sensorproof.benchmarks.regularizer import VARIANTS, inference, made_up_batch, step_times
-from sensorproof.data.loading import PreparedData
+from sensorproof.data.dataset import PreparedDataset
+from sensorproof.data.metadata import read_meta
 from sensorproof.data.prepare import prepare
-from sensorproof.data.prepared import read_meta
-from sensorproof.data.simulator import Plan, simulate_batch
+from sensorproof.data.simulator import SimulationConfig, simulate_batch
 from sensorproof.errors import UsageError
 from sensorproof.files import write_json
 from sensorproof.settings import load_settings
@@ -30,7 +30,7 @@ def test_the_step_of_every_variant_is_timed_and_inference_is_the_plain_models() 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("yard")
-    simulate_batch(root / "raw/yard", Plan("yard", (48, 60), 5, 2, 2, 0, 0, 0.0), 1, False)
+    simulate_batch(root / "raw/yard", SimulationConfig("yard", (48, 60), 5, 2, 2, 0, 0, 0.0), 1, False)
     data = load_settings(ROOT / "params.yaml").data.model_copy(update={"raw": str(root / "raw"), "size": [32, 40]})
     prepare(data, root / "prepared")
     return root / "prepared"
@@ -41,7 +41,7 @@ def test_an_added_sensor_is_what_its_kind_says_and_nothing_else_changes(
     prepared: Path, tmp_path: Path, kind: str
 ) -> None:
     add_sensor(prepared, tmp_path / "changed", kind)  # type: ignore[arg-type]
-    before, after = PreparedData(prepared), PreparedData(tmp_path / "changed")
+    before, after = PreparedDataset(prepared), PreparedDataset(tmp_path / "changed")
     assert set(after.meta.sensors) == {*before.meta.sensors, kind}
     assert after.present[kind].all()
     for name in before.meta.sensors:

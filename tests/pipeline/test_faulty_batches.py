@@ -10,8 +10,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from faulty_batch import FRAMES, edit, ids, shift_files, to_npy, validated
-from scenes import make_frame, settings
+from helpers.fault_batches import FRAMES, edit, ids, shift_files, to_npy, validated
+from helpers.synthetic_scenes import make_frame, settings
 from sensorproof.data.quarantine import read_ledger
 from sensorproof.validation import validate_batch
 

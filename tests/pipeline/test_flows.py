@@ -12,11 +12,11 @@ import pytest
 from prefect import State, flow
 from prefect.testing.utilities import prefect_test_harness
 
-from conftest import ROOT
+from helpers.paths import ROOT
 from sensorproof.adapters import dvc
-from sensorproof.data.simulator import Plan, simulate_batch
+from sensorproof.data.simulator import SimulationConfig, simulate_batch
 from sensorproof.errors import SensorproofError
-from sensorproof.ingestion.contents import hash_files
+from sensorproof.ingestion.file_manifest import hash_files
 from sensorproof.locks import locked
 
 PIPELINE = """\
@@ -116,7 +116,7 @@ def test_a_refused_batch_fails_the_run_with_its_reason_and_is_not_tried_again(
     assert capsys.readouterr().err == f"error: {state.message}\n"
 
 
-@pytest.mark.parametrize(("fault", "tries"), [(dvc.StageKilled, 2), (SensorproofError, 1)])
+@pytest.mark.parametrize(("fault", "tries"), [(dvc.StageKilledError, 2), (SensorproofError, 1)])
 def test_only_a_stage_that_was_killed_is_tried_again(
     fault: type[SensorproofError], tries: int, here: Path, retraining: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +136,7 @@ def test_only_a_stage_that_was_killed_is_tried_again(
     monkeypatch.setattr(dvc, "reproduce", reproduce)
     state = once(return_state=True)
     assert len(tried) == tries
-    assert state.is_completed() == (fault is dvc.StageKilled)
+    assert state.is_completed() == (fault is dvc.StageKilledError)
 
 
 def test_only_one_retraining_runs_at_a_time(here: Path, retraining: ModuleType) -> None:
@@ -158,13 +158,13 @@ def test_params_at_fault_are_one_line(here: Path, retraining: ModuleType) -> Non
 
 def test_batches_come_in_and_are_trained_on(here: Path, field_data: ModuleType) -> None:
     for name, offset in (("good", 0), ("broken", 9)):
-        simulate_batch(Path("data/inbox", name), Plan(name, (48, 60), 3, 1, 3, 5, offset, 0.0))
+        simulate_batch(Path("data/inbox", name), SimulationConfig(name, (48, 60), 3, 1, 3, 5, offset, 0.0))
     Path("data/inbox/broken/frames.csv").unlink()
     Path("data/inbox/loose.zip").touch()
     shutil.rmtree("data/raw/old")
     Path("dvc.yaml").write_text(PIPELINE.partition("  train:")[0])
     listing = hash_files(Path("data/inbox/good"))
-    state = field_data.field_data(settle_s=0, return_state=True)
+    state = field_data.field_data(quiet_period_s=0, return_state=True)
     assert state.name == "Refused"
     assert "data/inbox/broken/frames.csv: is missing" in state.message
     assert "good taken in (9 frames, 0 aside)" in state.message
@@ -172,7 +172,7 @@ def test_batches_come_in_and_are_trained_on(here: Path, field_data: ModuleType) 
     assert hash_files(Path("data/raw/good")) == listing
     assert Path("names.txt").read_text() == "good\ngood.dvc\n"
     assert sorted(path.name for path in Path("data/inbox").iterdir()) == ["broken", "broken.refused.yaml", "loose.zip"]
-    state = field_data.field_data(settle_s=0, return_state=True)
+    state = field_data.field_data(quiet_period_s=0, return_state=True)
     assert state.is_completed()
     assert state.message == "broken refused before; loose.zip is no folder"
 

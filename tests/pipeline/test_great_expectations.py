@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scenes import broken, checks
+from helpers.synthetic_scenes import broken, checks
 from sensorproof.adapters import great_expectations as adapter
-from sensorproof.adapters.great_expectations import describe, judge
-from sensorproof.alignment.rules import Rule, make_rules, suite_name
+from sensorproof.adapters.great_expectations import check_expectations, describe
+from sensorproof.alignment.decision.rules import Rule, make_rules, suite_name
 
 RULES = [
     Rule("a", "at_most", 1.0, "critical", "frame", "a is large"),
@@ -44,7 +44,7 @@ def pairs(found: pd.DataFrame) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("seed", range(3))
 def test_exactly_the_rows_that_break_a_rule_are_reported(seed: int) -> None:
     rows = table(120, seed)
-    found = judge(rows, RULES, "contract")
+    found = check_expectations(rows, RULES, "contract")
     assert pairs(found.broken) == pairs(broken(rows, RULES))
     assert len(found.broken) > 50
     assert not found.success
@@ -52,25 +52,25 @@ def test_exactly_the_rows_that_break_a_rule_are_reported(seed: int) -> None:
 
 def test_rows_without_values_abstain() -> None:
     rows = table(30).assign(a=np.nan, b=np.nan, whole=np.nan)
-    found = judge(rows, RULES, "contract")
+    found = check_expectations(rows, RULES, "contract")
     assert found.broken.empty
     assert found.success
 
 
 def test_the_suite_carries_severities_and_numbers() -> None:
-    suite = judge(table(9), RULES, "contract-v1").suite
+    suite = check_expectations(table(9), RULES, "contract-v1").suite
     assert suite["name"] == "contract-v1"
     entries = sorted(suite["expectations"], key=lambda e: e["meta"]["rule"])
     assert [e["severity"] for e in entries] == [r.severity for r in RULES]
     assert [e["meta"]["scope"] for e in entries] == [r.scope for r in RULES]
-    assert json.dumps(suite) == json.dumps(judge(table(12), RULES, "contract-v1").suite)
+    assert json.dumps(suite) == json.dumps(check_expectations(table(12), RULES, "contract-v1").suite)
 
 
 def test_an_expectation_that_cannot_be_evaluated_is_no_success() -> None:
     rows = table(9)
     rows["a"] = "text"
     with pytest.raises(RuntimeError, match="did not run"):
-        judge(rows, RULES[:1], "contract")
+        check_expectations(rows, RULES[:1], "contract")
 
 
 def test_the_projects_own_rules_agree_too() -> None:
@@ -79,13 +79,13 @@ def test_the_projects_own_rules_agree_too() -> None:
     rows = table(60)
     for column in {c for r in rules for c in (r.column, r.other) if c}:
         rows[column] = rng.choice([-5.0, 0.0, 0.001, 0.5, 0.97, 1, 2, 5, 1000, np.nan], len(rows))
-    found = judge(rows, rules, suite_name(checks()))
+    found = check_expectations(rows, rules, suite_name(checks()))
     assert pairs(found.broken) == pairs(broken(rows, rules))
 
 
 def test_data_docs_need_nothing_from_the_net(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
-    judge(table(60), RULES, "contract", docs)
+    check_expectations(table(60), RULES, "contract", docs)
     pages = sorted(docs.rglob("*.html"))
     assert {p.relative_to(docs).parts[0] for p in pages} == {"index.html", "expectations", "validations"}
     for page in pages:
@@ -106,7 +106,7 @@ def test_data_docs_are_replaced_whole(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "old.html").write_text("old")
-    judge(table(9), RULES, "contract", docs)
+    check_expectations(table(9), RULES, "contract", docs)
     assert not (docs / "old.html").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["docs"]
 
@@ -117,5 +117,5 @@ def test_nothing_is_left_where_data_docs_could_not_be_made(tmp_path: Path, monke
 
     monkeypatch.setattr(adapter, "make_offline", fail)
     with pytest.raises(OSError, match="no space left"):
-        judge(table(9), RULES, "contract", tmp_path / "docs")
+        check_expectations(table(9), RULES, "contract", tmp_path / "docs")
     assert list(tmp_path.iterdir()) == []

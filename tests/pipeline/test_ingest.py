@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import ROOT
+from helpers.paths import ROOT
 from sensorproof.adapters import dvc
 from sensorproof.cli import main
 from sensorproof.data.batch import read_batch
-from sensorproof.data.simulator import Plan, simulate_batch
-from sensorproof.errors import Refused
-from sensorproof.ingestion import Taken, finish_interrupted, take_in, taking
-from sensorproof.ingestion.contents import hash_files
+from sensorproof.data.simulator import SimulationConfig, simulate_batch
+from sensorproof.errors import RejectedError
+from sensorproof.ingestion import IngestResult, ingest_batch, recover_interrupted, transaction
+from sensorproof.ingestion.file_manifest import hash_files
 from sensorproof.settings import load_settings
 
 PIPELINE = """\
@@ -31,7 +31,7 @@ stages:
 
 def make_batch(root: Path, offset: int, seed: int = 5) -> Path:
     """Nine frames at three sites, without failures."""
-    simulate_batch(root, Plan(root.name, (48, 60), 3, 1, 3, seed, offset, 0.0))
+    simulate_batch(root, SimulationConfig(root.name, (48, 60), 3, 1, 3, seed, offset, 0.0))
     return root
 
 
@@ -75,7 +75,7 @@ def edit_info(batch: Path, **changes: object) -> None:
 
 def test_a_batch_is_copied_versioned_and_seen_by_the_pipeline(here: Path, second: Path) -> None:
     listing, settings = hash_files(second), load_settings()
-    taken = take_in(second, settings)
+    taken = ingest_batch(second, settings)
     assert (taken.name, taken.frames, taken.left) == ("second", 9, ())
     assert hash_files(Path("data/raw/second")) == hash_files(second) == listing
     assert taken.hash == dvc.added_hash(Path("data/raw/second.dvc"))
@@ -85,10 +85,12 @@ def test_a_batch_is_copied_versioned_and_seen_by_the_pipeline(here: Path, second
     assert Path("names.txt").read_text() == "first\nsecond\nsecond.dvc\n"
     assert dvc.status() == {}
     before = bytes_of(Path("data/raw"))
-    with pytest.raises(Refused, match="has been taken in already, as data/raw/second; remove it"):
-        take_in(second, settings)
-    with pytest.raises(Refused, match="lies in data/raw already; version it where it is: `dvc add data/raw/first`"):
-        take_in(Path("data/raw/first"), settings)
+    with pytest.raises(RejectedError, match="has been taken in already, as data/raw/second; remove it"):
+        ingest_batch(second, settings)
+    with pytest.raises(
+        RejectedError, match="lies in data/raw already; version it where it is: `dvc add data/raw/first`"
+    ):
+        ingest_batch(Path("data/raw/first"), settings)
     assert bytes_of(Path("data/raw")) == before
 
 
@@ -102,7 +104,7 @@ def test_a_moved_batch_leaves_its_place_but_not_what_came_late(
         return original(folder, project)
 
     monkeypatch.setattr(dvc, "add", slowly)
-    taken = take_in(second, load_settings(), move=True)
+    taken = ingest_batch(second, load_settings(), move=True)
     assert taken.left == ("late.png",)
     assert [p.name for p in second.rglob("*")] == ["late.png"]
     assert not Path("data/raw/second/late.png").exists()
@@ -202,7 +204,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
         (target / "camera").mkdir(parents=True)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(taking, "copy_files", full)
+    monkeypatch.setattr(transaction, "copy_files", full)
     assert run_cli("ingest", str(second), monkeypatch=monkeypatch) == 1
     assert "cannot be written (No space left on device); make room" in capsys.readouterr().err
     assert list(Path("data/raw/.incoming").iterdir()) == []
@@ -216,11 +218,11 @@ def test_an_interrupted_copy_is_dropped_and_a_whole_one_is_finished(here: Path, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dvc, "writing", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            take_in(second, settings, move=True)
+            ingest_batch(second, settings, move=True)
     assert not stray.exists()
     assert not Path("data/raw/second").exists()
-    (taken,) = finish_interrupted(settings)
-    assert isinstance(taken, Taken)
+    (taken,) = recover_interrupted(settings)
+    assert isinstance(taken, IngestResult)
     assert hash_files(Path("data/raw/second"))
     assert not second.exists()
-    assert finish_interrupted(settings) == []
+    assert recover_interrupted(settings) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from faulty_batch import FRAMES, command, ids, shift_files, validated
+from helpers.fault_batches import FRAMES, command, ids, shift_files, validated
 from sensorproof.data.quarantine import read_ledger, standing
 from sensorproof.validation import note
 

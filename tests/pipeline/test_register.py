@@ -11,10 +11,20 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from registry_case import BAD, GOOD, aliases, flip_a_byte, promotion, register_again, run_stage, runs_of, stored
-from results import make_meta, write_model, write_results
+from helpers.mlflow_registry import (
+    BAD,
+    GOOD,
+    aliases,
+    flip_a_byte,
+    promotion,
+    register_again,
+    run_stage,
+    runs_of,
+    stored,
+)
+from helpers.project_artifacts import make_meta, write_model, write_results
 from sensorproof.adapters.mlflow_registry import Registry
-from sensorproof.data.loading import PreparedData
+from sensorproof.data.dataset import PreparedDataset
 from sensorproof.files import read_json, write_json
 from sensorproof.serving.package import hash_model
 from sensorproof.serving.predictor import load_predictor
@@ -64,14 +74,14 @@ def test_a_real_gain_is_logged_registered_and_promoted(home: Path, client: Mlflo
 def test_the_version_is_the_seed_that_was_best_on_validation(home: Path, client: MlflowClient) -> None:
     write_results(home, GOOD)
     for seed, validation in enumerate([70.0, 60.0]):
-        path = home / f"artifacts/evaluate/default-{seed}.json"
+        path = home / f"artifacts/evaluate/regularized_dropout-{seed}.json"
         write_json(path, {**read_json(path), "validation_mean": validation})
     run_stage()
     version = client.get_model_version("sensorproof", "1")
-    assert (version.tags["arm"], version.tags["seed"]) == ("default", "0")
-    assert version.tags["model.sha256"] == hash_model(home / "artifacts/train/default-0/model")
+    assert (version.tags["arm"], version.tags["seed"]) == ("regularized_dropout", "0")
+    assert version.tags["model.sha256"] == hash_model(home / "artifacts/train/regularized_dropout-0/model")
     child = client.get_run(version.run_id)
-    assert (child.data.tags["arm"], child.data.tags["seed"]) == ("default", "0")
+    assert (child.data.tags["arm"], child.data.tags["seed"]) == ("regularized_dropout", "0")
     assert version.source == f"models:/{child.outputs.model_outputs[0].model_id}"
 
 
@@ -92,10 +102,10 @@ def test_unchanged_results_are_found_again(home: Path, client: MlflowClient) -> 
 def test_results_that_come_again_are_judged_against_the_champion_of_now(home: Path, client: MlflowClient) -> None:
     register_again(GOOD, 0)
     shutil.copytree("artifacts", "first")
-    assert register_again({"baseline": [80.0, 80.0], "default": [90.0, 91.0]}, 10)["version"] == 2
+    assert register_again({"baseline": [80.0, 80.0], "regularized_dropout": [90.0, 91.0]}, 10)["version"] == 2
     shutil.rmtree("artifacts")
     Path("first").rename("artifacts")
-    path = Path("artifacts/evaluate/default-1.json")
+    path = Path("artifacts/evaluate/regularized_dropout-1.json")
     write_json(path, {**read_json(path), "mean": 0.5})
     run_stage()
     assert (promotion()["decision"], promotion()["version"]) == ("refused", 1)
@@ -154,13 +164,13 @@ def test_a_fault_on_the_way_marks_the_run_as_failed(
 def test_a_candidate_must_reach_the_champion(home: Path, client: MlflowClient, figure: float, decision: str) -> None:
     """The champion is really scored: an untrained model lies between 10 and 90 points."""
     register_again(GOOD, 0)
-    better = {"baseline": [figure - 8, figure - 8], "default": [figure - 1, figure]}
+    better = {"baseline": [figure - 8, figure - 8], "regularized_dropout": [figure - 1, figure]}
     decided = register_again(better, 10)
     assert decided["decision"] == decision
     (gate,) = (g for g in decided["gates"] if g["name"] == "loss_champion")
     champion = rescore(
         stored(client, client.get_model_version("sensorproof", "1")),
-        PreparedData(Path("artifacts/prepared")),
+        PreparedDataset(Path("artifacts/prepared")),
         load_settings(),
     )
     assert gate["value"] == pytest.approx(champion.mean - figure)
@@ -181,7 +191,7 @@ def test_a_champion_that_cannot_be_compared_is_not_replaced(home: Path, client: 
         others = tuple(c.model_copy(update={"name": f"other {c.name}"}) for c in meta.classes)
         write_model(folder, 1, meta.model_copy(update={"classes": others}))
         client.set_model_version_tag("sensorproof", "1", "model.sha256", hash_model(folder))
-    decided = register_again({"baseline": [80.0, 80.0], "default": [90.0, 91.0]}, 10)
+    decided = register_again({"baseline": [80.0, 80.0], "regularized_dropout": [90.0, 91.0]}, 10)
     assert decided["decision"] == "refused"
     (reason,) = decided["reasons"]
     words = {"weights": "its files hash to", "gone": "cannot be fetched", "classes": "its classes are not"}
@@ -195,18 +205,18 @@ def test_a_model_that_is_not_the_one_that_was_scored_is_not_registered(
     home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_results(home, GOOD)
-    path = home / "artifacts/evaluate/default-1.json"
-    folder = home / "artifacts/train/default-1/model"
+    path = home / "artifacts/evaluate/regularized_dropout-1.json"
+    folder = home / "artifacts/train/regularized_dropout-1/model"
     write_json(path, {**read_json(path), "model_sha256": hash_model(folder)})
     flip_a_byte(folder / "model.safetensors")
     with pytest.raises(SystemExit, match="1"):
         run_stage()
-    assert "default-1/model: is not the model that was scored" in capsys.readouterr().err
+    assert "regularized_dropout-1/model: is not the model that was scored" in capsys.readouterr().err
     assert client.search_registered_models() == []
 
 
 def test_one_seed_proves_nothing(home: Path) -> None:
-    write_results(home, {"baseline": [50.0], "default": [60.0]})
+    write_results(home, {"baseline": [50.0], "regularized_dropout": [60.0]})
     run_stage()
     assert promotion()["decision"] == "refused"
     assert promotion()["reasons"] == ["gain_mean: one seed gives no interval: the gain is unproven"]
@@ -250,7 +260,7 @@ def test_the_registered_model_loads_anew_and_predicts_as_ours(home: Path, client
         ("camera", [-1, 3, -1, -1]),
         ("depth", [-1, 1, -1, -1]),
     ]
-    predictor = load_predictor(home / "artifacts/train/default-1/model", "cpu")
+    predictor = load_predictor(home / "artifacts/train/regularized_dropout-1/model", "cpu")
     frames = [{name: pixels[i] for name, pixels in inputs.items()} for i in range(3)]
     out = np.load(home / "out.npz")
     np.testing.assert_array_equal(out["all"], predictor.predict(frames))

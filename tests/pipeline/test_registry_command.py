@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from registry_case import BAD, GOOD, aliases, flip_a_byte, register_again, stored
-from results import command, write_results
+from helpers.mlflow_registry import BAD, GOOD, aliases, flip_a_byte, register_again, stored
+from helpers.project_artifacts import command, write_results
 from sensorproof.adapters.mlflow import connect
 from sensorproof.adapters.mlflow_registry import Registry
-from sensorproof.data.loading import PreparedData
+from sensorproof.data.dataset import PreparedDataset
 from sensorproof.serving.rescore import rescore
 from sensorproof.settings import load_settings
 
@@ -27,7 +27,7 @@ def test_promotion_by_hand_is_judged_as_of_now(
     assert error.count("\n") == 1
     params = home / "params.yaml"
     params.write_text(params.read_text().replace("min_gain_mean: 0.0", "min_gain_mean: -50.0"))
-    data, settings = PreparedData(Path("artifacts/prepared")), load_settings()
+    data, settings = PreparedDataset(Path("artifacts/prepared")), load_settings()
     with connect() as connection:
         registry = Registry(connection)
         scores = {}

@@ -14,17 +14,17 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import ROOT
-from report_material import OPTIONS, VERDICT, make_data, make_evaluation, make_page, make_runs
-from sensorproof.data.loading import PreparedData
+from helpers.paths import ROOT
+from helpers.report_fixtures import OPTIONS, VERDICT, make_data, make_evaluation, make_page, make_runs
+from sensorproof.data.dataset import PreparedDataset
 from sensorproof.errors import SensorproofError
 from sensorproof.files import write_json
 from sensorproof.models import load_model
 from sensorproof.reporting.examples import choose_rows, draw_examples
-from sensorproof.reporting.page import render_report
+from sensorproof.reporting.formatting import points, signed
+from sensorproof.reporting.html_report import render_report
 from sensorproof.reporting.palette import class_colors, rgb_table
-from sensorproof.reporting.pictures import BUDGET, label_picture, picture_size, sensor_picture
-from sensorproof.reporting.wording import points, signed
+from sensorproof.reporting.thumbnails import BUDGET, label_picture, picture_size, sensor_picture
 
 VOID = {"meta", "link", "img", "br", "input"}
 
@@ -178,7 +178,7 @@ def test_no_example_is_no_section(tmp_path: Path) -> None:
 
 
 def test_many_arms_are_all_scored_and_two_are_shown_class_by_class(tmp_path: Path) -> None:
-    arms = ("baseline", "default", "regularized", "modality_dropout", "ogm_ge", "agm")
+    arms = ("baseline", "regularized_dropout", "regularized", "modality_dropout", "ogm_ge", "agm")
     data = make_data(tmp_path / "prepared", {"a": ("other", 1), "b": ("other", 2)})
     reader = Reader(make_page(tmp_path, arms=arms, seeds=(0,), data=data)[0])
     assert len(reader.row("only a")) == 1 + 2 + 11 + 1
@@ -205,7 +205,7 @@ def decode(uri: str) -> Image.Image:
 
 def test_predictions_are_those_of_the_first_seed_without_that_sensor(material: tuple[str, dict, Path]) -> None:
     root = material[2]
-    data = PreparedData(root / "prepared")
+    data = PreparedDataset(root / "prepared")
     runs = {arm: (0, root / f"train/{arm}-0/model") for arm in ("baseline", "regularized")}
     examples, size = draw_examples(data, runs, 2, "cpu")
     assert size == (32, 40)
@@ -308,7 +308,7 @@ def test_the_stage_writes_the_page(material: tuple[str, dict, Path], tmp_path: P
     page, evaluation, root = material
     (tmp_path / "artifacts/validation").mkdir(parents=True)
     params = (ROOT / "params.yaml").read_text().replace("examples: 4", "examples: 2")
-    (tmp_path / "params.yaml").write_text(params.replace("candidate: default", "candidate: regularized"))
+    (tmp_path / "params.yaml").write_text(params.replace("candidate: regularized_dropout", "candidate: regularized"))
     for name in ("prepared", "train"):
         (tmp_path / "artifacts" / name).symlink_to(root / name)
     (tmp_path / "artifacts/validation/quarantined.csv").write_text("batch,frame_id\n")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT
-from sensorproof.experiment import Experiment
+from helpers.paths import ROOT
+from sensorproof.experiment import RunSpec
 from sensorproof.settings import load_settings
 
 
@@ -19,7 +19,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "PreparedData", lambda *_: SimpleNamespace(digest="data"))
+    monkeypatch.setattr(module, "PreparedDataset", lambda *_: SimpleNamespace(digest="data"))
     monkeypatch.setattr(module, "CHECKPOINTS", tmp_path)
     return module
 
@@ -29,11 +29,11 @@ def test_every_trial_trains_with_all_seeds_and_the_best_mean_is_taken(
 ) -> None:
     trained: list[tuple[float, int]] = []
 
-    def fit(experiment: Experiment, _: Any) -> Any:
+    def fit(experiment: RunSpec, _: Any) -> Any:
         strength, seed = experiment.regularizer.strength, experiment.seed
         trained.append((strength, seed))
         # The first seed likes strong terms, the second likes weak ones twice as much.
-        return SimpleNamespace(validation=SimpleNamespace(balance=100 * strength * (1 if seed == 4 else -2)))
+        return SimpleNamespace(validation=SimpleNamespace(selection_score=100 * strength * (1 if seed == 4 else -2)))
 
     monkeypatch.setattr(stage, "fit", fit)
     settings = load_settings(ROOT / "params.yaml")

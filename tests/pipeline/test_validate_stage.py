@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from scenes import ROOT, write_files
+from helpers.synthetic_scenes import ROOT, write_files
 
 FRAMES = 16
 

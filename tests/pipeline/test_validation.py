@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from faulty_batch import FRAMES, command, edit, ids, shift_files, validated
-from scenes import settings
+from helpers.fault_batches import FRAMES, command, edit, ids, shift_files, validated
+from helpers.synthetic_scenes import settings
 from sensorproof.alignment import contact_sheet
 from sensorproof.data.quarantine import LEDGER
 from sensorproof.errors import BatchError

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.paths import ROOT
 from sensorproof.settings import TrainSettings
 
-ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "src/sensorproof"
 LAYERS = [
     "errors",
@@ -16,10 +16,12 @@ LAYERS = [
     "locks",
     "artifacts",
     "settings",
+    "documents",
     "data",
     "alignment",
     "models",
     "regularization",
+    "objectives",
     "training",
     "evaluation",
     "experiment",
@@ -84,9 +86,9 @@ def test_the_picture_names_every_layer_in_order() -> None:
     assert places == sorted(places)
 
 
-PLUMBING = {"artifacts", "cli/errors", "data/batch", "data/prepared", "errors", "files", "locks", "settings"}
+PLUMBING = {"artifacts", "cli/errors", "data/batch", "data/metadata", "errors", "files", "locks", "settings"}
 """What every stage has: types, settings, reading and writing. A result that it changes has changed its form as well."""
-TRAINS = {"regularization", "training"}
+TRAINS = {"objectives", "regularization", "training"}
 """What other stages import beside what they use; its effect is in artifacts/train, which they depend on."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sensorproof.locks import Busy, locked
+from sensorproof.locks import BusyError, locked
 
 HOLD = """
 import sys, time
@@ -30,7 +30,7 @@ def other(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_a_second_holder_is_told_who_is_first(tmp_path: Path, other: "subprocess.Popen[str]") -> None:
-    with pytest.raises(Busy, match=rf"work: is under way already \(process {other.pid} since "):
+    with pytest.raises(BusyError, match=rf"work: is under way already \(process {other.pid} since "):
         locked("work", tmp_path, wait=False).__enter__()
     with locked("something else", tmp_path, wait=False):
         pass

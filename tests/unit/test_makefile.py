@@ -2,7 +2,7 @@
 
 import subprocess
 
-from conftest import ROOT
+from helpers.paths import ROOT
 from sensorproof.settings import load_settings
 
 

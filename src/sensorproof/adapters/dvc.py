@@ -20,21 +20,21 @@ from typing import Any
 import yaml
 
 from sensorproof.adapters import quiet_environment
-from sensorproof.errors import EXIT_REFUSED, Refused, SensorproofError, UsageError
+from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError, UsageError
 from sensorproof.files import read_json
 
-Echo = Callable[[str], None]
-TAIL = 200
+_Echo = Callable[[str], None]
+_TAIL = 200
 """Lines of output that are kept to find the error in."""
 PATIENCE_S = 3600.0
 """How long to wait for stages that read what is to be written."""
 
 
-class StageKilled(SensorproofError):
+class StageKilledError(SensorproofError):
     """A stage that did not end by itself: out of memory, or the machine went away. Its checkpoint is worth a retry."""
 
 
-class Failure(SensorproofError):
+class DvcCommandError(SensorproofError):
     """A DVC command that failed, with the last lines it printed."""
 
     def __init__(self, where: str, fault: str, fix: str, lines: list[str]) -> None:
@@ -42,7 +42,7 @@ class Failure(SensorproofError):
         self.lines = lines
 
 
-def run_dvc(*arguments: str, project: Path = Path(), echo: Echo | None = None) -> str:
+def run_dvc(*arguments: str, project: Path = Path(), echo: _Echo | None = None) -> str:
     """Run one DVC command and return what it printed; `echo` is given each line as it comes, warnings among them.
 
     It waits while another DVC process holds the repository. When we are interrupted, the command and the stage that
@@ -80,9 +80,9 @@ def run_dvc(*arguments: str, project: Path = Path(), echo: Echo | None = None) -
             raise
         process.wait()
         aside.seek(0)
-        tail = [*lines, *aside.read().splitlines()][-TAIL:]
+        tail = [*lines, *aside.read().splitlines()][-_TAIL:]
     if process.returncode:
-        raise Failure(
+        raise DvcCommandError(
             f"dvc {' '.join(arguments)}", find_error(tail), f"run `dvc {arguments[0]}` in {project.resolve()}", tail
         )
     return "\n".join(lines)
@@ -159,7 +159,7 @@ def writing(path: Path, project: Path = Path()) -> Iterator[None]:
 
 def added_hash(pointer: Path) -> str:
     """The hash that a .dvc file records."""
-    return str(read_yaml(pointer)["outs"][0]["md5"])
+    return str(_read_yaml(pointer)["outs"][0]["md5"])
 
 
 def added_files(pointer: Path, project: Path = Path()) -> dict[str, str] | None:
@@ -170,7 +170,7 @@ def added_files(pointer: Path, project: Path = Path()) -> dict[str, str] | None:
     return {entry["relpath"]: entry["md5"] for entry in read_json(path)} if path.exists() else None
 
 
-def reproduce(stage: str, project: Path = Path(), *, force: bool = False, echo: Echo | None = print) -> bool:
+def reproduce(stage: str, project: Path = Path(), *, force: bool = False, echo: _Echo | None = print) -> bool:
     """Reproduce one stage, without those it depends on; True if it ran, False if it was up to date.
 
     Raises:
@@ -181,13 +181,13 @@ def reproduce(stage: str, project: Path = Path(), *, force: bool = False, echo: 
     options = ["--single-item", *(["--force"] if force else [])]
     try:
         output = run_dvc("repro", *options, stage, project=project, echo=echo)
-    except Failure as failure:
+    except DvcCommandError as failure:
         code, where, fix = stage_exit_code(failure.lines), f"stage {stage}", f"then run it again: `dvc repro {stage}`"
         if code == EXIT_REFUSED:
-            raise Refused(where, failure.fault, fix) from failure
+            raise RejectedError(where, failure.fault, fix) from failure
         if code is not None and (code < 0 or code > 128):
             number = -code if code < 0 else code - 128
-            raise StageKilled(where, f"was ended by signal {number}", fix) from failure
+            raise StageKilledError(where, f"was ended by signal {number}", fix) from failure
         raise SensorproofError(where, failure.fault, fix) from failure
     return f"Running stage '{stage}'" in output or f"Stage '{stage}' is cached" in output
 
@@ -230,7 +230,7 @@ def locked_hash(stage: str, dependency: str, project: Path = Path()) -> str:
 def locked(stage: str, part: str, project: Path) -> list[dict[str, Any]]:
     """The entries of one part of a stage in dvc.lock; none if it has never run."""
     lock = project / "dvc.lock"
-    stages = (read_yaml(lock).get("stages") or {}) if lock.exists() else {}
+    stages = (_read_yaml(lock).get("stages") or {}) if lock.exists() else {}
     return (stages.get(stage) or {}).get(part) or []
 
 
@@ -240,7 +240,7 @@ def status(*targets: str, project: Path = Path()) -> dict[str, Any]:
     return answer
 
 
-def changed_outputs(pointers: list[Path], project: Path = Path()) -> dict[str, str]:
+def _changed_outputs(pointers: list[Path], project: Path = Path()) -> dict[str, str]:
     """{path: `modified` or `deleted`} of added data that is no longer as its .dvc file says."""
     changes: dict[str, str] = {}
     if pointers:
@@ -258,21 +258,21 @@ def has_remote(project: Path = Path()) -> bool:
 
 def push(*targets: str, project: Path = Path()) -> None:
     """Copy versioned data to the default remote."""
-    transfer("push", targets, project)
+    _transfer("push", targets, project)
 
 
 def pull(*targets: str, project: Path = Path()) -> None:
     """Fetch versioned data from the default remote and lay it out."""
-    transfer("pull", targets, project)
+    _transfer("pull", targets, project)
 
 
-def transfer(verb: str, targets: tuple[str, ...], project: Path) -> None:
+def _transfer(verb: str, targets: tuple[str, ...], project: Path) -> None:
     if not has_remote(project):
         raise UsageError(".dvc/config", "no default remote", "name one: `dvc remote add --default NAME URL`")
     run_dvc(verb, *targets, project=project)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping that DVC wrote."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -15,18 +15,18 @@ from typing import Any
 import pandas as pd
 
 from sensorproof.adapters.data_docs import make_offline
-from sensorproof.alignment.rules import Rule
+from sensorproof.alignment.decision.rules import Rule
 from sensorproof.files import atomic_folder
 
-ROW = "row"
+_ROW = "row"
 """Column that leads from a broken expectation back to the row of the table."""
-FIRST = "first_of_pair"
+_FIRST = "first_of_pair"
 """Marks one row a pair: rules on the batch are the same in every row and are judged once."""
-SITE = "alignment"
+_SITE = "alignment"
 
 
 @dataclass(frozen=True)
-class Judgement:
+class _ExpectationResults:
     """What Great Expectations found.
 
     `broken` has a line for every rule and row that breaks it: rule (its number), row (index label in the table).
@@ -38,7 +38,9 @@ class Judgement:
     """The suite as Great Expectations writes it, without ids."""
 
 
-def judge(table: pd.DataFrame, rules: Sequence[Rule], suite_name: str, docs: Path | None = None) -> Judgement:
+def check_expectations(
+    table: pd.DataFrame, rules: Sequence[Rule], suite_name: str, docs: Path | None = None
+) -> _ExpectationResults:
     """Judge a table by rules.
 
     Args:
@@ -63,8 +65,8 @@ def judge(table: pd.DataFrame, rules: Sequence[Rule], suite_name: str, docs: Pat
         context.validation_definitions.add_or_update(definition)
         columns = list(dict.fromkeys(c for r in rules for c in (r.column, r.other) if c))
         frame = table[["frame_id", "sensor", *columns]].copy()
-        frame[ROW] = frame.index
-        frame[FIRST] = ~frame.sensor.duplicated()
+        frame[_ROW] = frame.index
+        frame[_FIRST] = ~frame.sensor.duplicated()
 
         def run(actions: list[Any]) -> Any:
             checkpoint = gx.Checkpoint(
@@ -73,7 +75,7 @@ def judge(table: pd.DataFrame, rules: Sequence[Rule], suite_name: str, docs: Pat
                 actions=actions,
                 result_format={
                     "result_format": "COMPLETE",
-                    "unexpected_index_column_names": [ROW, "frame_id", "sensor"],
+                    "unexpected_index_column_names": [_ROW, "frame_id", "sensor"],
                     "partial_unexpected_count": 10,
                 },
             )
@@ -85,17 +87,17 @@ def judge(table: pd.DataFrame, rules: Sequence[Rule], suite_name: str, docs: Pat
             with atomic_folder(docs) as folder:
                 backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
                 context.add_data_docs_site(
-                    site_name=SITE,
+                    site_name=_SITE,
                     site_config={
                         "class_name": "SiteBuilder",
                         "store_backend": backend,
                         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
                     },
                 )
-                result = run([UpdateDataDocsAction(name="docs", site_names=[SITE])])
+                result = run([UpdateDataDocsAction(name="docs", site_names=[_SITE])])
                 make_offline(folder)
         found = next(iter(result.run_results.values()))
-        return Judgement(bool(result.success), broken_rules(found, len(rules)), plain(suite.to_json_dict()))
+        return _ExpectationResults(bool(result.success), _broken_rules(found, len(rules)), plain(suite.to_json_dict()))
 
 
 def plain(value: Any) -> Any:
@@ -120,7 +122,7 @@ def expectations(rules: Sequence[Rule]) -> list[Any]:
             "description": describe(rule),
         }
         if rule.scope == "batch":
-            common |= {"row_condition": f"{FIRST} == True", "condition_parser": "pandas"}
+            common |= {"row_condition": f"{_FIRST} == True", "condition_parser": "pandas"}
         if rule.test == "within":
             made.append(ExpectMagnitudeWithin(column_A=rule.column, column_B=rule.other, **common))
         elif rule.test == "unless_still":
@@ -134,11 +136,11 @@ def expectations(rules: Sequence[Rule]) -> list[Any]:
                 )
             )
         else:
-            made.append(gxe.ExpectColumnValuesToBeBetween(column=rule.column, **bounds(rule), **common))
+            made.append(gxe.ExpectColumnValuesToBeBetween(column=rule.column, **_bounds(rule), **common))
     return made
 
 
-def bounds(rule: Rule) -> dict[str, Any]:
+def _bounds(rule: Rule) -> dict[str, Any]:
     """The limits of a one-column rule as ExpectColumnValuesToBeBetween takes them."""
     return {
         "at_most": {"max_value": rule.limit},
@@ -165,7 +167,7 @@ def describe(rule: Rule) -> str:
     return f"{condition}. Broken: {rule.reason}; {consequence}.{once}"
 
 
-def broken_rules(found: Any, rules: int) -> pd.DataFrame:
+def _broken_rules(found: Any, rules: int) -> pd.DataFrame:
     """Rows that break a rule, from a validation result.
 
     Raises:
@@ -176,7 +178,7 @@ def broken_rules(found: Any, rules: int) -> pd.DataFrame:
         if "element_count" not in result.result:
             # Its exception_info is nested by metric in some releases and flat in others; a result is in all.
             raise RuntimeError(f"{result.expectation_config.type} did not run: {result.exception_info}")
-        rows = [entry[ROW] for entry in result.result.get("unexpected_index_list") or []]
+        rows = [entry[_ROW] for entry in result.result.get("unexpected_index_list") or []]
         parts.append(pd.DataFrame({"rule": result.expectation_config.meta["rule"], "row": rows}))
     if len(parts) != rules:
         raise RuntimeError(f"{len(parts)} of {rules} expectations were evaluated")

@@ -10,15 +10,15 @@ from great_expectations.expectations.metrics.map_metric_provider import (
     column_pair_condition_partial,
 )
 
-DOMAIN = ("batch_id", "table", "column_A", "column_B", "row_condition")
+_DOMAIN = ("batch_id", "table", "column_A", "column_B", "row_condition")
 """Without ignore_row_if, whose default the engine does not read: rows that abstain are told by the metrics here."""
 
 
-class MagnitudeWithin(ColumnPairMapMetricProvider):
+class _MagnitudeWithin(ColumnPairMapMetricProvider):
     """|A| <= B, row by row; a row without either abstains."""
 
     condition_metric_name = "column_pair_values.magnitude_within"
-    condition_domain_keys = DOMAIN
+    condition_domain_keys = _DOMAIN
     condition_value_keys = ()
 
     @column_pair_condition_partial(engine=PandasExecutionEngine)
@@ -26,11 +26,11 @@ class MagnitudeWithin(ColumnPairMapMetricProvider):
         return (column_A.abs() <= column_B) | column_A.isna() | column_B.isna()
 
 
-class MovesUnlessStill(ColumnPairMapMetricProvider):
+class _MovesUnlessStill(ColumnPairMapMetricProvider):
     """A > limit, or B <= other_limit, row by row; a row without either abstains."""
 
     condition_metric_name = "column_pair_values.moves_unless_still"
-    condition_domain_keys = DOMAIN
+    condition_domain_keys = _DOMAIN
     condition_value_keys = ("limit", "other_limit")
 
     @column_pair_condition_partial(engine=PandasExecutionEngine)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Run
 
-EXPERIMENT = "sensorproof"
-DEFAULT_URI = "sqlite:///mlflow.db"
-ENVIRONMENT = {
+_EXPERIMENT = "sensorproof"
+_DEFAULT_URI = "sqlite:///mlflow.db"
+_ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -35,7 +35,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
 """Fewer words and a shorter wait for a server that is not there, unless the environment says otherwise."""
-PARENT = "mlflow.parentRunId"
+_PARENT = "mlflow.parentRunId"
 MOST_METRICS, MOST_PARAMS = 900, 100
 """How many one request may carry; together no more than 1000."""
 
@@ -76,7 +76,7 @@ class Connection:
 
 def tracking_uri() -> str:
     """Where runs go."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    return os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_URI
 
 
 @contextmanager
@@ -90,10 +90,10 @@ def connect(*, create: bool = True) -> Iterator[Connection]:
         SensorproofError: the store cannot be reached or used; so do faults of MLflow within the block.
     """
     uri = tracking_uri()
-    if not create and uri == DEFAULT_URI and not Path(DEFAULT_URI.removeprefix("sqlite:///")).exists():
+    if not create and uri == _DEFAULT_URI and not Path(_DEFAULT_URI.removeprefix("sqlite:///")).exists():
         raise SensorproofError("mlflow.db", "is not there yet", "run `dvc repro`, or set MLFLOW_TRACKING_URI")
     quiet_environment()
-    for name, value in ENVIRONMENT.items():
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -103,15 +103,15 @@ def connect(*, create: bool = True) -> Iterator[Connection]:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         mlflow.set_tracking_uri(uri)
-        experiment = mlflow.set_experiment(EXPERIMENT)
+        experiment = mlflow.set_experiment(_EXPERIMENT)
         yield Connection(mlflow.MlflowClient(), uri, experiment.experiment_id)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         fix = "check MLFLOW_TRACKING_URI and that its server runs"
-        raise SensorproofError(f"MLflow at {without_password(uri)}", line, fix) from error
+        raise SensorproofError(f"MLflow at {_without_password(uri)}", line, fix) from error
 
 
-def without_password(uri: str) -> str:
+def _without_password(uri: str) -> str:
     """The address as it may be shown."""
     parts = urlsplit(uri)
     return uri.replace(f":{parts.password}@", ":…@") if parts.password else uri
@@ -124,7 +124,7 @@ def find_parent(connection: Connection, key: Mapping[str, str]) -> "Run | None":
 
 def find_children(connection: Connection, parent: str) -> dict[tuple[str, int], str]:
     """{(arm, seed): run id} of a finished parent."""
-    found = search(connection, {PARENT: parent}, "FINISHED")
+    found = search(connection, {_PARENT: parent}, "FINISHED")
     return {(run.data.tags["arm"], int(run.data.tags["seed"])): run.info.run_id for run in found}
 
 
@@ -144,7 +144,7 @@ def search(connection: Connection, tags: Mapping[str, str], status: str) -> "lis
 @contextmanager
 def parent_run(connection: Connection, record: Record, data: DataSet) -> Iterator[str]:
     """Log a parent run and yield its id; it is closed at the end, as failed where that was an error."""
-    run_id = log_run(connection, record, data, {"kind": "pipeline"})
+    run_id = _log_run(connection, record, data, {"kind": "pipeline"})
     try:
         log_files(connection, run_id, record.artifacts)
         yield run_id
@@ -156,12 +156,12 @@ def parent_run(connection: Connection, record: Record, data: DataSet) -> Iterato
 
 def log_child(connection: Connection, parent: str, record: Record, data: DataSet) -> str:
     """Log one training under its parent and return its id."""
-    run_id = log_run(connection, record, data, {"kind": "training", PARENT: parent})
+    run_id = _log_run(connection, record, data, {"kind": "training", _PARENT: parent})
     connection.client.set_terminated(run_id)
     return run_id
 
 
-def log_run(connection: Connection, record: Record, data: DataSet, tags: Mapping[str, str]) -> str:
+def _log_run(connection: Connection, record: Record, data: DataSet, tags: Mapping[str, str]) -> str:
     """Log one run and leave it open; return its id."""
     from mlflow.entities import Metric, Param
 
@@ -178,7 +178,7 @@ def log_run(connection: Connection, record: Record, data: DataSet, tags: Mapping
     while metrics or params:
         client.log_batch(run_id, metrics=metrics[:MOST_METRICS], params=params[:MOST_PARAMS])
         metrics, params = metrics[MOST_METRICS:], params[MOST_PARAMS:]
-    client.log_inputs(run_id, datasets=[dataset_input(data)])
+    client.log_inputs(run_id, datasets=[_dataset_input(data)])
     return run_id
 
 
@@ -202,7 +202,7 @@ def tag_run(connection: Connection, run_id: str, tags: Mapping[str, str], descri
     connection.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in every.items()])
 
 
-def dataset_input(data: DataSet) -> "DatasetInput":
+def _dataset_input(data: DataSet) -> "DatasetInput":
     """A data set as an input of a run, named by DVC's hash."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 

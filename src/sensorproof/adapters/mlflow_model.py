@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 NAME = "model"
-ENTRY = "sensorproof.adapters.mlflow_pyfunc"
+_ENTRY = "sensorproof.adapters.mlflow_pyfunc"
 
 
 def log_model(connection: Connection, run_id: str, folder: Path) -> tuple[str, str]:
@@ -26,7 +26,7 @@ def log_model(connection: Connection, run_id: str, folder: Path) -> tuple[str, s
     import mlflow.pyfunc
     from mlflow.models import Model
 
-    files = needed_files(ENTRY)
+    files = needed_files(_ENTRY)
     # MLflow asks for an input example to read a signature from; the signature is given.
     with tempfile.TemporaryDirectory() as code, warnings.catch_warnings(record=True):
         info = Model.log(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sensorproof.serving.predictor import Predictor
 
 
-class Serving:
+class _Serving:
     """Maps {sensor: (B, C, H, W)} in the sensors' own units to class ids (B, H, W).
 
     NaN marks a pixel that is missing; a sensor that is all NaN in a sample, at any size, is absent there. The
@@ -47,8 +47,8 @@ class Serving:
         return np.stack(self.predictor.predict(frames, size))
 
 
-class PackagedModel(Serving, PythonModel):
+class _PackagedModel(_Serving, PythonModel):
     """Serving as a PythonModel; `predict` comes from a plain class, for MLflow would read a schema from its hints."""
 
 
-set_model(PackagedModel())
+set_model(_PackagedModel())

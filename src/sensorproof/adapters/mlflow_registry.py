@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from sensorproof.adapters.mlflow import Connection, user
-from sensorproof.errors import Refused, SensorproofError, UsageError
+from sensorproof.errors import RejectedError, SensorproofError, UsageError
 from sensorproof.serving.package import hash_model
 
 MODEL = "sensorproof"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 HASH = "model.sha256"
-HISTORY = "history."
+_HISTORY = "history."
 FOLDER = "artifacts/model"
 """Where the model folder lies in the packaged model."""
 URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
@@ -44,7 +44,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Change:
+class _AliasChange:
     """One change of the aliases: {alias: version or None} before and after, why, and whether gates were overridden."""
 
     time: str
@@ -76,7 +76,7 @@ class Registry:
         """All versions, the newest first."""
         found = self.client.search_model_versions(f"name = '{self.name}'", max_results=10_000)
         aliases = self.aliases()
-        return sorted((to_version(each, aliases) for each in found), key=lambda v: -v.number)
+        return sorted((_to_version(each, aliases) for each in found), key=lambda v: -v.number)
 
     def version(self, number: int) -> Version:
         """One version.
@@ -85,7 +85,7 @@ class Registry:
             UsageError: there is none of that number.
         """
         for each in self.client.search_model_versions(f"name = '{self.name}' and version_number = {number}"):
-            return to_version(each, self.aliases())
+            return _to_version(each, self.aliases())
         raise UsageError(f"version {number}", f"of {self.name} is not there", "see `sensorproof registry status`")
 
     def with_alias(self, alias: str) -> Version | None:
@@ -110,7 +110,7 @@ class Registry:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
         made = self.client.create_model_version(self.name, model_uri, run_id=run_id, tags=dict(tags), model_id=model_id)
-        return to_version(made, {})
+        return _to_version(made, {})
 
     def describe(self, version: Version, tags: Mapping[str, str], description: str) -> None:
         """Write what was decided on a version."""
@@ -137,10 +137,14 @@ class Registry:
         found, registered = hash_model(folder), version.tags.get(HASH)
         if found != registered:
             fault = f"its files hash to {found[:12]}…, registered were {str(registered)[:12]}…"
-            raise Refused(f"{self.name} version {version.number}", fault, "register the model anew; do not serve it")
+            raise RejectedError(
+                f"{self.name} version {version.number}", fault, "register the model anew; do not serve it"
+            )
         return folder
 
-    def move(self, moves: Mapping[str, int | None], *, action: str, reason: str, forced: bool = False) -> Change | None:
+    def move(
+        self, moves: Mapping[str, int | None], *, action: str, reason: str, forced: bool = False
+    ) -> _AliasChange | None:
         """Set aliases ({alias: version}) or take them away ({alias: None}); write the change down first.
 
         Moves that change nothing are left out; the answer is None where none is left.
@@ -150,9 +154,11 @@ class Registry:
         if not before:
             return None
         after = {alias: moves[alias] for alias in before}
-        change = Change(datetime.now(UTC).isoformat(timespec="microseconds"), action, before, after, reason, forced)
+        change = _AliasChange(
+            datetime.now(UTC).isoformat(timespec="microseconds"), action, before, after, reason, forced
+        )
         # Names of tags may hold letters, digits and _-. /: the time as a number sorts and does not repeat.
-        key = HISTORY + re.sub(r"\D", "", change.time[:26])
+        key = _HISTORY + re.sub(r"\D", "", change.time[:26])
         self.client.set_registered_model_tag(self.name, key, json.dumps(asdict(change)))
         for alias, number in after.items():
             if number is None:
@@ -161,7 +167,7 @@ class Registry:
                 self.client.set_registered_model_alias(self.name, alias, str(number))
         return change
 
-    def crown(self, version: Version, *, action: str, reason: str, forced: bool = False) -> Change | None:
+    def set_champion(self, version: Version, *, action: str, reason: str, forced: bool = False) -> _AliasChange | None:
         """Make a version champion, and the champion before it `previous`."""
         aliases = self.aliases()
         moves: dict[str, int | None] = {CHAMPION: version.number}
@@ -171,11 +177,11 @@ class Registry:
             moves[CHALLENGER] = None
         return self.move(moves, action=action, reason=reason, forced=forced)
 
-    def history(self) -> list[Change]:
+    def history(self) -> list[_AliasChange]:
         """Every change of the aliases, the oldest first."""
         model = self._model()
         tags = {} if model is None else model.tags
-        return [Change(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(HISTORY)]
+        return [_AliasChange(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(_HISTORY)]
 
     def _model(self) -> Any:
         from mlflow.exceptions import MlflowException
@@ -188,7 +194,7 @@ class Registry:
             raise
 
 
-def to_version(found: Any, aliases: Mapping[str, int]) -> Version:
+def _to_version(found: Any, aliases: Mapping[str, int]) -> Version:
     """MLflow's version as plain data; a search leaves its aliases empty, hence the mapping."""
     number = int(found.version)
     created = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
@@ -197,7 +203,7 @@ def to_version(found: Any, aliases: Mapping[str, int]) -> Version:
 
 
 @dataclass(frozen=True)
-class Address:
+class ModelUri:
     """A version by its name and either its alias or its number."""
 
     name: str
@@ -205,7 +211,7 @@ class Address:
     number: int | None
 
     @classmethod
-    def parse(cls, uri: str) -> "Address":
+    def parse(cls, uri: str) -> "ModelUri":
         """Read `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
         Raises:

@@ -10,7 +10,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from sensorproof.settings import Scales, SearchSettings, name_scales
 
-STARTUP_SHARE = 0.5
+_STARTUP_SHARE = 0.5
 """Share of the trials drawn at random before TPE takes over."""
 
 
@@ -40,7 +40,7 @@ def search(settings: SearchSettings, objective: Callable[[int, float, Scales], f
         direction="maximize",
         load_if_exists=True,
         sampler=optuna.samplers.TPESampler(
-            seed=settings.seeds[0], n_startup_trials=max(1, round(settings.trials * STARTUP_SHARE))
+            seed=settings.seeds[0], n_startup_trials=max(1, round(settings.trials * _STARTUP_SHARE))
         ),
     )
     choices = {name_scales(scales): scales for scales in settings.scales}

@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 from PIL import ImageDraw, ImageFont
 
-from sensorproof.alignment.edges import Edges, Picture, edges_of
 from sensorproof.alignment.frames import Reader, in_order, read_frame
-from sensorproof.alignment.registration import Registration, register
-from sensorproof.alignment.seen import Seen
+from sensorproof.alignment.registration.edges import Edges, Picture, edges_of
+from sensorproof.alignment.registration.frame_features import FrameFeatures
+from sensorproof.alignment.registration.tile_registration import Registration, register
 from sensorproof.data.batch import Batch
-from sensorproof.settings import ValidateSettings
+from sensorproof.settings import ValidationSettings
 
 Color = NDArray[np.uint8]
-PANEL = 300
+_PANEL = 300
 """Width of a panel in pixels."""
 GAP, TEXT = 8, 20
-PANELS = ("reference, tile vectors x 5", "sensor, edges of the reference", "sensor moved back, edges of the reference")
-LENGTHEN = 5
+_PANELS = ("reference, tile vectors x 5", "sensor, edges of the reference", "sensor moved back, edges of the reference")
+_LENGTHEN = 5
 """Tile vectors are drawn this much longer than they are."""
-STRONG = 0.85
+_STRONG = 0.85
 """Quantile of the edges' strength from which they are drawn."""
 INK, PAPER, EDGE, ARROW = (28, 37, 48), (255, 255, 255), (255, 120, 0), (0, 200, 255)
-MEASURES = {"deviation_px": "off by", "corner_deviation_px": "at a corner by", "reliability": "reliability"}
+_MEASURES = {"deviation_px": "off by", "corner_deviation_px": "at a corner by", "reliability": "reliability"}
 
 
 @dataclass(frozen=True)
-class Strip:
+class _Strip:
     """One frame of one sensor: its panels side by side, and what is said of it."""
 
     title: str
@@ -44,7 +44,7 @@ def draw_contact_sheet(
     batch: Batch,
     table: pd.DataFrame,
     faults: pd.DataFrame,
-    settings: ValidateSettings,
+    settings: ValidationSettings,
     read: Reader = read_frame,
 ) -> bool:
     """Write a PNG with the worst frames of every sensor; False, and no file, where there is nothing to draw.
@@ -57,7 +57,7 @@ def draw_contact_sheet(
     strips = [
         s
         for row in chosen(table, faults, settings.contact_sheet_frames)
-        for s in strip(batch, row, reasons_of(row, faults), settings, read)
+        for s in strip(batch, row, _reasons_of(row, faults), settings, read)
     ]
     if not strips:
         return False
@@ -65,7 +65,7 @@ def draw_contact_sheet(
     return True
 
 
-def reasons_of(row: pd.Series, faults: pd.DataFrame) -> list[str]:
+def _reasons_of(row: pd.Series, faults: pd.DataFrame) -> list[str]:
     """What the pair of a row is at fault with: its sensor, or the reference."""
     own = faults[(faults.frame_id == row.frame_id) & faults.sensor.isin([row.sensor, row.reference])]
     return [str(reason) for reason in own.reason.unique()]
@@ -87,12 +87,12 @@ def chosen(table: pd.DataFrame, faults: pd.DataFrame, frames: int) -> Iterator[p
 
 
 def strip(
-    batch: Batch, row: pd.Series, reasons: list[str], settings: ValidateSettings, read: Reader
-) -> Iterator[Strip]:
+    batch: Batch, row: pd.Series, reasons: list[str], settings: ValidationSettings, read: Reader
+) -> Iterator[_Strip]:
     """The panels of one frame; none where its files cannot be read."""
     order, _ = in_order(batch)
     frame = read(batch, int(order[int(row.position)]))
-    seen = Seen(batch.info, frame.images, frame.label, settings.content)
+    seen = FrameFeatures(batch.info, frame.images, frame.label, settings.content)
     grid = seen.grid(row.sensor)
     if grid is None:
         return
@@ -102,12 +102,12 @@ def strip(
     reference, sensor = (visible(seen.pictures[name], size) for name in (seen.reference, row.sensor))
     edges = edges_of(seen.pictures[seen.reference], size)
     panels = (
-        with_vectors(enlarge(reference), found, grid.centers * grid.step),
-        with_edges(enlarge(sensor), edges),
-        with_edges(enlarge(moved_back(sensor, found)), edges),
+        _with_vectors(enlarge(reference), found, grid.centers * grid.step),
+        _with_edges(enlarge(sensor), edges),
+        _with_edges(enlarge(_moved_back(sensor, found)), edges),
     )
-    said = [f"{text} {row[c]:.1f}" for c, text in MEASURES.items() if np.isfinite(row[c])]
-    yield Strip(f"{row.frame_id}  {row.sensor}: {row.state}  ({', '.join([*said, *reasons[:2]])})", panels)
+    said = [f"{text} {row[c]:.1f}" for c, text in _MEASURES.items() if np.isfinite(row[c])]
+    yield _Strip(f"{row.frame_id}  {row.sensor}: {row.state}  ({', '.join([*said, *reasons[:2]])})", panels)
 
 
 def visible(picture: Picture, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -121,11 +121,11 @@ def visible(picture: Picture, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 def enlarge(image: NDArray[np.uint8]) -> Color:
     """(h, PANEL, 3) of (H, W)."""
-    height = max(1, round(PANEL * image.shape[0] / image.shape[1]))
-    return np.repeat(cv2.resize(image, (PANEL, height), interpolation=cv2.INTER_NEAREST)[..., None], 3, 2)
+    height = max(1, round(_PANEL * image.shape[0] / image.shape[1]))
+    return np.repeat(cv2.resize(image, (_PANEL, height), interpolation=cv2.INTER_NEAREST)[..., None], 3, 2)
 
 
-def moved_back(image: NDArray[np.uint8], found: Registration) -> NDArray[np.uint8]:
+def _moved_back(image: NDArray[np.uint8], found: Registration) -> NDArray[np.uint8]:
     """The sensor's image where it would lie on the reference's, by what was found; as it is where nothing was."""
     if found.shift is None:
         return image
@@ -139,15 +139,15 @@ def moved_back(image: NDArray[np.uint8], found: Registration) -> NDArray[np.uint
     return np.asarray(cv2.warpAffine(image, inverse, (width, height), flags=flags))
 
 
-def with_edges(image: Color, edges: Edges) -> Color:
+def _with_edges(image: Color, edges: Edges) -> Color:
     """The strongest of edges (H, W) drawn over an enlarged image."""
     strength = cv2.resize(np.abs(edges), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    there = strength > max(float(np.quantile(strength, STRONG)), 1e-6)
+    there = strength > max(float(np.quantile(strength, _STRONG)), 1e-6)
     image[there] = (0.35 * image[there] + 0.65 * np.array(EDGE)).astype(np.uint8)
     return image
 
 
-def with_vectors(image: Color, found: Registration, centers: NDArray[np.float64]) -> Color:
+def _with_vectors(image: Color, found: Registration, centers: NDArray[np.float64]) -> Color:
     """The tiles' displacements as arrows from the tiles' centres, and a dot where a tile says nothing."""
     image = np.ascontiguousarray(image * 0.7, np.uint8)
     factor = image.shape[1] / found.size[1]
@@ -155,16 +155,16 @@ def with_vectors(image: Color, found: Registration, centers: NDArray[np.float64]
     for center, vector in zip(centers + middle, found.vectors, strict=True):
         start = tuple(np.round(center[::-1] * factor).astype(int).tolist())
         if np.isfinite(vector).all():
-            end = tuple(np.round((center + LENGTHEN * vector)[::-1] * factor).astype(int).tolist())
+            end = tuple(np.round((center + _LENGTHEN * vector)[::-1] * factor).astype(int).tolist())
             cv2.arrowedLine(image, start, end, ARROW, 2, cv2.LINE_AA, tipLength=0.3)
         cv2.circle(image, start, 2, ARROW, -1, cv2.LINE_AA)
     return image
 
 
-def compose(name: str, strips: list[Strip]) -> Pictures.Image:
+def compose(name: str, strips: list[_Strip]) -> Pictures.Image:
     """All strips below each other, under one line that says what the panels are."""
     heights = [TEXT + max(panel.shape[0] for panel in s.panels) + GAP for s in strips]
-    width = GAP + len(PANELS) * (PANEL + GAP)
+    width = GAP + len(_PANELS) * (_PANEL + GAP)
     sheet = Pictures.new("RGB", (width, 2 * TEXT + 2 * GAP + sum(heights)), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     draw.text(
@@ -173,12 +173,12 @@ def compose(name: str, strips: list[Strip]) -> Pictures.Image:
         INK,
         ImageFont.load_default(15),
     )
-    for k, title in enumerate(PANELS):
-        draw.text((GAP + k * (PANEL + GAP), GAP + TEXT), title, INK, font)
+    for k, title in enumerate(_PANELS):
+        draw.text((GAP + k * (_PANEL + GAP), GAP + TEXT), title, INK, font)
     top = 2 * TEXT + 2 * GAP
     for s, height in zip(strips, heights, strict=True):
         draw.text((GAP, top), s.title, INK, font)
         for k, panel in enumerate(s.panels):
-            sheet.paste(Pictures.fromarray(panel), (GAP + k * (PANEL + GAP), top + TEXT))
+            sheet.paste(Pictures.fromarray(panel), (GAP + k * (_PANEL + GAP), top + TEXT))
         top += height
     return sheet

@@ -12,20 +12,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensorproof.alignment.statistics import FEATURES
+from sensorproof.alignment.measures.image_statistics import FEATURES
 from sensorproof.settings import DriftChecks
 
-FOLDS = 5
-STRONGEST = 5
+_FOLDS = 5
+_STRONGEST = 5
 """Differences that are named."""
-SHUFFLES = 39
+_SHUFFLES = 39
 """Times that groups are dealt out at random, to see how far apart they lie by chance."""
-LIKELY = 0.05
+_LIKELY = 0.05
 """Chance from which a difference is none."""
 
 
 @dataclass(frozen=True)
-class Difference:
+class _Difference:
     """One statistic of one sensor. `effect` is Cohen's d: batch less training, in pooled standard deviations."""
 
     sensor: str
@@ -45,7 +45,7 @@ class Drift:
     reason: str
     frames: int
     training_frames: int
-    strongest: tuple[Difference, ...]
+    strongest: tuple[_Difference, ...]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"strongest": [asdict(d) for d in self.strongest]}
@@ -58,7 +58,7 @@ def compare(batch: pd.DataFrame, training: pd.DataFrame, settings: DriftChecks) 
     """
     one, other = wide(batch, settings.max_frames), wide(training, settings.max_frames)
     strongest = differences(one, other)
-    groups = grouping(one, other)
+    groups = _grouping(one, other)
     if not strongest:
         return Drift(None, None, False, "has no sensor in common with the training data", len(one), len(other), ())
     if groups is None:
@@ -68,7 +68,7 @@ def compare(batch: pd.DataFrame, training: pd.DataFrame, settings: DriftChecks) 
     auc = samples.auc(samples.new)
     effect = effect_of(auc)
     chance = samples.chance(auc) if auc >= settings.auc else 1.0
-    drifted = auc >= settings.auc and chance <= LIKELY
+    drifted = auc >= settings.auc and chance <= _LIKELY
     says = "looks different from the training data" if drifted else "looks like the training data"
     if auc >= settings.auc and not drifted:
         says = "may look different from the training data, but so few places do by chance"
@@ -87,7 +87,7 @@ def wide(statistics: pd.DataFrame, most: int) -> pd.DataFrame:
     return table.iloc[kept]
 
 
-def differences(one: pd.DataFrame, other: pd.DataFrame) -> tuple[Difference, ...]:
+def differences(one: pd.DataFrame, other: pd.DataFrame) -> tuple[_Difference, ...]:
     """The statistics that differ most, by Cohen's d."""
     found = []
     for column in one.columns.intersection(other.columns):
@@ -97,11 +97,11 @@ def differences(one: pd.DataFrame, other: pd.DataFrame) -> tuple[Difference, ...
             continue
         spread = float(np.sqrt((a.var() + b.var()) / 2))
         if spread > 1e-9:
-            found.append(Difference(str(sensor), str(statistic), round(float(a.mean() - b.mean()) / spread, 3)))
-    return tuple(sorted(found, key=lambda d: (-abs(d.effect), d.sensor, d.statistic))[:STRONGEST])
+            found.append(_Difference(str(sensor), str(statistic), round(float(a.mean() - b.mean()) / spread, 3)))
+    return tuple(sorted(found, key=lambda d: (-abs(d.effect), d.sensor, d.statistic))[:_STRONGEST])
 
 
-def grouping(one: pd.DataFrame, other: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+def _grouping(one: pd.DataFrame, other: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """Numbers of the groups to hold out: sites where both have two, else sequences, else None."""
     for level in ("site", "sequence"):
         names = [table.index.get_level_values(level) for table in (one, other)]
@@ -142,7 +142,7 @@ class Samples:
         from sklearn.preprocessing import StandardScaler
 
         target = new[self.group].astype(int)
-        folds = min(FOLDS, int(new.sum()), int((~new).sum()))
+        folds = min(_FOLDS, int(new.sum()), int((~new).sum()))
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000))
         split = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
         score = cross_val_predict(model, self.values, target, groups=self.group, cv=split, method="decision_function")
@@ -152,11 +152,11 @@ class Samples:
         """How likely an area as large is when groups are dealt out at random; stops once it is clearly likely."""
         rng = np.random.default_rng(0)
         reached = 0
-        for done in range(1, SHUFFLES + 1):
+        for done in range(1, _SHUFFLES + 1):
             reached += self.auc(rng.permutation(self.new)) >= auc
-            if reached + 1 > LIKELY * (SHUFFLES + 1):
+            if reached + 1 > _LIKELY * (_SHUFFLES + 1):
                 return (reached + 1) / (done + 1)
-        return (reached + 1) / (SHUFFLES + 1)
+        return (reached + 1) / (_SHUFFLES + 1)
 
 
 def effect_of(auc: float) -> float:

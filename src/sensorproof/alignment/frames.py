@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensorproof.alignment.edges import Image
+from sensorproof.alignment.registration.edges import Image
 from sensorproof.data.batch import LABEL, Batch, Sensor
 from sensorproof.data.images import read_ids, read_image
 from sensorproof.errors import SensorproofError
 
-FARTHEST = 1e6
+_FARTHEST = 1e6
 """Values farther out than this many of their sensor's ranges are cut there, so that no measure overflows."""
 
 
@@ -39,7 +39,7 @@ def read_frame(batch: Batch, row: int) -> Frame:
         relative = str(batch.frames[name].iat[row])
         if relative:
             try:
-                frame.images[name] = within_reach(read_image(batch.path(relative), sensor), sensor)
+                frame.images[name] = _within_reach(read_image(batch.path(relative), sensor), sensor)
             except SensorproofError as error:
                 frame.faults[name] = error.fault
     relative = str(batch.frames.label.iat[row])
@@ -51,10 +51,10 @@ def read_frame(batch: Batch, row: int) -> Frame:
     return frame
 
 
-def within_reach(image: Image, sensor: Sensor) -> Image:
+def _within_reach(image: Image, sensor: Sensor) -> Image:
     """The image, with absurd values cut; NaN stays NaN."""
     low, high = sensor.range
-    room = FARTHEST * (high - low)
+    room = _FARTHEST * (high - low)
     return np.clip(image, low - room, high + room, out=image)
 
 

@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensorproof.compare import experiment, prepared_set, run_all, tune
-from sensorproof.data.prepared import SensorInput, read_meta
+from sensorproof.compare import experiment, prepared_dataset, run_all, tune
+from sensorproof.data.metadata import SensorInput, read_meta
 from sensorproof.errors import UsageError
 from sensorproof.evaluation.comparison import gain
 from sensorproof.files import atomic_folder, write_json
-from sensorproof.settings import Arm, ComparedSet, Settings
+from sensorproof.settings import Arm, BenchmarkDataset, Settings
 
 Kind = Literal["noise", "constant", "half_broken"]
 KINDS: tuple[Kind, ...] = ("noise", "constant", "half_broken")
-ARMS: tuple[Arm, ...] = ("baseline", "regularized", "default")
+ARMS: tuple[Arm, ...] = ("baseline", "regularized", "regularized_dropout")
 
 
 def bench_added_sensor(
-    each: ComparedSet,
+    each: BenchmarkDataset,
     settings: Settings,
     root: Path,
     workers: int,
@@ -40,7 +40,7 @@ def bench_added_sensor(
         {"<kind>/<arm>": {value, ci95}}.
     """
     folder = root / each.name
-    prepared = prepared_set(each, settings, root)
+    prepared = prepared_dataset(each, settings, root)
     strengths = tune(each, settings, folder, workers, say, ARMS)
     figures = {}
     for kind in kinds:

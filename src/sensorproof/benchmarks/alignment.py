@@ -15,46 +15,46 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sensorproof.adapters import quiet_environment
-from sensorproof.alignment.content import Grid, make_grid
-from sensorproof.alignment.edges import Image
-from sensorproof.alignment.pairs import PairTracker
-from sensorproof.alignment.rules import Rule, make_rules, suite_name
-from sensorproof.alignment.seen import Seen
+from sensorproof.alignment.decision.rules import Rule, make_rules, suite_name
+from sensorproof.alignment.pairs.pair_tracker import PairTracker
+from sensorproof.alignment.registration.edges import Image
+from sensorproof.alignment.registration.frame_features import FrameFeatures
+from sensorproof.alignment.registration.phase_correlation import Grid, make_grid
 from sensorproof.data.batch import BatchInfo, write_batch
-from sensorproof.settings import ContentChecks, ValidateSettings, load_settings
+from sensorproof.settings import ContentChecks, ValidationSettings, load_settings
 
-SIDE = 512
+_SIDE = 512
 ROWS = 10_000
 FEW, MANY = 500, 2500
 """Frames of the two batches whose memory is compared."""
-SHIFT = (3.25, -2.5)
+_SHIFT = (3.25, -2.5)
 BROKEN = 0.01
 """Share of the rows that break each rule of the table that is judged."""
 
 
 def bench_alignment() -> dict[str, Any]:
     """All figures, by name."""
-    settings = load_settings().validate_
-    return {**bench_registration(settings.content), **bench_judging(settings), **bench_memory()}
+    settings = load_settings().validation
+    return {**_bench_registration(settings.content), **_bench_judging(settings), **_bench_memory()}
 
 
-def bench_registration(settings: ContentChecks) -> dict[str, Any]:
+def _bench_registration(settings: ContentChecks) -> dict[str, Any]:
     """One pair at 512 x 512 in 3 x 3 tiles: all content measures of ours, phase_cross_correlation of scikit-image."""
     from skimage.registration import phase_cross_correlation
     from threadpoolctl import threadpool_limits
 
-    reference, sensor = made_pair(SIDE)
-    info = pair_info()
-    grid = make_grid(SIDE, SIDE, settings.grid, settings.tile)
+    reference, sensor = _made_pair(_SIDE)
+    info = _pair_info()
+    grid = make_grid(_SIDE, _SIDE, settings.grid, settings.tile)
     assert grid is not None
     tracker = PairTracker("sensor", settings)
     frame = iter(range(10**6))
 
     def ours() -> None:
-        seen = Seen(info, {"reference": reference[None], "sensor": sensor[None]}, None, settings)
+        seen = FrameFeatures(info, {"reference": reference[None], "sensor": sensor[None]}, None, settings)
         tracker.add(next(frame), 0, seen)
 
-    tiles = cut_tiles(reference, grid), cut_tiles(sensor, grid)
+    tiles = _cut_tiles(reference, grid), _cut_tiles(sensor, grid)
 
     def theirs() -> None:
         for one, other in zip(*tiles, strict=True):
@@ -62,14 +62,14 @@ def bench_registration(settings: ContentChecks) -> dict[str, Any]:
 
     for _ in range(4):  # as in a long batch: windows are at hand, and frames before to compare with
         ours()
-    own, other = median_seconds(ours, 15), median_seconds(theirs, 5)
+    own, other = _median_seconds(ours, 15), _median_seconds(theirs, 5)
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # threadpool_limits does not know OpenCV's own
     with threadpool_limits(1):
-        alone, other_alone = median_seconds(ours, 45), median_seconds(theirs, 15)
+        alone, other_alone = _median_seconds(ours, 45), _median_seconds(theirs, 15)
     cv2.setNumThreads(threads)
     row = tracker.recent[-1].row
-    error = np.hypot(row["shift_y_px"] - SHIFT[0], row["shift_x_px"] - SHIFT[1])
+    error = np.hypot(row["shift_y_px"] - _SHIFT[0], row["shift_x_px"] - _SHIFT[1])
     return {
         "registration: ours, ms a pair": 1000 * own,
         "registration: scikit-image, ms a pair": 1000 * other,
@@ -81,7 +81,7 @@ def bench_registration(settings: ContentChecks) -> dict[str, Any]:
     }
 
 
-def made_pair(side: int) -> tuple[Image, Image]:
+def _made_pair(side: int) -> tuple[Image, Image]:
     """Shapes in front of each other, and what another sensor makes of them: other values, shifted, with noise."""
     rng = np.random.default_rng(0)
     scene = np.zeros((side + 64, side + 64), np.float32)
@@ -90,7 +90,7 @@ def made_pair(side: int) -> tuple[Image, Image]:
         color, angle = float(rng.uniform(20, 235)), float(rng.uniform(0, 180))
         cv2.ellipse(scene, center.tolist(), axes.tolist(), angle, 0, 360, color, -1)
     values = rng.permutation(256).astype(np.float32)
-    there = np.array([[1, 0, 32 - SHIFT[1]], [0, 1, 32 - SHIFT[0]]])
+    there = np.array([[1, 0, 32 - _SHIFT[1]], [0, 1, 32 - _SHIFT[0]]])
     moved = cv2.warpAffine(cv2.GaussianBlur(values[scene.astype(np.uint8)], (0, 0), 0.8), there, (side, side),
                            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)  # fmt: skip
     seen = cv2.GaussianBlur(scene, (0, 0), 0.8)[32 : 32 + side, 32 : 32 + side]
@@ -98,7 +98,7 @@ def made_pair(side: int) -> tuple[Image, Image]:
     return np.asarray(seen + noise[0], np.float32), np.asarray(moved + noise[1], np.float32)
 
 
-def pair_info() -> BatchInfo:
+def _pair_info() -> BatchInfo:
     """A batch of two sensors."""
     sensor = {"kind": "other", "channels": 1, "range": [0, 255], "nodata": None, "max_time_offset_s": 0.01}
     return BatchInfo.model_validate(
@@ -113,7 +113,7 @@ def pair_info() -> BatchInfo:
     )
 
 
-def cut_tiles(image: Image, grid: Grid) -> list[NDArray[np.float32]]:
+def _cut_tiles(image: Image, grid: Grid) -> list[NDArray[np.float32]]:
     """The tiles of an image at its full resolution: gradient magnitudes, as gradient phase correlation takes them."""
     gradient: Image = np.hypot(cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1), dtype=np.float32)
     height, width = (side * grid.step for side in grid.tile)
@@ -121,7 +121,7 @@ def cut_tiles(image: Image, grid: Grid) -> list[NDArray[np.float32]]:
     return [gradient[y * grid.step :, x * grid.step :][:height, :width].copy() for y, x in corners]
 
 
-def median_seconds(work: Callable[[], None], times: int) -> float:
+def _median_seconds(work: Callable[[], None], times: int) -> float:
     """The median time of one call."""
     taken = []
     for _ in range(times):
@@ -131,17 +131,17 @@ def median_seconds(work: Callable[[], None], times: int) -> float:
     return float(np.median(taken))
 
 
-def bench_judging(settings: ValidateSettings) -> dict[str, Any]:
+def _bench_judging(settings: ValidationSettings) -> dict[str, Any]:
     """10,000 rows judged by the whole suite, with Data Docs, after the imports."""
     quiet_environment()
-    from sensorproof.adapters.great_expectations import judge
+    from sensorproof.adapters.great_expectations import check_expectations
 
     rules = make_rules(settings)
-    table = made_table(rules, ROWS)
+    table = _made_table(rules, ROWS)
     with tempfile.TemporaryDirectory() as folder:
-        judge(table.iloc[:100], rules, suite_name(settings), Path(folder) / "first")
+        check_expectations(table.iloc[:100], rules, suite_name(settings), Path(folder) / "first")
         start = perf_counter()
-        judgement = judge(table, rules, suite_name(settings), Path(folder) / "docs")
+        judgement = check_expectations(table, rules, suite_name(settings), Path(folder) / "docs")
         seconds = perf_counter() - start
     return {
         f"judging: {ROWS} rows with Data Docs, s": seconds,
@@ -150,7 +150,7 @@ def bench_judging(settings: ValidateSettings) -> dict[str, Any]:
     }
 
 
-def made_table(rules: list[Rule], rows: int) -> pd.DataFrame:
+def _made_table(rules: list[Rule], rows: int) -> pd.DataFrame:
     """A table of measures in which BROKEN of the rows break each rule on frames."""
     rng = np.random.default_rng(0)
     sensors = ("camera", "thermal", "depth", "lidar", "label")
@@ -166,12 +166,12 @@ def made_table(rules: list[Rule], rows: int) -> pd.DataFrame:
     return table
 
 
-def bench_memory() -> dict[str, Any]:
+def _bench_memory() -> dict[str, Any]:
     """Peak memory of measuring few and many frames, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        sensor_files(root)
-        few, many = (peak_mib(root, frames) for frames in (FEW, MANY))
+        _sensor_files(root)
+        few, many = (_peak_mib(root, frames) for frames in (FEW, MANY))
     return {
         f"memory: peak with {FEW} frames, MiB": few,
         f"memory: peak with {MANY} frames, MiB": many,
@@ -179,14 +179,14 @@ def bench_memory() -> dict[str, Any]:
     }
 
 
-def sensor_files(root: Path) -> None:
+def _sensor_files(root: Path) -> None:
     """A few images that long batches name again and again."""
     for k in range(8):
-        for name, image in zip(("reference", "sensor"), made_pair(96), strict=True):
+        for name, image in zip(("reference", "sensor"), _made_pair(96), strict=True):
             cv2.imwrite(str(root / f"{name}-{k}.png"), np.clip(np.roll(image, k * 5, 1), 0, 255).astype(np.uint8))
 
 
-def peak_mib(root: Path, frames: int) -> float:
+def _peak_mib(root: Path, frames: int) -> float:
     """Peak resident memory of a process that measures a batch of that many frames."""
     rows = [
         {
@@ -196,18 +196,18 @@ def peak_mib(root: Path, frames: int) -> float:
         }
         for k in range(frames)
     ]  # fmt: skip
-    write_batch(root, pair_info().model_dump(mode="json"), pd.DataFrame(rows))
+    write_batch(root, _pair_info().model_dump(mode="json"), pd.DataFrame(rows))
     code = "import sys; from sensorproof.benchmarks.alignment import measure_and_tell; measure_and_tell(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True)
     return float(json.loads(done.stdout)["peak_mib"])
 
 
-def measure_and_tell(root: str) -> None:
+def _measure_and_tell(root: str) -> None:
     """Measure a batch and print this process's peak memory, as JSON."""
     import resource
 
-    from sensorproof.alignment.table import measure
+    from sensorproof.alignment.measurement import measure_batch
     from sensorproof.data.batch import read_batch
 
-    measure(read_batch(Path(root)), load_settings().validate_)
+    measure_batch(read_batch(Path(root)), load_settings().validation)
     print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sensorproof.benchmarks.faults import RIG, Outcome
 
-STAMPS = ("single stamps", "clock offset", "clock drift", "clock jitter")
-SHIFT_PX = 0.25
+_STAMPS = ("single stamps", "clock offset", "clock drift", "clock jitter")
+_SHIFT_PX = 0.25
 """Goal for the 90th percentile of a shift's error."""
 
 
@@ -23,7 +23,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
             continue
         bold = "**" if key[2] else ""
         cells = (f"{bold}{key[0]}{bold}", key[1], corners(part), fraction(part, percent=False),
-                 str(total(part, "abstained")), str(total(part, "false_alarms")), largest_error(part))  # fmt: skip
+                 str(total(part, "abstained")), str(total(part, "false_alarms")), _largest_error(part))  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *(f"- {line}" for line in goals(outcomes))])
 
@@ -31,23 +31,23 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 def goals(outcomes: Sequence[Outcome]) -> list[str]:
     """Detection at critical size, false alarms, and the error of shifts: a sentence each."""
     critical = [o for o in outcomes if o.critical]
-    rigs, stamps = [o for o in critical if RIG in o.fault], [o for o in critical if o.fault in STAMPS]
+    rigs, stamps = [o for o in critical if RIG in o.fault], [o for o in critical if o.fault in _STAMPS]
     frames = [o for o in critical if o not in rigs and o not in stamps]
     missed = [f"{o.batch} {o.sensor}, {o.fault} {o.size}: {lost(o)}" for o in critical if lost(o)]
     none, faulty = [o for o in outcomes if o.fault == "none"], [o for o in outcomes if o.fault != "none"]
     clean = sum(max(o.sound for o in none if o.batch == batch) for batch in {o.batch for o in none})
     errors = [o for o in outcomes if o.error_px is not None and RIG not in o.fault]
     worst = max(errors, key=lambda o: o.error_px or 0.0, default=None)
-    within = sum((o.error_px or 0.0) <= SHIFT_PX for o in errors)
+    within = sum((o.error_px or 0.0) <= _SHIFT_PX for o in errors)
     return [
         f"Critical faults found: {fraction(frames)} in images, {fraction(stamps)} in stamps, "
         f"{fraction(rigs)} in rigs. "
         f"Unmeasurable with the fault: {total(frames, 'abstained')} images, {total(rigs, 'abstained')} rigs.",
         f"Missed: {'; '.join(missed) or 'none'}.",
         f"False alarms in sound batches: {total(none, 'false_alarms')} in {clean} frames "
-        f"({total(none, 'sound')} pairs of a frame and a sensor){by_pair(none)}; "
-        f"beside frames at fault: {total(faulty, 'false_alarms')} in {total(faulty, 'sound')} pairs{by_pair(faulty)}.",
-        f"90th percentile of the shift's error: at most {SHIFT_PX} px in {within} of {len(errors)} pairs and sizes"
+        f"({total(none, 'sound')} pairs of a frame and a sensor){_by_pair(none)}; "
+        f"beside frames at fault: {total(faulty, 'false_alarms')} in {total(faulty, 'sound')} pairs{_by_pair(faulty)}.",
+        f"90th percentile of the shift's error: at most {_SHIFT_PX} px in {within} of {len(errors)} pairs and sizes"
         + (f"; worst {worst.error_px:.2f} px ({worst.batch} {worst.sensor}, {worst.size})." if worst else "."),
     ]
 
@@ -67,7 +67,7 @@ def fraction(outcomes: Sequence[Outcome], percent: bool = True) -> str:
     return f"{found} of {of} ({100 * found / of:.2f} %)" if percent and of else f"{found} of {of}"
 
 
-def by_pair(outcomes: Sequence[Outcome]) -> str:
+def _by_pair(outcomes: Sequence[Outcome]) -> str:
     """The pairs that have false alarms, with their number."""
     pairs = dict.fromkeys((o.batch, o.sensor) for o in outcomes if o.false_alarms)
     counts = {pair: total([o for o in outcomes if (o.batch, o.sensor) == pair], "false_alarms") for pair in pairs}
@@ -80,6 +80,6 @@ def corners(outcomes: Sequence[Outcome]) -> str:
     return "–".join(dict.fromkeys([known[0], known[-1]])) if known else ""
 
 
-def largest_error(outcomes: Sequence[Outcome]) -> str:
+def _largest_error(outcomes: Sequence[Outcome]) -> str:
     known = [o.error_px for o in outcomes if o.error_px is not None]
     return f"{max(known):.2f}" if known else ""

@@ -8,7 +8,7 @@ import typer
 from sensorproof.cli import bench, quarantine, registry
 from sensorproof.cli.compare import compare
 from sensorproof.cli.configure import configure
-from sensorproof.cli.errors import reported
+from sensorproof.cli.errors import report_errors
 from sensorproof.cli.figure import figure
 from sensorproof.cli.importing import import_data
 from sensorproof.cli.ingest import ingest
@@ -41,7 +41,7 @@ app.command()(summary)
 app.command()(figure)
 
 
-@reported
+@report_errors
 def main() -> None:
     """Entry point."""
     app()

@@ -10,7 +10,7 @@ import typer
 from sensorproof.files import write_json
 
 app = typer.Typer(no_args_is_help=True, help="Measure what the project claims.")
-Json = Annotated[Path | None, typer.Option("--json", help="write the figures to this file as well")]
+_Json = Annotated[Path | None, typer.Option("--json", help="write the figures to this file as well")]
 
 
 def report(figures: dict[str, Any], json: Path | None) -> None:
@@ -22,7 +22,7 @@ def report(figures: dict[str, Any], json: Path | None) -> None:
 
 
 @app.command()
-def alignment(json: Json = None) -> None:
+def alignment(json: _Json = None) -> None:
     """Speed and memory of validation: registration against scikit-image, 10,000 rows judged, memory per frame."""
     from sensorproof.benchmarks.alignment import bench_alignment
 
@@ -32,7 +32,7 @@ def alignment(json: Json = None) -> None:
 @app.command()
 def faults(
     batches: Annotated[list[Path], typer.Argument(help="folders of batches that are sound")],
-    json: Json = None,
+    json: _Json = None,
     frames: Annotated[int | None, typer.Option(help="only the first frames of each batch", min=24)] = None,
 ) -> None:
     """Detection and false alarms: known faults put into sound batches. Prints the table of docs/alignment.md."""
@@ -46,7 +46,7 @@ def faults(
 
 
 @app.command()
-def regularizer(json: Json = None) -> None:
+def regularizer(json: _Json = None) -> None:
     """Step time and memory of every arm and of the exact forms as ratios to the plain step."""
     from sensorproof.benchmarks.regularizer import bench_regularizer
     from sensorproof.settings import load_settings
@@ -57,7 +57,7 @@ def regularizer(json: Json = None) -> None:
 
 @app.command()
 def sensor(
-    json: Json = None,
+    json: _Json = None,
     kind: Annotated[list[str] | None, typer.Option(help="noise, constant or half_broken; else all")] = None,
     name: Annotated[str, typer.Option("--set", help="data set of `compare` in params.yaml")] = "embedded",
     root: Annotated[Path, typer.Option(help="folder of `sensorproof compare`")] = Path("artifacts/compare"),
@@ -69,9 +69,9 @@ def sensor(
     from sensorproof.settings import load_settings
 
     settings = load_settings()
-    each = next((each for each in settings.compare.sets if each.name == name), None)
+    each = next((each for each in settings.compare.datasets if each.name == name), None)
     if each is None:
-        raise UsageError("--set", f"{name} is unknown", "see compare.sets in params.yaml")
+        raise UsageError("--set", f"{name} is unknown", "see compare.datasets in params.yaml")
     if unknown := sorted(set(kind or ()) - set(KINDS)):
         raise UsageError("--kind", f"{unknown} are unknown", f"choose from {', '.join(KINDS)}")
     chosen = [k for k in KINDS if not kind or k in kind]

@@ -15,26 +15,26 @@ def compare(
     workers: Annotated[int | None, typer.Option(min=1, help="processes; else one for each processor")] = None,
 ) -> None:
     """Train every arm on every data set of `compare` in params.yaml, paired by seed, and print the tables."""
-    from sensorproof.compare import compare_set
+    from sensorproof.compare import compare_dataset
     from sensorproof.errors import UsageError
     from sensorproof.files import write_json, write_text
     from sensorproof.reporting.comparison import comparison_table
     from sensorproof.settings import load_settings
 
     settings = load_settings()
-    names = [each.name for each in settings.compare.sets]
+    names = [each.name for each in settings.compare.datasets]
     if unknown := sorted(set(only or ()) - set(names)):
-        raise UsageError("--only", f"{unknown} are unknown", f"compare.sets of params.yaml has {names}")
-    wanted = [each for each in settings.compare.sets if not only or each.name in only]
+        raise UsageError("--only", f"{unknown} are unknown", f"compare.datasets of params.yaml has {names}")
+    wanted = [each for each in settings.compare.datasets if not only or each.name in only]
     there = [each for each in wanted if any(Path(each.raw).glob("*/batch.yaml"))]
     for each in wanted:
         if each not in there:
             print(f"{each.name}: {each.raw} holds no batch, left out")
     if not there:
-        raise UsageError("compare.sets", "none of them has data", "make one: `sensorproof simulate` or `import`")
+        raise UsageError("compare.datasets", "none of them has data", "make one: `sensorproof simulate` or `import`")
     found: dict[str, Any] = {}
     for each in there:
-        found[each.name] = compare_set(
+        found[each.name] = compare_dataset(
             each, settings, root, workers or os.cpu_count() or 1, lambda s: print(s, flush=True)
         )
         if json is not None:

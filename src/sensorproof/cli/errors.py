@@ -12,7 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def reported(function: Callable[P, T]) -> Callable[P, T]:
+def report_errors(function: Callable[P, T]) -> Callable[P, T]:
     """Print a SensorproofError or an OSError as one line and exit with its code, unless SENSORPROOF_DEBUG is set."""
 
     @functools.wraps(function)

@@ -17,10 +17,10 @@ def ingest(
 
     Exit code 3: taken in, with frames quarantined. 4: refused; nothing has changed.
     """
-    from sensorproof.ingestion import publish, take_in
+    from sensorproof.ingestion import ingest_batch, publish
 
     settings = load_settings()
-    taken = take_in(batch, settings, move=move)
+    taken = ingest_batch(batch, settings, move=move)
     target = Path(settings.data.raw) / taken.name
     print(f"{taken.name}: {taken.frames} frames ({taken.size / 1e6:.1f} MB) are in {target}, {taken.quarantined} aside")
     for warning in taken.warnings:

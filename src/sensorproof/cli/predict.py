@@ -26,7 +26,7 @@ def predict(
     from sensorproof.serving.batches import predict_batch
     from sensorproof.serving.predictor import load_predictor
 
-    with model_folder(model) as folder:
+    with _model_folder(model) as folder:
         predictor = load_predictor(folder, device)
     done = predict_batch(predictor, frames, out, without=without or [], force=force)
     print(f"{out}: {done.predicted} of {done.frames} frames predicted, {done.partial} of them without some sensor")
@@ -35,15 +35,15 @@ def predict(
 
 
 @contextmanager
-def model_folder(model: str) -> Iterator[Path]:
+def _model_folder(model: str) -> Iterator[Path]:
     """The folder of a model, fetched from the registry where it is named so."""
     if not model.startswith("models:"):
         yield Path(model)
         return
     from sensorproof.adapters.mlflow import connect
-    from sensorproof.adapters.mlflow_registry import Address
+    from sensorproof.adapters.mlflow_registry import ModelUri
 
-    address = Address.parse(model)
+    address = ModelUri.parse(model)
     with tempfile.TemporaryDirectory() as folder:
         with connect(create=False) as connection:
             found = address.fetch(connection, Path(folder))

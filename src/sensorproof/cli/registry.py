@@ -33,12 +33,12 @@ def status() -> None:
     if not versions:
         print("no version is registered yet: run `dvc repro`")
         return
-    print(f"{'version':<9}{'alias':<12}{'arm':<18}{'seed':<6}{'mIoU':<7}{'decision':<10}{'registered (UTC)':<18}data")
+    print(f"{'version':<9}{'alias':<12}{'arm':<21}{'seed':<6}{'mIoU':<7}{'decision':<10}{'registered (UTC)':<18}data")
     for version in versions:
         tags = version.tags
         decision = "forced" if tags.get("forced") == "yes" else tags.get("decision", "")
         print(
-            f"{version.number:<9}{', '.join(version.aliases):<12}{tags.get('arm', ''):<18}{tags.get('seed', ''):<6}"
+            f"{version.number:<9}{', '.join(version.aliases):<12}{tags.get('arm', ''):<21}{tags.get('seed', ''):<6}"
             f"{tags.get('miou.mean', ''):<7}{decision:<10}{version.created:%Y-%m-%d %H:%M}  "
             f"{tags.get('data.hash', '')[:12]}"
         )
@@ -76,14 +76,14 @@ def promote(
     if force and not reason.strip():
         raise UsageError("--force", "has no reason", "say why: --reason TEXT")
     from sensorproof.artifacts import PREPARED, QUARANTINED
-    from sensorproof.data.loading import PreparedData
+    from sensorproof.data.dataset import PreparedDataset
     from sensorproof.promotion import promote as promote_version
     from sensorproof.settings import load_settings
 
     settings = load_settings()
     with opened(change=True) as registry:
         decision = promote_version(
-            registry, version, lambda: PreparedData(PREPARED, QUARANTINED), settings, reason=reason, force=force
+            registry, version, lambda: PreparedDataset(PREPARED, QUARANTINED), settings, reason=reason, force=force
         )
     print(f"version {decision.version} is champion" + (", against its gates" if decision.forced else ""))
 

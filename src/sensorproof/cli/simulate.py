@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sensorproof.data.simulator import Plan, default_workers, simulate_batch
+from sensorproof.data.simulator import SimulationConfig, default_workers, simulate_batch
 
 
 def simulate(
@@ -22,6 +22,6 @@ def simulate(
     force: Annotated[bool, typer.Option("--force", help="replace a batch that is there already")] = False,
 ) -> None:
     """Simulate drives through procedural streets, seen by camera, thermal, depth and LiDAR."""
-    plan = Plan(name or out.resolve().name, size, sites, sequences, frames, seed, site_offset, failures)
+    plan = SimulationConfig(name or out.resolve().name, size, sites, sequences, frames, seed, site_offset, failures)
     simulate_batch(out, plan, workers or default_workers(), force)
     print(f"{out}: {sites * sequences * frames} frames of {sites * sequences} drives at {sites} sites")

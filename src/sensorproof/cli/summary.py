@@ -16,7 +16,7 @@ def summary(path: Annotated[Path, typer.Argument(help="a summary.json")] = SUMMA
     for arm, scores in document["arms"].items():
         cells = "".join(f"{scores[f]['mean']:>8.1f} ± {scores[f]['std']:<3.1f}" for f in ("full", "mean", "worst"))
         print(f"{arm:<20}{cells}")
-    print("\n".join(f"gain in {figure}: {show_gain(document['gain'][figure])}" for figure in document["gain"]))
+    print("\n".join(f"gain in {figure}: {_show_gain(document['gain'][figure])}" for figure in document["gain"]))
     promotion = document["promotion"]
     print(f"{promotion['decision']}: {promotion['model']} version {promotion['version']}")
     for gate in promotion["gates"]:
@@ -26,7 +26,7 @@ def summary(path: Annotated[Path, typer.Argument(help="a summary.json")] = SUMMA
     print(f"report: {REPORT}")
 
 
-def show_gain(gain: dict[str, Any]) -> str:
+def _show_gain(gain: dict[str, Any]) -> str:
     low, high = gain["ci95"]
     interval = "one seed, no interval" if low is None else f"95 % interval {low:+.1f} to {high:+.1f}"
     return f"{gain['value']:+.1f} points ({interval})"

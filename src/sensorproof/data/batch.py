@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 from sensorproof.files import confined, dump_yaml, parse_yaml
-from sensorproof.settings import Section, checked
+from sensorproof.settings.strict_model import StrictModel, validate_document
 
 KEYS = ("frame_id", "sequence", "site", "condition", "label")
 SPLITS = ("train", "val", "test")
@@ -23,11 +23,11 @@ LABEL = "label"
 """The label's column, and its name among the sensors where it is treated as one."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-class Calibration(Section):
+class Calibration(StrictModel):
     """K: 3 x 3 intrinsics in pixels, row by row. T_ref: 4 x 4 pose, sensor to reference, metres, row by row."""
 
     K: Annotated[tuple[float, ...], Field(min_length=9, max_length=9, strict=False)]
@@ -43,7 +43,7 @@ class Calibration(Section):
         return np.array(self.T_ref).reshape(4, 4)
 
 
-class Sensor(Section):
+class Sensor(StrictModel):
     """What batch.yaml claims of one sensor. `range` is in the sensor's own units, `nodata` marks empty pixels."""
 
     kind: Literal["camera", "thermal", "depth", "lidar", "event", "radar", "polarization", "nir", "other"]
@@ -54,20 +54,20 @@ class Sensor(Section):
     calibration: Calibration | None
 
     @model_validator(mode="after")
-    def range_is_ordered(self) -> Self:
+    def _range_is_ordered(self) -> Self:
         if self.range[0] >= self.range[1]:
             raise ValueError("range must be [lowest, highest]")
         return self
 
 
-class Class(Section):
+class Class(StrictModel):
     """`id` is the value of its pixels in the labels."""
 
     id: Annotated[int, Field(ge=0, le=255)]
     name: Text
 
 
-class BatchInfo(Section):
+class BatchInfo(StrictModel):
     """batch.yaml."""
 
     name: Name
@@ -77,7 +77,7 @@ class BatchInfo(Section):
     sensors: Annotated[dict[Name, Sensor], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def is_consistent(self) -> Self:
+    def _is_consistent(self) -> Self:
         check_claims(self.classes, self.ignore_index, self.reference, list(self.sensors))
         return self
 
@@ -132,11 +132,11 @@ def read_batch(root: Path) -> Batch:
             are no frames, an id repeats, a time is no number, a sensor has a file but no time, a split is
             unknown, or a path leaves the folder.
     """
-    info = read_info(root / "batch.yaml")
-    return Batch(root, info, read_frames(root / "frames.csv", info))
+    info = _read_info(root / "batch.yaml")
+    return Batch(root, info, _read_frames(root / "frames.csv", info))
 
 
-def read_info(path: Path) -> BatchInfo:
+def _read_info(path: Path) -> BatchInfo:
     """Read and check batch.yaml; see read_batch for the errors."""
     try:
         document = parse_yaml(path.read_text(encoding="utf-8"))
@@ -144,12 +144,12 @@ def read_info(path: Path) -> BatchInfo:
         raise BatchError(path, "is missing", "a batch is a folder with batch.yaml and frames.csv") from error
     except (OSError, ValueError) as error:
         raise BatchError(path, f"cannot be read ({error})", "mend its syntax") from error
-    return checked(BatchInfo, document, path, BatchError)
+    return validate_document(BatchInfo, document, path, BatchError)
 
 
-def read_frames(path: Path, info: BatchInfo) -> pd.DataFrame:
+def _read_frames(path: Path, info: BatchInfo) -> pd.DataFrame:
     """Read and check frames.csv against batch.yaml; see read_batch for the errors."""
-    header, rows = read_cells(path)
+    header, rows = _read_cells(path)
     expected = [*KEYS, *(c for s in info.sensors for c in (s, f"{s}_time"))]
     if missing := [c for c in expected if c not in header]:
         raise BatchError(path, f"columns {missing} are missing", f"the columns are {', '.join(expected)}")
@@ -162,17 +162,17 @@ def read_frames(path: Path, info: BatchInfo) -> pd.DataFrame:
     frames = pd.DataFrame(rows, columns=header, dtype=object).map(str.strip)
     if "split" not in frames:
         frames["split"] = ""
-    check_keys(path, frames)
+    _check_keys(path, frames)
     for sensor in info.sensors:
-        frames[f"{sensor}_time"] = parse_times(path, frames, sensor)
+        frames[f"{sensor}_time"] = _parse_times(path, frames, sensor)
     for column in ("label", *info.sensors):
         for relative in frames[column]:
             if relative:
-                check_path(path, relative)
+                _check_path(path, relative)
     return frames
 
 
-def read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
+def _read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a CSV file, each row as long as the header."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -191,12 +191,12 @@ def read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, [row for _, row in lines[1:]]
 
 
-def check_keys(path: Path, frames: pd.DataFrame) -> None:
+def _check_keys(path: Path, frames: pd.DataFrame) -> None:
     """Ids are there and unique, sequences and sites are there, splits are known and whole."""
     for column in ("frame_id", "sequence", "site"):
         if (frames[column] == "").any():
             raise BatchError(path, f"column {column} has empty cells", "give every frame one")
-        odd = frames.loc[frames[column].str.contains(CONTROL), column]
+        odd = frames.loc[frames[column].str.contains(_CONTROL), column]
         if len(odd):
             raise BatchError(path, f"column {column} has control characters: {odd.iloc[0]!r}", "take them out")
     repeated = frames.loc[frames.frame_id.duplicated(), "frame_id"]
@@ -209,7 +209,7 @@ def check_keys(path: Path, frames: pd.DataFrame) -> None:
         raise BatchError(path, "column split has empty cells", "fill the column or leave it out")
 
 
-def parse_times(path: Path, frames: pd.DataFrame, sensor: str) -> NDArray[np.float64]:
+def _parse_times(path: Path, frames: pd.DataFrame, sensor: str) -> NDArray[np.float64]:
     """Times of one sensor in seconds, NaN where it has no frame."""
     text, file = frames[f"{sensor}_time"], frames[sensor]
     times = np.full(len(frames), np.nan)
@@ -219,18 +219,18 @@ def parse_times(path: Path, frames: pd.DataFrame, sensor: str) -> NDArray[np.flo
             fault = f"frame {frames.frame_id[row]!r} has {have} but no {lack} for {sensor}"
             raise BatchError(path, fault, "give both or neither")
         if cell:
-            times[row] = parse_time(path, frames.frame_id[row], sensor, cell)
+            times[row] = _parse_time(path, frames.frame_id[row], sensor, cell)
     return times
 
 
-def parse_time(path: Path, frame_id: str, sensor: str, cell: str) -> float:
-    time = float(cell) if DECIMAL.fullmatch(cell) else np.nan
+def _parse_time(path: Path, frame_id: str, sensor: str, cell: str) -> float:
+    time = float(cell) if _DECIMAL.fullmatch(cell) else np.nan
     if not np.isfinite(time):
         raise BatchError(path, f"{sensor}_time of frame {frame_id!r} is {cell!r}", "write seconds as a decimal")
     return time
 
 
-def check_path(table: Path, relative: str) -> None:
+def _check_path(table: Path, relative: str) -> None:
     try:
         confined(table.parent, relative)
     except SensorproofError as error:

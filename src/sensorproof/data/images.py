@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensorproof.data.batch import BatchInfo, Sensor
-from sensorproof.data.formats import read_pixels
+from sensorproof.data.image_io import read_pixels
 from sensorproof.errors import BatchError
 
-NUMBERS = "biuf"
+_NUMBERS = "biuf"
 
 
 def read_image(path: Path, sensor: Sensor) -> NDArray[np.float32]:
@@ -23,7 +23,7 @@ def read_image(path: Path, sensor: Sensor) -> NDArray[np.float32]:
         BatchError: the file is missing, truncated, too large, of an unknown format, or has another number of
             channels or another type than a sensor's image.
     """
-    pixels = as_channels(path, read_pixels(path, sensor.channels))
+    pixels = _as_channels(path, read_pixels(path, sensor.channels))
     if pixels.shape[0] != sensor.channels:
         fault = f"has {pixels.shape[0]} channels, batch.yaml says {sensor.channels}"
         raise BatchError(path, fault, "correct `channels` or the file")
@@ -59,7 +59,7 @@ def read_label(path: Path, info: BatchInfo) -> NDArray[np.uint8]:
 
 def read_ids(path: Path) -> NDArray[np.integer]:
     """Read a label's ids (H, W), whatever they are; see read_label for the errors."""
-    pixels = as_channels(path, read_pixels(path))
+    pixels = _as_channels(path, read_pixels(path))
     if pixels.shape[0] != 1:
         raise BatchError(path, f"has {pixels.shape[0]} channels", "write labels as one channel of class ids")
     if pixels.dtype.kind not in "biu":
@@ -67,12 +67,12 @@ def read_ids(path: Path) -> NDArray[np.integer]:
     return pixels[0]
 
 
-def as_channels(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
+def _as_channels(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     """(H, W) or (H, W, C) -> (C, H, W)."""
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim != 3 or 0 in pixels.shape:
         raise BatchError(path, f"has shape {pixels.shape}", "write (H, W) or (H, W, C)")
-    if pixels.dtype.kind not in NUMBERS:
+    if pixels.dtype.kind not in _NUMBERS:
         raise BatchError(path, f"holds {pixels.dtype}", "write numbers")
     return np.moveaxis(pixels, -1, 0)

@@ -9,14 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sensorproof.data.batch import SPLITS, Batch, BatchInfo, Sensor, read_batch
-from sensorproof.data.check import load_frame
-from sensorproof.data.prepared import IGNORE, PreparedMeta, SensorInput
+from sensorproof.data.frame_checks import load_frame
+from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput
 from sensorproof.data.splits import assign_splits
 from sensorproof.errors import BatchError, SensorproofError
 from sensorproof.files import atomic_folder, write_json
 from sensorproof.settings import DataSettings
 
-HALF = float(np.finfo(np.float16).max)
+_HALF = float(np.finfo(np.float16).max)
 COLUMNS = ["frame_id", "batch", "sequence", "site", "condition", "split"]
 
 
@@ -33,14 +33,14 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     """
     batches = read_batches(Path(settings.raw))
     info = common_info(batches)
-    table = frame_table(batches, info, settings)
-    require_splits(settings.raw, table)
+    table = _frame_table(batches, info, settings)
+    _require_splits(settings.raw, table)
     with atomic_folder(out) as folder:
-        statistics = write_arrays(batches, info, table, settings, folder)
-        require_splits(settings.raw, table)
+        statistics = _write_arrays(batches, info, table, settings, folder)
+        _require_splits(settings.raw, table)
         good = table[table.fault == ""]
         meta = PreparedMeta(
-            sensors={name: describe_sensor(sensor, statistics[name]) for name, sensor in info.sensors.items()},
+            sensors={name: _describe_sensor(sensor, statistics[name]) for name, sensor in info.sensors.items()},
             reference=info.reference,
             classes=info.classes,
             size=(settings.size[0], settings.size[1]),
@@ -52,7 +52,7 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     return meta, table
 
 
-def require_splits(raw: str, table: pd.DataFrame) -> None:
+def _require_splits(raw: str, table: pd.DataFrame) -> None:
     """Raise SensorproofError where a split has no labelled frame without a fault."""
     good, bad = table[table.fault == ""], table[table.fault != ""]
     for split in SPLITS:
@@ -99,7 +99,7 @@ def common_info(batches: Sequence[Batch]) -> BatchInfo:
     return first.info.model_copy(update={"sensors": sensors})
 
 
-def frame_table(batches: Sequence[Batch], info: BatchInfo, settings: DataSettings) -> pd.DataFrame:
+def _frame_table(batches: Sequence[Batch], info: BatchInfo, settings: DataSettings) -> pd.DataFrame:
     """All frames of all batches, with their splits; `fault` and the rest are filled in as pixels are read."""
     parts = []
     for batch, split in zip(batches, assign_splits(batches, settings.split), strict=True):
@@ -113,9 +113,9 @@ def frame_table(batches: Sequence[Batch], info: BatchInfo, settings: DataSetting
     return table[[*COLUMNS, "labelled", *(f"present_{s}" for s in sorted(info.sensors)), "fault"]]
 
 
-def write_arrays(
+def _write_arrays(
     batches: Sequence[Batch], info: BatchInfo, table: pd.DataFrame, settings: DataSettings, folder: Path
-) -> dict[str, "ChannelStatistics"]:
+) -> dict[str, "_ChannelStatistics"]:
     """Fill the arrays frame by frame, so that memory does not grow with their number; note faults in the table."""
     height, width = settings.size
     n = len(table)
@@ -126,8 +126,8 @@ def write_arrays(
         for name, sensor in info.sensors.items()
     }
     labels = np.lib.format.open_memmap(folder / "label.npy", mode="w+", dtype=np.uint8, shape=(n, height, width))
-    statistics = {name: ChannelStatistics(sensor.channels) for name, sensor in info.sensors.items()}
-    places = class_places(info)
+    statistics = {name: _ChannelStatistics(sensor.channels) for name, sensor in info.sensors.items()}
+    places = _label_lookup(info)
     row = -1
     for batch in batches:
         for index in range(len(batch.frames)):
@@ -144,7 +144,7 @@ def write_arrays(
                 if table.split[row] == "train":
                     statistics[name].add(scaled)
             label = None if faults else frame.label
-            labels[row] = IGNORE if label is None else resize_label(places[label], (height, width))
+            labels[row] = IGNORE if label is None else _resize_label(places[label], (height, width))
     for array in (*images.values(), labels):
         array.flush()
     return statistics
@@ -154,7 +154,7 @@ def scale(pixels: NDArray[np.float32], sensor: Sensor) -> NDArray[np.float32]:
     """Own units -> [0, 1] over the claimed range; values beyond it are kept, unless float16 cannot hold them (NaN)."""
     low, high = sensor.range
     scaled = ((pixels - low) / (high - low)).astype(np.float32)
-    scaled[np.abs(scaled) > HALF] = np.nan
+    scaled[np.abs(scaled) > _HALF] = np.nan
     return scaled
 
 
@@ -168,14 +168,14 @@ def resize_image(pixels: NDArray[np.float32], size: tuple[int, int], sensor: Sen
     return np.stack([cv2.resize(channel, size[::-1], interpolation=how) for channel in pixels]).astype(np.float32)
 
 
-def resize_label(label: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _resize_label(label: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Nearest-neighbour resize of (h, w) to (H, W)."""
     if label.shape == size:
         return label
     return np.asarray(cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8)
 
 
-def class_places(info: BatchInfo) -> NDArray[np.uint8]:
+def _label_lookup(info: BatchInfo) -> NDArray[np.uint8]:
     """A table from label values to places in `classes`, IGNORE for all others."""
     places = np.full(256, IGNORE, np.uint8)
     for place, each in enumerate(info.classes):
@@ -183,7 +183,7 @@ def class_places(info: BatchInfo) -> NDArray[np.uint8]:
     return places
 
 
-class ChannelStatistics:
+class _ChannelStatistics:
     """Mean and standard deviation of each channel over valid pixels, one frame at a time."""
 
     def __init__(self, channels: int) -> None:
@@ -208,7 +208,7 @@ class ChannelStatistics:
         return np.where(variance > 1e-10, np.sqrt(np.maximum(variance, 0)), 1.0)
 
 
-def describe_sensor(sensor: Sensor, statistics: ChannelStatistics) -> SensorInput:
+def _describe_sensor(sensor: Sensor, statistics: _ChannelStatistics) -> SensorInput:
     return SensorInput(
         kind=sensor.kind,
         channels=sensor.channels,

@@ -15,12 +15,12 @@ from sensorproof.files import atomic_file
 LEDGER = "ledger.csv"
 LOCK = "quarantine"
 """Name of the lock (see sensorproof.locks) to hold from reading the ledger to appending to it."""
-Action = Literal["quarantined", "released", "cleared", "refused", "accepted"]
-UNUSABLE = {"unreadable": None, "sensors": None, "label_unknown_share": None, "invalid_share": 1.0, "wrong_size": None}
+_Action = Literal["quarantined", "released", "cleared", "refused", "accepted"]
+_UNUSABLE = {"unreadable": None, "sensors": None, "label_unknown_share": None, "invalid_share": 1.0, "wrong_size": None}
 """Measures, and the value from which on a frame is of no use to anybody; None for any. A size only of a label."""
 Key = tuple[str, str, str]
 """Frame id, sensor, measure."""
-Released = dict[Key, tuple[float, float]]
+_Released = dict[Key, tuple[float, float]]
 """What a person has let pass: the value at that time, and its threshold; NaN where the ledger does not say."""
 
 
@@ -34,7 +34,7 @@ class Entry:
 
     time: str
     """UTC, ISO 8601."""
-    action: Action
+    action: _Action
     batch: str
     frame_id: str = ""
     sensor: str = ""
@@ -76,7 +76,7 @@ def read_ledger(folder: Path) -> list[Entry]:
     if not lines or lines[0] != HEADER:
         raise SensorproofError(path, "has another header than a ledger", fix)
     for number, line in enumerate(lines[1:], start=2):
-        if len(line) != len(HEADER) or line[1] not in get_args(Action):
+        if len(line) != len(HEADER) or line[1] not in get_args(_Action):
             raise SensorproofError(path, f"line {number} is no entry", fix)
     return [Entry(*line) for line in lines[1:]]  # type: ignore[arg-type]
 
@@ -88,10 +88,10 @@ def append(folder: Path, entries: Sequence[Entry]) -> None:
     path = folder / LEDGER
     before = path.read_bytes() if path.exists() else to_csv([HEADER]).encode()
     with atomic_file(path) as temporary:
-        temporary.write_bytes(before + to_csv(astuple(one_line(entry)) for entry in entries).encode())
+        temporary.write_bytes(before + to_csv(astuple(_one_line(entry)) for entry in entries).encode())
 
 
-def one_line(entry: Entry) -> Entry:
+def _one_line(entry: Entry) -> Entry:
     """The entry with what people write brought to one line; names stay as they are."""
     return replace(entry, reason=" ".join(entry.reason.split()), by=" ".join(entry.by.split()))
 
@@ -113,7 +113,7 @@ def standing(entries: Iterable[Entry], batch: str | None = None) -> list[Entry]:
     return [entry for entry in last.values() if entry.action == "quarantined"]
 
 
-def released(entries: Iterable[Entry], batch: str) -> Released:
+def released(entries: Iterable[Entry], batch: str) -> _Released:
     """What a person has released, and nothing has happened to since."""
     return {
         key: (number(entry.value), number(entry.threshold))
@@ -132,9 +132,9 @@ def number(text: str) -> float:
 
 def is_unusable(sensor: str, measure: str, value: float) -> bool:
     """Whether a frame cannot be trained on, whatever a person says: preparation would leave it out without a word."""
-    if measure not in UNUSABLE or (measure == "wrong_size" and sensor != LABEL):
+    if measure not in _UNUSABLE or (measure == "wrong_size" and sensor != LABEL):
         return False
-    least = UNUSABLE[measure]
+    least = _UNUSABLE[measure]
     return least is None or not value < least
 
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from sensorproof.data.batch import Batch
 from sensorproof.settings import SplitSettings
 
-WHOLE_SITES_FROM = 3
+_WHOLE_SITES_FROM = 3
 """From this many sites on, a batch is split by sites, so that the test scores speak of unseen places."""
 
 
@@ -33,7 +33,7 @@ def assign_splits(batches: Sequence[Batch], settings: SplitSettings) -> list[pd.
             split = frames.site.map(known).fillna("")
             new = split == ""
             if new.any():
-                split[new] = split_groups(groups_of(frames[new]), labelled[new], settings)
+                split[new] = _split_groups(_groups_of(frames[new]), labelled[new], settings)
         splits[index] = split
         for site, values in split[labelled].groupby(frames.site[labelled]):
             if values.nunique() == 1:
@@ -47,14 +47,14 @@ def first_time(batch: Batch) -> float:
     return float(np.min(times, where=np.isfinite(times), initial=np.inf))
 
 
-def groups_of(frames: pd.DataFrame) -> pd.Series:
+def _groups_of(frames: pd.DataFrame) -> pd.Series:
     """The site of each frame, or its site and sequence where there are too few sites."""
-    if frames.site.nunique() >= WHOLE_SITES_FROM:
+    if frames.site.nunique() >= _WHOLE_SITES_FROM:
         return frames.site
     return frames.site + "/" + frames.sequence
 
 
-def split_groups(groups: pd.Series, labelled: pd.Series, settings: SplitSettings) -> pd.Series:
+def _split_groups(groups: pd.Series, labelled: pd.Series, settings: SplitSettings) -> pd.Series:
     """Give each group to one split. One labelled group trains; of two, one tests; from three on val has one as well."""
     split = pd.Series("train", index=groups.index)
     rest = groups[labelled]

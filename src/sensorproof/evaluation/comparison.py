@@ -17,7 +17,7 @@ def summarize_arm(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **{figure: summarize([run[figure] for run in runs]) for figure in FIGURES},
         "subsets": {name: summarize([run["subsets"][name] for run in runs]) for name in subsets},
         "per_class": {
-            name: {c: mean_or_none([run["per_class"][name][c] for run in runs]) for c in runs[0]["support"]}
+            name: {c: _mean_or_none([run["per_class"][name][c] for run in runs]) for c in runs[0]["support"]}
             for name in subsets
         },
         "support": runs[0]["support"],
@@ -26,7 +26,7 @@ def summarize_arm(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def mean_or_none(values: Sequence[float | None]) -> float | None:
+def _mean_or_none(values: Sequence[float | None]) -> float | None:
     """None where the class is not in the ground truth."""
     present = [v for v in values if v is not None]
     return sum(present) / len(present) if present else None

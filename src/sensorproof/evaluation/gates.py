@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sensorproof.settings import RegisterSettings
+from sensorproof.settings import PromotionSettings
 
 FIGURES = ("full", "mean", "worst")
 
@@ -37,7 +37,9 @@ class ChampionScore:
     fault: str = ""
 
 
-def judge(evaluation: Mapping[str, Any], settings: RegisterSettings, champion: ChampionScore | None) -> list[Gate]:
+def evaluate_gates(
+    evaluation: Mapping[str, Any], settings: PromotionSettings, champion: ChampionScore | None
+) -> list[Gate]:
     """All gates of a candidate, in the order in which they are reported.
 
     Everything must be there and finite before any other gate is looked at: comparing a NaN is never an answer.
@@ -47,7 +49,7 @@ def judge(evaluation: Mapping[str, Any], settings: RegisterSettings, champion: C
         settings: the thresholds, in points.
         champion: the comparison with the present champion, or None where there is none yet.
     """
-    faults = find_faults(evaluation, settings.candidate)
+    faults = _find_faults(evaluation, settings.candidate)
     complete = Gate("complete", float(len(faults)), 0.0, not faults, "; ".join(faults))
     if faults:
         return [complete]
@@ -72,10 +74,10 @@ def judge(evaluation: Mapping[str, Any], settings: RegisterSettings, champion: C
             f"with all sensors it loses {loss:.2f} points, more than {settings.max_loss_full:.2f}",
         ),
     ]
-    return gates if champion is None else [*gates, compare_with_champion(champion, settings.max_loss_champion)]
+    return gates if champion is None else [*gates, _compare_with_champion(champion, settings.max_loss_champion)]
 
 
-def compare_with_champion(scores: ChampionScore, max_loss: float) -> Gate:
+def _compare_with_champion(scores: ChampionScore, max_loss: float) -> Gate:
     """The gate `loss_champion`: how far the candidate's mean lies below the champion's."""
     if scores.champion is None or not math.isfinite(scores.champion) or not math.isfinite(scores.candidate):
         fault = scores.fault or "a score is not finite"
@@ -96,12 +98,12 @@ def reasons(gates: list[Gate]) -> list[str]:
     return [f"{gate.name}: {gate.reason}" for gate in gates if not gate.passed]
 
 
-def find_faults(evaluation: Mapping[str, Any], candidate: str) -> list[str]:
+def _find_faults(evaluation: Mapping[str, Any], candidate: str) -> list[str]:
     """What is missing from, or not finite in, an evaluation: arms, figures, subsets, seeds, gains."""
     arms = evaluation.get("arms") or {}
     faults = [f"arm {arm} is missing" for arm in dict.fromkeys(("baseline", candidate)) if arm not in arms]
     for arm in arms:
-        faults += arm_faults(arm, arms[arm], subsets=subsets_of(arms))
+        faults += _arm_faults(arm, arms[arm], subsets=_subsets_of(arms))
     gain = evaluation.get("gain") or {}
     for figure in FIGURES:
         each = gain.get(figure) or {}
@@ -115,12 +117,12 @@ def find_faults(evaluation: Mapping[str, Any], candidate: str) -> list[str]:
     return faults
 
 
-def subsets_of(arms: Mapping[str, Any]) -> set[str]:
+def _subsets_of(arms: Mapping[str, Any]) -> set[str]:
     """Every subset that any arm was scored with."""
     return {name for arm in arms.values() for name in arm.get("subsets") or {}}
 
 
-def arm_faults(arm: str, scores: Mapping[str, Any], subsets: set[str]) -> Iterator[str]:
+def _arm_faults(arm: str, scores: Mapping[str, Any], subsets: set[str]) -> Iterator[str]:
     """Faults of one `arms.<arm>` object."""
     if not scores.get("seeds"):
         yield f"{arm}.seeds is empty"

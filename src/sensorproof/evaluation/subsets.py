@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sensorproof.data.loading import TensorBatch
-from sensorproof.data.prepared import IGNORE
+from sensorproof.data.dataset import TensorBatch
+from sensorproof.data.metadata import IGNORE
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.metrics import class_iou, confusion, mean_iou
 from sensorproof.models import Segmenter
@@ -46,7 +46,7 @@ class SubsetScores:
         return float(np.mean(list(self.subsets.values())))
 
     @property
-    def balance(self) -> float:
+    def selection_score(self) -> float:
         """What strengths are tuned by: the mean of `full` and `mean`, as a promotion looks at both."""
         return (self.full + self.mean) / 2
 

@@ -34,13 +34,13 @@ class Decoder(SegformerDecodeHead):
         linears: list[Any] = [projection.proj for projection in self.linear_projections]
         for maps, own, part in zip(stages, linears, parts, strict=True):
             weight, bias = part @ own.weight, part @ own.bias
-            share = resize(per_pixel(maps, weight, bias), size)
+            share = resize(_per_pixel(maps, weight, bias), size)
             fused = share if fused is None else fused + share
         hidden = self.dropout(self.activation(self.batch_norm(fused)))
-        return per_pixel(hidden, self.classifier.weight[:, :, 0, 0], self.classifier.bias)
+        return _per_pixel(hidden, self.classifier.weight[:, :, 0, 0], self.classifier.bias)
 
 
-def per_pixel(maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _per_pixel(maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A 1 x 1 convolution as the product it is; (B, C, H, W) in and out, the layout channels_last."""
     return linear(maps.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
 

@@ -2,22 +2,23 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from sensorproof.data.batch import Class
-from sensorproof.data.prepared import PreparedMeta, SensorInput
-from sensorproof.settings import Count, ModelSettings, Section
+from sensorproof.data.metadata import PreparedMeta, SensorInput
+from sensorproof.settings import ModelSettings
+from sensorproof.settings.strict_model import StrictModel
 
 
-class ModelDescription(Section):
+class ModelDescription(StrictModel):
     """Architecture, sensors, classes (logit k is the k-th class) and the image size (H, W) of training."""
 
     backbone: Literal["tiny", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
-    decoder_channels: Count
+    decoder_channels: PositiveInt
     sensors: Annotated[dict[str, SensorInput], Field(min_length=1)]
     reference: str
     classes: Annotated[tuple[Class, ...], Field(min_length=2)]
-    size: tuple[Count, Count]
+    size: tuple[PositiveInt, PositiveInt]
 
 
 def describe_model(settings: ModelSettings, meta: PreparedMeta) -> ModelDescription:

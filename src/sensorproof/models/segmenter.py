@@ -15,7 +15,7 @@ from sensorproof.models.description import ModelDescription
 from sensorproof.models.encoder import build_stem, embed, run_stage
 
 Features = dict[str, list[Tensor]]
-STRIDE = 4
+_STRIDE = 4
 """The first stage, where the decoder works, is this many times smaller than the image."""
 SMALLEST = 32
 """Shorter sides are padded to this while encoding: the first stage's attention pools 8 x 8 of its pixels."""
@@ -79,11 +79,11 @@ class Segmenter(nn.Module):
             groups.setdefault((len(inputs[name]), *inputs[name].shape[-2:]), []).append(name)
         features: Features = {}
         for names in groups.values():
-            stages = [maps.chunk(len(names)) for maps in self.encode_alike([(n, inputs[n]) for n in names])]
+            stages = [maps.chunk(len(names)) for maps in self._encode_alike([(n, inputs[n]) for n in names])]
             features |= {name: [chunks[i] for chunks in stages] for i, name in enumerate(names)}
         return features
 
-    def encode_alike(self, images: list[tuple[str, Tensor]]) -> list[Tensor]:
+    def _encode_alike(self, images: list[tuple[str, Tensor]]) -> list[Tensor]:
         """The stages (M * B, C_j, H_j, W_j) of M sensors whose images have one shape but for the channels."""
         height, width = images[0][1].shape[-2:]
         margin = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
@@ -95,11 +95,11 @@ class Segmenter(nn.Module):
         stages = []
         for j, stage in enumerate(modules):
             maps = run_stage(stage, stage.patch_embeddings.proj(maps) if j else maps)
-            stride = STRIDE * 2**j
+            stride = _STRIDE * 2**j
             stages.append(maps[..., : -(-height // stride), : -(-width // stride)])
         return stages
 
-    def fuse(self, features: Features, present: Mapping[str, Tensor] | None = None) -> list[Tensor]:
+    def _fuse(self, features: Features, present: Mapping[str, Tensor] | None = None) -> list[Tensor]:
         """Mean over the sensors that are present, per stage and sample."""
         if not features:
             raise UsageError("inputs", "no sensor is present", f"give one or more of {list(self.sensors)}")
@@ -128,10 +128,10 @@ class Segmenter(nn.Module):
         `size` is the (H, W) of the logits; without it they are STRIDE times the first stage, which is the
         image's size where that is a multiple of STRIDE.
         """
-        fused = self.fuse(features, present)
+        fused = self._fuse(features, present)
         logits = self.decoder(fused)
         height, width = logits.shape[-2:]
-        return enlarge(logits, size or (height * STRIDE, width * STRIDE))
+        return enlarge(logits, size or (height * _STRIDE, width * _STRIDE))
 
 
 def build_model(description: ModelDescription, pretrained: Path | None = None) -> Segmenter:
@@ -144,11 +144,11 @@ def build_model(description: ModelDescription, pretrained: Path | None = None) -
     classes = len(description.classes)
     model = Segmenter(channels, classes, description.backbone, description.decoder_channels)
     if pretrained is not None:
-        load_encoder(model, pretrained)
+        _load_encoder(model, pretrained)
     return model
 
 
-def load_encoder(model: Segmenter, folder: Path) -> None:
+def _load_encoder(model: Segmenter, folder: Path) -> None:
     """Take the encoder's weights from a local checkpoint (safetensors only: no pickle is read)."""
     try:
         loaded: Any = SegformerModel.from_pretrained(

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.regularization.losses import presence
-from sensorproof.regularization.thinning import Absent, Subsets
+from sensorproof.regularization.subset_sampling import Missing, Subsets
 
 SCALES = ("prediction", "stage1", "stage2", "stage3", "stage4")
-FORMS = ("single", "paper", "gat")
+VARIANTS = ("single", "paper", "gat")
 ESTIMATORS = ("exact", "first_order")
 
 
@@ -37,29 +37,31 @@ def check_strengths(strengths: Mapping[str, Any], scales: Sequence[str]) -> None
             raise UsageError("strength", f"is {strength!r} for {scale}", "give a number, 0 or more")
 
 
-def check_choices(form: str, estimator: str, subsets: str, absent: str) -> None:
+def check_choices(variant: str, estimator: str, subsets: str, missing: str) -> None:
     """Raise UsageError for a choice that there is not, or that does not go with another."""
     for name, value, allowed in (
-        ("form", form, FORMS),
+        ("variant", variant, VARIANTS),
         ("estimator", estimator, ESTIMATORS),
         ("subsets", subsets, get_args(Subsets)),
-        ("absent", absent, get_args(Absent)),
+        ("missing", missing, get_args(Missing)),
     ):
         if value not in allowed:
             raise UsageError(name, f"is {value!r}", f"choose from {', '.join(allowed)}")
-    if subsets != "single" and (form != "single" or estimator != "first_order"):
-        fault = f"is {subsets!r} with form {form} and estimator {estimator}"
+    if subsets != "single" and (variant != "single" or estimator != "first_order"):
+        fault = f"is {subsets!r} with form {variant} and estimator {estimator}"
         raise UsageError("subsets", fault, "take form single and estimator first_order")
 
 
-def check_figures(sigma: float, fraction: float, every: int, epsilon: float, class_balance: float) -> None:
+def check_figures(
+    sigma: float, batch_fraction: float, every_n_steps: int, epsilon: float, class_balance: float
+) -> None:
     """Raise UsageError for a figure out of its range."""
     if not 0 < sigma < math.inf:
         raise UsageError("sigma", f"is {sigma}", "give a number above 0")
-    if not 0 < fraction <= 1:
-        raise UsageError("fraction", f"is {fraction}", "give a share above 0, up to 1")
-    if not isinstance(every, int) or every < 1:
-        raise UsageError("every", f"is {every}", "give a whole number, 1 or more")
+    if not 0 < batch_fraction <= 1:
+        raise UsageError("batch_fraction", f"is {batch_fraction}", "give a share above 0, up to 1")
+    if not isinstance(every_n_steps, int) or every_n_steps < 1:
+        raise UsageError("every_n_steps", f"is {every_n_steps}", "give a whole number, 1 or more")
     if not 0 < epsilon < math.inf:
         raise UsageError("epsilon", f"is {epsilon}", "give a number above 0")
     if not 0 <= class_balance <= 1:

@@ -30,16 +30,16 @@ from sensorproof.regularization.checks import (
     check_names,
     check_strengths,
 )
-from sensorproof.regularization.information import Probe, cleared, penalty
+from sensorproof.regularization.feature_terms import feature_terms
+from sensorproof.regularization.information import InformationEstimator, penalty, zero_absent
 from sensorproof.regularization.losses import damped_log, sample_cross_entropy
-from sensorproof.regularization.passes import running_statistics, unwrapped
-from sensorproof.regularization.stages import stage_terms
-from sensorproof.regularization.thinning import Absent, Subsets, draw_kept, thinned_logits
-from sensorproof.regularization.usefulness import Usefulness
+from sensorproof.regularization.model_contexts import frozen_norm_stats, unwrap_model
+from sensorproof.regularization.sensor_relevance import SensorRelevance
+from sensorproof.regularization.subset_sampling import Missing, Subsets, sample_subsets, subset_logits
 
 Features = Mapping[str, Sequence[Tensor]]
-MEASURED = 2
-"""Samples a sensor from which `measure` takes the information: it is logged, not trained on, and noise averages out."""
+_MEASURED = 2
+"""Samples a sensor from which `return_information` takes the information: it is logged, not trained on, and noise averages out."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,15 @@ class FunctionalEntropy:
         strength: float | Mapping[str, float] = 0.3,
         scales: Sequence[str] = ("prediction",),
         *,
-        form: Literal["single", "paper", "gat"] = "single",
+        variant: Literal["single", "paper", "gat"] = "single",
         estimator: Literal["exact", "first_order"] = "first_order",
         subsets: Subsets = "single",
         sigma: float = 0.3,
-        fraction: float = 1.0,
-        every: int = 1,
+        batch_fraction: float = 1.0,
+        every_n_steps: int = 1,
         sensors: Sequence[str] | None = None,
-        absent: Absent = "omit",
-        weigh: bool = True,
+        missing: Missing = "drop",
+        relevance_weighting: bool = True,
         class_balance: float = 0.5,
         ignore_index: int = 255,
         epsilon: float = 1e-3,
@@ -110,16 +110,21 @@ class FunctionalEntropy:
         check_names(scales=scales, sensors=sensors)
         strengths = dict(strength) if isinstance(strength, Mapping) else dict.fromkeys(scales, strength)
         check_strengths(strengths, scales)
-        check_choices(form, estimator, subsets, absent)
-        check_figures(sigma, fraction, every, epsilon, class_balance)
+        check_choices(variant, estimator, subsets, missing)
+        check_figures(sigma, batch_fraction, every_n_steps, epsilon, class_balance)
         self.subsets: Subsets = subsets
         self.strengths = {scale: float(strengths[scale]) for scale in scales}
-        self.form, self.estimator, self.sigma, self.epsilon = form, estimator, sigma, epsilon
-        self.fraction, self.every, self.absent, self.ignore_index = fraction, every, absent, ignore_index
+        self.variant, self.estimator, self.sigma, self.epsilon = variant, estimator, sigma, epsilon
+        self.batch_fraction, self.every_n_steps, self.missing, self.ignore_index = (
+            batch_fraction,
+            every_n_steps,
+            missing,
+            ignore_index,
+        )
         self.sensors = None if sensors is None else tuple(sensors)
-        self.class_balance = class_balance if form == "single" else 0.0
-        observes = form == "single" and estimator == "first_order" and "prediction" in scales
-        self.usefulness = Usefulness(self.class_balance) if weigh and observes else None
+        self.class_balance = class_balance if variant == "single" else 0.0
+        observes = variant == "single" and estimator == "first_order" and "prediction" in scales
+        self.relevance = SensorRelevance(self.class_balance) if relevance_weighting and observes else None
         self.calls = 0
 
     def __call__(
@@ -130,7 +135,7 @@ class FunctionalEntropy:
         *,
         present: Mapping[str, Tensor] | None = None,
         features: Features | None = None,
-        measure: bool = True,
+        return_information: bool = True,
     ) -> Term:
         """The term of one step.
 
@@ -151,34 +156,34 @@ class FunctionalEntropy:
                 each other, or feature scales are asked of a model without `encode` and `decode`.
             SensorproofError: the logits or features are not finite.
         """
-        model = unwrapped(model)
+        model = unwrap_model(model)
         here = check_call(model, inputs, target, present, self.sensors, list(self.strengths), self.ignore_index)
-        active = self.calls % self.every == 0
+        active = self.calls % self.every_n_steps == 0
         self.calls += 1
-        rows = self.choose_rows(here, target)
+        rows = self._choose_rows(here, target)
         if not len(rows):
             return Term(target.new_zeros((), dtype=torch.float32))
         if not active:
-            asked = measure and "prediction" in self.strengths
-            found = self.alone(self.probe(model), inputs, target, here, rows) if asked else {}
+            asked = return_information and "prediction" in self.strengths
+            found = self._unimodal(self.probe(model), inputs, target, here, rows) if asked else {}
             return Term(target.new_zeros((), dtype=torch.float32), {"prediction": found} if found else {})
         total = torch.zeros((), dtype=torch.float32, device=target.device)
         information: dict[str, dict[str, Tensor]] = {}
         if features is None and set(self.strengths) != {"prediction"}:
-            with running_statistics(model):
-                features = model.encode({n: cleared(x, here.get(n)) for n, x in inputs.items()})  # type: ignore[operator]
+            with frozen_norm_stats(model):
+                features = model.encode({n: zero_absent(x, here.get(n)) for n, x in inputs.items()})  # type: ignore[operator]
         for scale, strength in self.strengths.items():
             if scale == "prediction":
-                value, found = self.prediction_term(model, inputs, target, here, features, rows, measure)
+                value, found = self._prediction_term(model, inputs, target, here, features, rows, return_information)
             else:
                 assert features is not None
-                value, found = self.stage_term(features, target, here, rows, scale)
-            total = total + strength * self.every * value
+                value, found = self._feature_term(features, target, here, rows, scale)
+            total = total + strength * self.every_n_steps * value
             information[scale] = found
-        weights = {} if self.usefulness is None else self.usefulness.weights(sorted(here))
+        weights = {} if self.relevance is None else self.relevance.weights(sorted(here))
         return Term(total, {scale: found for scale, found in information.items() if found}, weights)
 
-    def prediction_term(
+    def _prediction_term(
         self,
         model: nn.Module,
         inputs: Mapping[str, Tensor],
@@ -186,45 +191,47 @@ class FunctionalEntropy:
         here: Mapping[str, Tensor],
         features: Features | None,
         rows: Tensor,
-        measure: bool,
+        return_information: bool,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The penalty on predictions, and the information of each sensor."""
         probe = self.probe(model)
         exact = self.estimator == "exact"
         names = self.names(here)
-        if self.form != "single":
+        if self.variant != "single":
             taken, masks = ({name: x[rows] for name, x in each.items()} for each in (inputs, here))
-            with running_statistics(model):
-                joint = probe.joint(taken, target[rows], masks, self.form, exact=exact)
+            with frozen_norm_stats(model):
+                joint = probe.joint(taken, target[rows], masks, self.variant, exact=exact)
             kept = {name: joint[name] for name in names if name in joint}
-            return penalty(kept, self.form, self.epsilon).to(target.device), detached(kept)
+            return penalty(kept, self.variant, self.epsilon).to(target.device), detached(kept)
         if exact:
             dealt = partition(rows, {n: here[n] for n in names})
-            with running_statistics(model):
-                found = {name: probe.alone(inputs, name, target, mine, exact=True) for name, mine in dealt.items()}
+            with frozen_norm_stats(model):
+                found = {name: probe.unimodal(inputs, name, target, mine, exact=True) for name, mine in dealt.items()}
             # A batch of fewer samples than sensors leaves some out, which the others stand in for.
             share = sum(bool(here[name][rows].any()) for name in names) / max(1, len(found))
-            return penalty(found, self.form, self.epsilon).to(target.device) * share, detached(found)
-        found = self.alone(probe, inputs, target, here, rows) if measure else {}
-        return self.log_term(model, inputs, target, here, features, rows), found
+            return penalty(found, self.variant, self.epsilon).to(target.device) * share, detached(found)
+        found = self._unimodal(probe, inputs, target, here, rows) if return_information else {}
+        return self._log_term(model, inputs, target, here, features, rows), found
 
-    def probe(self, model: nn.Module) -> Probe:
-        return Probe(model, self.sigma, self.ignore_index, self.epsilon, self.absent, self.class_balance)
+    def probe(self, model: nn.Module) -> InformationEstimator:
+        return InformationEstimator(
+            model, self.sigma, self.ignore_index, self.epsilon, self.missing, self.class_balance
+        )
 
-    def alone(
+    def _unimodal(
         self,
-        probe: Probe,
+        probe: InformationEstimator,
         inputs: Mapping[str, Tensor],
         target: Tensor,
         here: Mapping[str, Tensor],
         rows: Tensor,
     ) -> dict[str, Tensor]:
         """The information of each sensor's own prediction, from MEASURED samples; form `single` alone has it."""
-        some = {name: rows[here[name][rows]][:MEASURED] for name in self.names(here) if self.form == "single"}
-        with running_statistics(probe.model):
-            return {n: probe.alone(inputs, n, target, each, exact=False) for n, each in some.items() if len(each)}
+        some = {name: rows[here[name][rows]][:_MEASURED] for name in self.names(here) if self.variant == "single"}
+        with frozen_norm_stats(probe.model):
+            return {n: probe.unimodal(inputs, n, target, each, exact=False) for n, each in some.items() if len(each)}
 
-    def log_term(
+    def _log_term(
         self,
         model: nn.Module,
         inputs: Mapping[str, Tensor],
@@ -245,7 +252,7 @@ class FunctionalEntropy:
         rows, able = rows[able > 0], able[able > 0]
         if not len(rows):
             return target.new_zeros((), dtype=torch.float32)
-        kept = draw_kept({name: here[name][rows] for name in names}, names, self.subsets)
+        kept = sample_subsets({name: here[name][rows] for name in names}, names, self.subsets)
         whole = len(rows) == len(target)
         if whole:  # in its own order there is nothing to copy, nor a gradient to copy back
             order = rows.argsort()
@@ -259,20 +266,22 @@ class FunctionalEntropy:
         if features is not None:
             full = {n for n, each in here.items() if bool(each.all())}
             maps = {
-                n: [chosen(stage) if n in full else cleared(chosen(stage), chosen(here[n])) for stage in features[n]]
+                n: [
+                    chosen(stage) if n in full else zero_absent(chosen(stage), chosen(here[n])) for stage in features[n]
+                ]
                 for n in here
             }
         height, width = target.shape[-2:]
-        logits = thinned_logits(model, taken, maps, kept, self.absent, (height, width))
+        logits = subset_logits(model, taken, maps, kept, self.missing, (height, width))
         check_finite(logits)
         losses, _ = sample_cross_entropy(logits, chosen(target), self.ignore_index, self.class_balance)
         logs = damped_log(losses) * able
-        if self.usefulness is not None:
-            self.usefulness.observe(kept, logits, chosen(target), losses, self.ignore_index)
-            logs = logs * self.usefulness.of_subsets(kept)
+        if self.relevance is not None:
+            self.relevance.observe(kept, logits, chosen(target), losses, self.ignore_index)
+            logs = logs * self.relevance.of_subsets(kept)
         return logs.mean()
 
-    def stage_term(
+    def _feature_term(
         self, features: Features, target: Tensor, here: Mapping[str, Tensor], rows: Tensor, scale: str
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The penalty on one encoder stage, and the information of each sensor there."""
@@ -282,13 +291,13 @@ class FunctionalEntropy:
             raise UsageError("scales", f"{scale} is not there", f"the model has {fewest} stages")
         maps, masks = {name: features[name][stage][rows] for name in here}, {n: here[n][rows] for n in here}
         valid = target[rows] != self.ignore_index
-        exact = self.form != "single" or self.estimator == "exact"
-        f, found = stage_terms(maps, masks, valid, self.sigma, self.epsilon, exact=exact)
+        exact = self.variant != "single" or self.estimator == "exact"
+        f, found = feature_terms(maps, masks, valid, self.sigma, self.epsilon, exact=exact)
         kept = {name: found[name] for name in self.names(here) if name in found}
         if exact:
-            return penalty(kept, self.form, self.epsilon).to(target.device), detached(kept)
+            return penalty(kept, self.variant, self.epsilon).to(target.device), detached(kept)
         # The mean over samples of the sum over each one's sensors, as for the prediction.
-        weights = {name: 1.0 if self.usefulness is None else self.usefulness.weight(name) for name in kept}
+        weights = {name: 1.0 if self.relevance is None else self.relevance.weight(name) for name in kept}
         logs = [weights[name] * damped_log(f[name]).sum() for name in kept]
         value = torch.stack(logs).sum() / len(rows) if logs else target.new_zeros((), dtype=torch.float32)
         check_finite(value, "features")
@@ -298,22 +307,22 @@ class FunctionalEntropy:
         """The sensors to regularise."""
         return sorted(here if self.sensors is None else set(self.sensors) & set(here))
 
-    def choose_rows(self, here: Mapping[str, Tensor], target: Tensor) -> Tensor:
+    def _choose_rows(self, here: Mapping[str, Tensor], target: Tensor) -> Tensor:
         """Rows of the sub-batch: at random, of those with a sensor and a valid pixel."""
         usable = torch.stack(list(here.values())).any(0) & (target != self.ignore_index).flatten(1).any(1)
         rows = usable.nonzero()[:, 0]
         order = torch.randperm(len(rows), device=rows.device)
-        return rows[order[: max(1, round(len(target) * self.fraction))]]
+        return rows[order[: max(1, round(len(target) * self.batch_fraction))]]
 
     def state_dict(self) -> dict[str, Tensor]:
         """What must survive a cut: the number of calls and the measured usefulness."""
         state = {"calls": torch.tensor(self.calls)}
-        return state if self.usefulness is None else state | self.usefulness.state_dict()
+        return state if self.relevance is None else state | self.relevance.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self.calls = int(state["calls"])
-        if self.usefulness is not None:
-            self.usefulness.load_state_dict({k: v for k, v in state.items() if k != "calls"})
+        if self.relevance is not None:
+            self.relevance.load_state_dict({k: v for k, v in state.items() if k != "calls"})
 
 
 def partition(rows: Tensor, here: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-DAMPING = 1.0
+_DAMPING = 1.0
 """Nats a pixel that are added to f in its logarithm. The pull of a sample grows as 1 / f while it is learnt, and a
 small training set would be fitted to its last pixel; from about here on it no longer grows."""
 
 
-def single(x: Tensor) -> Tensor:
+def to_float32(x: Tensor) -> Tensor:
     """The tensor in float32 at least: half precision is widened, double stays."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
@@ -31,7 +31,7 @@ def sample_cross_entropy(
     """
     if logits.shape[-2:] != target.shape[-2:]:
         logits = interpolate(logits, size=target.shape[-2:], mode="bilinear", align_corners=False)
-    losses = cross_entropy(single(logits), target, ignore_index=ignore_index, reduction="none")
+    losses = cross_entropy(to_float32(logits), target, ignore_index=ignore_index, reduction="none")
     valid = (target != ignore_index).flatten(1).sum(1)
     if not class_balance:
         return losses.flatten(1).sum(1) / valid.clamp_min(1), valid
@@ -71,7 +71,7 @@ def batch_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int, class
 
 def damped_log(f: Tensor) -> Tensor:
     """log(f + DAMPING) for f in nats a pixel."""
-    return (f + DAMPING).log()
+    return (f + _DAMPING).log()
 
 
 def presence(names: list[str], present: Mapping[str, Tensor] | None, like: Tensor) -> dict[str, Tensor]:

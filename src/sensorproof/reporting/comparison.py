@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sensorproof.settings import ComparedSet, CompareSettings
+from sensorproof.settings import BenchmarkDataset, CompareSettings
 
 FIGURES = ("full", "mean", "worst", "spread")
 
 
-def comparison_table(each: ComparedSet, arms: Mapping[str, Any], settings: CompareSettings) -> str:
+def comparison_table(each: BenchmarkDataset, arms: Mapping[str, Any], settings: CompareSettings) -> str:
     """A Markdown table of one data set's arms: scores, gain over the baseline, lead of the default, time.
 
     Args:
@@ -27,7 +27,11 @@ def comparison_table(each: ComparedSet, arms: Mapping[str, Any], settings: Compa
         cells = [f"{scores[figure]['mean']:.1f} ± {scores[figure]['std']:.1f}" for figure in FIGURES]
         strength = "" if arm not in settings.strengths else f"{scores['strength']:g}"
         own = "" if arm == "baseline" else interval(scores["gain"]["mean"])
-        lead = [""] * 3 if arm == "default" else [interval(scores["rivalry"][f]) for f in ("full", "mean", "worst")]
+        lead = (
+            [""] * 3
+            if arm == "regularized_dropout"
+            else [interval(scores["rivalry"][f]) for f in ("full", "mean", "worst")]
+        )
         cost = f"{scores['train_seconds'] / base:.2f}"
         lines.append("| " + " | ".join([arm, strength, *cells, own, *lead, cost]) + " |")
     return "\n".join(lines)

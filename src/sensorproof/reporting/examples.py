@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sensorproof.data.loading import PreparedData
-from sensorproof.data.prepared import IGNORE
+from sensorproof.data.dataset import PreparedDataset
+from sensorproof.data.metadata import IGNORE
 from sensorproof.evaluation.metrics import confusion, mean_iou
 from sensorproof.models import Segmenter, load_model
+from sensorproof.reporting.formatting import arm_title
 from sensorproof.reporting.palette import class_colors
-from sensorproof.reporting.pictures import label_picture, picture_size, sensor_picture, sensor_range
 from sensorproof.reporting.tables import conditions
-from sensorproof.reporting.wording import arm_title
+from sensorproof.reporting.thumbnails import label_picture, picture_size, sensor_picture, sensor_range
 from sensorproof.training.loop import choose_device
 
 
@@ -31,7 +31,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class ArmPictures:
+class _ArmPictures:
     title: str
     seed: int
     predictions: list[Picture]
@@ -45,7 +45,7 @@ class Example:
     facts: str
     seen: list[Picture]
     truth: Picture
-    arms: list[ArmPictures]
+    arms: list[_ArmPictures]
 
 
 def choose_rows(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -55,7 +55,7 @@ def choose_rows(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 
 def draw_examples(
-    data: PreparedData, runs: Mapping[str, tuple[int, Path]], count: int, device: str
+    data: PreparedDataset, runs: Mapping[str, tuple[int, Path]], count: int, device: str
 ) -> tuple[list[Example], tuple[int, int]]:
     """Draw `count` frames of the test split.
 
@@ -89,7 +89,7 @@ def draw_examples(
         for arm, (seed, _) in runs.items():
             maps = predicted[arm][place]
             pictures = [draw(caption, each, label, colors, size) for caption, each in zip(shown, maps, strict=True)]
-            arms.append(ArmPictures(arm_title(arm), seed, pictures))
+            arms.append(_ArmPictures(arm_title(arm), seed, pictures))
         facts = [str(frame[c]) for c in ("batch", "site", "sequence", "condition") if c in frame and str(frame[c])]
         truth = Picture("ground truth", label_picture(label, colors, size))
         examples.append(Example(str(frame.frame_id), " · ".join(dict.fromkeys(facts)), seen, truth, arms))
@@ -106,10 +106,10 @@ def draw(
     """One prediction with its own score; nothing where no sensor was left."""
     if predicted is None:
         return Picture(caption, None)
-    return Picture(caption, label_picture(predicted, colors, size), frame_score(predicted, label, len(colors)))
+    return Picture(caption, label_picture(predicted, colors, size), _frame_score(predicted, label, len(colors)))
 
 
-def frame_score(predicted: NDArray[np.uint8], label: NDArray[np.uint8], classes: int) -> float:
+def _frame_score(predicted: NDArray[np.uint8], label: NDArray[np.uint8], classes: int) -> float:
     """mIoU of one frame in points, over the classes that its ground truth has; NaN where it has none."""
     logits = torch.nn.functional.one_hot(torch.from_numpy(predicted.astype(np.int64)), classes).permute(2, 0, 1)
     return mean_iou(confusion(logits[None], torch.from_numpy(label.astype(np.int64))[None], IGNORE))
@@ -117,7 +117,7 @@ def frame_score(predicted: NDArray[np.uint8], label: NDArray[np.uint8], classes:
 
 @torch.inference_mode()
 def predict(
-    folder: Path, data: PreparedData, rows: NDArray[np.int64], device: str
+    folder: Path, data: PreparedDataset, rows: NDArray[np.int64], device: str
 ) -> list[list[NDArray[np.uint8] | None]]:
     """[frame][condition] -> (H, W) class places, None where the condition leaves the frame without a sensor.
 

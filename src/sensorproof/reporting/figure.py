@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 
 from sensorproof.errors import SensorproofError
 from sensorproof.files import atomic_file
-from sensorproof.reporting.answer import BASELINE
-from sensorproof.reporting.wording import arm_title, is_number, seeds, sensors_of, signed, subset_label
+from sensorproof.reporting.formatting import arm_title, is_number, seeds, sensors_of, signed, subset_label
+from sensorproof.reporting.summary import BASELINE
 
 THEIRS, OURS, SOFT, LINE = "#8a6d1f", "#1559c9", "#566271", "#dde2e8"
-WIDTH = 8.0
+_WIDTH = 8.0
 """Inches; twice as many hundreds of pixels."""
 FIGURES = ("full", "mean", "worst")
 
 
-class SubsetScore(NamedTuple):
+class _SubsetScore(NamedTuple):
     """{"mean", "std"} of the baseline and of the candidate, in points."""
 
     label: str
@@ -38,13 +38,13 @@ def draw_figure(document: Mapping[str, Any], out: Path) -> None:
     from matplotlib.figure import Figure
 
     candidate = compared_arm(document)
-    scores = subset_scores(document["arms"], candidate)
+    scores = _subset_scores(document["arms"], candidate)
     heights = [0.27 * len(scores) + 0.5, 1.3]
-    figure = Figure(figsize=(WIDTH, sum(heights) + 0.9), dpi=200, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(_WIDTH, sum(heights) + 0.9), dpi=200, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, height_ratios=heights)
-    draw_scores(above, scores, candidate)
-    draw_gain(below, document["gain"], len(document["arms"][candidate]["seeds"]))
+    _draw_scores(above, scores, candidate)
+    _draw_gain(below, document["gain"], len(document["arms"][candidate]["seeds"]))
     for axes in (above, below):
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, labelsize=9)
@@ -71,15 +71,15 @@ def compared_arm(document: Mapping[str, Any]) -> str:
     raise SensorproofError("gain", f"{signed(gain['value'])} is not the gain of any arm", fix)
 
 
-def subset_scores(arms: Mapping[str, Any], candidate: str) -> list[SubsetScore]:
+def _subset_scores(arms: Mapping[str, Any], candidate: str) -> list[_SubsetScore]:
     """Every subset that both were scored with, the baseline's lowest first."""
     sensors = sensors_of({BASELINE: arms[BASELINE]})
     theirs, ours = arms[BASELINE]["subsets"], arms[candidate]["subsets"]
-    rows = [SubsetScore(subset_label(s.split("+"), sensors), theirs[s], ours[s]) for s in theirs if s in ours]
+    rows = [_SubsetScore(subset_label(s.split("+"), sensors), theirs[s], ours[s]) for s in theirs if s in ours]
     return sorted(rows, key=lambda row: row.theirs["mean"])
 
 
-def draw_scores(axes: Any, scores: list[SubsetScore], candidate: str) -> None:
+def _draw_scores(axes: Any, scores: list[_SubsetScore], candidate: str) -> None:
     """Two dots a subset, joined by a line; the thin bar through a dot is one standard deviation to each side."""
     places = range(len(scores))
     for place, row in zip(places, scores, strict=True):
@@ -107,7 +107,7 @@ def draw_scores(axes: Any, scores: list[SubsetScore], candidate: str) -> None:
     axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor=LINE, fontsize=9)
 
 
-def draw_gain(axes: Any, gain: Mapping[str, Any], number: int) -> None:
+def _draw_gain(axes: Any, gain: Mapping[str, Any], number: int) -> None:
     """A dot and an interval for each figure, with zero marked and the numbers written out."""
     axes.axvline(0, color=SOFT, linewidth=1.4)
     known = [figure for figure in FIGURES if is_number((gain.get(figure) or {}).get("value"))]

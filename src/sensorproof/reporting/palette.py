@@ -17,11 +17,11 @@ KNOWN = {
     "pothole": "#e5322d", "background": "#6d6875",
 }  # fmt: skip
 """Things that people expect in a certain colour."""
-OTHERS = (
+_OTHERS = (
     "#2f55c8", "#f2c230", "#e5322d", "#3d8b3d", "#8e44ad", "#f97316", "#22b8cf", "#e08bc0", "#b0704a", "#a8c66c",
     "#6d6875", "#0f766e", "#86c5ee", "#a21caf", "#c9a87c", "#1e3a8a", "#fb7185", "#7f1d1d",
 )  # fmt: skip
-GOLDEN = 0.618033988749895
+_GOLDEN = 0.618033988749895
 """Steps of this share of the colour circle never come near one another for long."""
 
 
@@ -33,20 +33,20 @@ def class_colors(names: Sequence[str]) -> list[str]:
     colors = []
     for color in first:
         if color is None:
-            color = next(c for c in spares(len(names)) if c not in taken)
+            color = next(c for c in _spares(len(names)) if c not in taken)
             taken.add(color)
         colors.append(color)
     return colors
 
 
-def spares(count: int) -> list[str]:
+def _spares(count: int) -> list[str]:
     """OTHERS, and after them as many hues as could be needed."""
     hues = []
     for k in range(4 * count + 64):
         lightness, saturation = (0.35, 0.5, 0.65)[k % 3], (0.9, 0.6)[k // 3 % 2]
-        rgb = colorsys.hls_to_rgb(k * GOLDEN % 1, lightness, saturation)
+        rgb = colorsys.hls_to_rgb(k * _GOLDEN % 1, lightness, saturation)
         hues.append("#" + "".join(f"{round(255 * v):02x}" for v in rgb))
-    return [*OTHERS, *hues]
+    return [*_OTHERS, *hues]
 
 
 def rgb_table(colors: Sequence[str]) -> NDArray[np.uint8]:

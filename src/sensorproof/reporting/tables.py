@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sensorproof.evaluation.subsets import all_subsets, subset_name
-from sensorproof.reporting.answer import BASELINE
+from sensorproof.reporting.formatting import arm_title, is_number, join, points, sensors_of, signed, subset_label
 from sensorproof.reporting.palette import class_colors
-from sensorproof.reporting.wording import arm_title, is_number, join, points, sensors_of, signed, subset_label
+from sensorproof.reporting.summary import BASELINE
 
 FIGURES = {
     "full": "all sensors present",
@@ -15,17 +15,17 @@ FIGURES = {
     "worst": "lowest of all subsets",
     "spread": "standard deviation over subsets; lower is steadier",
 }
-Tone = Literal["better", "worse", ""]
+_Tone = Literal["better", "worse", ""]
 
 
 @dataclass(frozen=True)
-class Cell:
+class _Cell:
     """A score in points, its standard deviation over seeds (None for one seed), and its distance to the baseline."""
 
     value: float | None
     std: float | None = None
     delta: float | None = None
-    tone: Tone = ""
+    tone: _Tone = ""
     heat: float = 0.0
     """Place between the lowest (0) and the highest (1) score of the table."""
     weight: float = 0.0
@@ -33,11 +33,11 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class _Row:
     """One line of a table: a cell per arm."""
 
     label: str
-    cells: list[Cell]
+    cells: list[_Cell]
     present: tuple[bool, ...] = ()
     """Per sensor, by name, whether it is in the subset."""
 
@@ -47,18 +47,18 @@ class Group:
     """Rows with as many sensors missing."""
 
     title: str
-    rows: list[Row]
+    rows: list[_Row]
 
 
 @dataclass(frozen=True)
-class ClassRow:
+class _ClassRow:
     """IoU of one class: cells[condition][arm]; without support there is nothing to score."""
 
     name: str
     color: str
     support: int
     share: float
-    cells: list[list[Cell]]
+    cells: list[list[_Cell]]
 
 
 def reference_arm(arms: Mapping[str, Any]) -> str:
@@ -66,23 +66,25 @@ def reference_arm(arms: Mapping[str, Any]) -> str:
     return BASELINE if BASELINE in arms else next(iter(arms))
 
 
-def make_cell(arm: Mapping[str, Any], score: Mapping[str, Any] | None, base: float | None, lower: bool = False) -> Cell:
+def _make_cell(
+    arm: Mapping[str, Any], score: Mapping[str, Any] | None, base: float | None, lower: bool = False
+) -> _Cell:
     """A cell without colours. `base` is the baseline's mean, None for the baseline itself."""
     value = (score or {}).get("mean")
     std = (score or {}).get("std") if len(arm["seeds"]) > 1 else None
     return compared(value if is_number(value) else None, base, std if is_number(std) else None, lower)
 
 
-def compared(value: float | None, base: float | None, std: float | None = None, lower: bool = False) -> Cell:
+def compared(value: float | None, base: float | None, std: float | None = None, lower: bool = False) -> _Cell:
     """A cell with its difference; a difference that is 0 to one decimal has no tone."""
     if value is None or not is_number(base):
-        return Cell(value, std)
+        return _Cell(value, std)
     delta = value - base
-    tone: Tone = "" if signed(delta) == "0.0" else "better" if (delta > 0) != lower else "worse"
-    return Cell(value, std, delta, tone)
+    tone: _Tone = "" if signed(delta) == "0.0" else "better" if (delta > 0) != lower else "worse"
+    return _Cell(value, std, delta, tone)
 
 
-def colored(cells: Sequence[Cell]) -> Iterable[Cell]:
+def _colored(cells: Sequence[_Cell]) -> Iterable[_Cell]:
     """The same cells with heat and weight, by the range of them all."""
     values = [c.value for c in cells if c.value is not None]
     low, high = min(values, default=0.0), max(values, default=0.0)
@@ -90,17 +92,17 @@ def colored(cells: Sequence[Cell]) -> Iterable[Cell]:
     for c in cells:
         heat = (c.value - low) / (high - low) if c.value is not None and high > low else 0.0
         weight = abs(c.delta) / largest if c.delta is not None and largest > 0 else 0.0
-        yield Cell(c.value, c.std, c.delta, c.tone, heat, weight)
+        yield _Cell(c.value, c.std, c.delta, c.tone, heat, weight)
 
 
-def score_rows(arms: Mapping[str, Any]) -> list[Row]:
+def score_rows(arms: Mapping[str, Any]) -> list[_Row]:
     """One row per arm: full, mean, worst and spread."""
     first = reference_arm(arms)
     base = {figure: (arms[first].get(figure) or {}).get("mean") for figure in FIGURES}
     return [
-        Row(
+        _Row(
             arm_title(name),
-            [make_cell(arm, arm.get(f), None if name == first else base[f], lower=f == "spread") for f in FIGURES],
+            [_make_cell(arm, arm.get(f), None if name == first else base[f], lower=f == "spread") for f in FIGURES],
         )
         for name, arm in arms.items()
     ]
@@ -110,13 +112,13 @@ def subset_groups(arms: Mapping[str, Any]) -> list[Group]:
     """Every subset, those with most sensors first, within a group the baseline's best first."""
     sensors = sensors_of(arms)
     first = reference_arm(arms)
-    rows: dict[tuple[str, ...], list[Cell]] = {}
+    rows: dict[tuple[str, ...], list[_Cell]] = {}
     for subset in all_subsets(sensors):
         name = subset_name(subset)
         scores = {arm: each["subsets"].get(name) for arm, each in arms.items()}
         base = (scores[first] or {}).get("mean")
-        rows[subset] = [make_cell(arms[arm], s, None if arm == first else base) for arm, s in scores.items()]
-    painted = iter(colored([cell for cells in rows.values() for cell in cells]))
+        rows[subset] = [_make_cell(arms[arm], s, None if arm == first else base) for arm, s in scores.items()]
+    painted = iter(_colored([cell for cells in rows.values() for cell in cells]))
     whole = {subset: [next(painted) for _ in cells] for subset, cells in rows.items()}
     place = list(arms).index(first)
     groups = []
@@ -124,7 +126,7 @@ def subset_groups(arms: Mapping[str, Any]) -> list[Group]:
         chosen = [subset for subset in whole if len(sensors) - len(subset) == missing]
         chosen.sort(key=lambda subset: -(whole[subset][place].value or 0.0))
         title = "nothing missing" if missing == 0 else f"{missing} {'sensor' if missing == 1 else 'sensors'} missing"
-        lines = [Row(subset_label(s, sensors), whole[s], tuple(n in s for n in sensors)) for s in chosen]
+        lines = [_Row(subset_label(s, sensors), whole[s], tuple(n in s for n in sensors)) for s in chosen]
         groups.append(Group(title, lines))
     return groups
 
@@ -156,7 +158,7 @@ def conditions(sensors: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return labels
 
 
-def class_rows(arms: Mapping[str, Any]) -> list[ClassRow]:
+def class_rows(arms: Mapping[str, Any]) -> list[_ClassRow]:
     """IoU of every class, with all sensors and with each single one missing."""
     first = reference_arm(arms)
     support: Mapping[str, int] = arms[first].get("support") or {}
@@ -174,9 +176,9 @@ def class_rows(arms: Mapping[str, Any]) -> list[ClassRow]:
         for subset in subsets
         for arm in arms
     }
-    painted = dict(zip(cells, colored(list(cells.values())), strict=True))
+    painted = dict(zip(cells, _colored(list(cells.values())), strict=True))
     return [
-        ClassRow(
+        _ClassRow(
             name,
             color,
             pixels,

@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sensorproof.data.batch import Batch
-from sensorproof.data.check import load_frame
+from sensorproof.data.frame_checks import load_frame
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 from sensorproof.files import atomic_folder
 from sensorproof.serving.predictor import Predictor
 
-AT_ONCE = 16
+_AT_ONCE = 16
 """Frames in memory at a time."""
-TABLE = "predictions.csv"
+_TABLE = "predictions.csv"
 COLUMNS = ["frame_id", "prediction", "sensors", "faults"]
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Frame ids that can name a file as they are."""
 
 
 @dataclass(frozen=True)
-class Readable:
+class _Readable:
     """What can be read of one frame: the sensors to predict from, and a line for each file that cannot."""
 
     frame_id: str
@@ -62,22 +62,22 @@ def predict_batch(
         UsageError: `out` is taken or overlaps the batch, or `without` makes no sense.
     """
     wanted = set(predictor.sensors) - predictor.check_without(without)
-    check_fits(predictor, batch)
+    _check_fits(predictor, batch)
     check_free(out, batch, force)
     rows: list[tuple[str, str, str, str]] = []
     with atomic_folder(out) as folder:
         (folder / "labels").mkdir()
-        for start in range(0, len(batch.frames), AT_ONCE):
-            chunk = [read(batch, i, wanted) for i in range(start, min(start + AT_ONCE, len(batch.frames)))]
+        for start in range(0, len(batch.frames), _AT_ONCE):
+            chunk = [read(batch, i, wanted) for i in range(start, min(start + _AT_ONCE, len(batch.frames)))]
             labels = iter(predictor.predict([frame.images for frame in chunk if frame.images]))
             for index, frame in enumerate(chunk, start):
                 file = ""
                 if frame.images:
-                    file = f"labels/{file_name(frame.frame_id, index)}"
+                    file = f"labels/{_file_name(frame.frame_id, index)}"
                     Image.fromarray(next(labels)).save(folder / file)
                 rows.append((frame.frame_id, file, "+".join(sorted(frame.images)), "; ".join(frame.faults)))
         table = pd.DataFrame(rows, columns=COLUMNS)
-        table.to_csv(folder / TABLE, index=False, lineterminator="\n")
+        table.to_csv(folder / _TABLE, index=False, lineterminator="\n")
         outcome = count(table, predictor.sensors)
         if not outcome.predicted:
             why = next(filter(None, table.faults), "no frame has a sensor that the model knows")
@@ -85,12 +85,12 @@ def predict_batch(
     return outcome
 
 
-def read(batch: Batch, index: int, wanted: Iterable[str]) -> Readable:
+def read(batch: Batch, index: int, wanted: Iterable[str]) -> _Readable:
     """Decode the wanted sensors of one frame. Its label does not matter here."""
     frame, findings = load_frame(batch, index)
     critical = [f for f in findings if f.severity == "critical" and f.sensor in {*wanted, ""}]
     images = {name: pixels for name, pixels in frame.images.items() if name in wanted}
-    return Readable(frame.frame_id, images, [f"{f.file}: {f.fault}" for f in critical])
+    return _Readable(frame.frame_id, images, [f"{f.file}: {f.fault}" for f in critical])
 
 
 def count(table: pd.DataFrame, sensors: Sequence[str]) -> Outcome:
@@ -100,12 +100,12 @@ def count(table: pd.DataFrame, sensors: Sequence[str]) -> Outcome:
     return Outcome(len(table), int(predicted.sum()), int(partial.sum()), int((table.faults != "").sum()))
 
 
-def file_name(frame_id: str, index: int) -> str:
+def _file_name(frame_id: str, index: int) -> str:
     """The frame's id where it can name a file; else the row of frames.csv, counted from 0."""
     return f"{frame_id}.png" if PLAIN.fullmatch(frame_id) else f"_row-{index:06d}.png"
 
 
-def check_fits(predictor: Predictor, batch: Batch) -> None:
+def _check_fits(predictor: Predictor, batch: Batch) -> None:
     """A batch must mean by its classes and sensors what the model means by them; it may have more or fewer sensors."""
     description = predictor.description
     where = batch.root / "batch.yaml"
@@ -130,7 +130,7 @@ def check_free(out: Path, batch: Batch, force: bool) -> None:
         raise UsageError(out, "overlaps the batch", "choose a folder outside it")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    if not (out / TABLE).is_file():
+    if not (out / _TABLE).is_file():
         raise UsageError(out, "exists and holds no predictions", "choose another folder")
     if not force:
         raise UsageError(out, "holds predictions already", "choose another folder, or replace them with --force")

@@ -18,14 +18,14 @@ def needed_files(*modules: str) -> list[Path]:
     while waiting:
         parts = waiting.pop().split(".")
         for depth in range(1, len(parts) + 1):
-            path = module_file(parts[:depth])
+            path = _module_file(parts[:depth])
             if path is not None and path not in found:
                 found.add(path)
                 waiting |= {module for module in imported(path) if module.split(".")[0] == NAME}
     return sorted(found)
 
 
-def module_file(parts: list[str]) -> Path | None:
+def _module_file(parts: list[str]) -> Path | None:
     """Where a module of ours lies; None for a name that a module defines."""
     base = PACKAGE.parent.joinpath(*parts)
     candidates = (base / "__init__.py", base.with_suffix(".py"))

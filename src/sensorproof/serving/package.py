@@ -5,7 +5,7 @@ from pathlib import Path
 from sensorproof.errors import SensorproofError
 from sensorproof.files import hash_file, hash_json
 
-FILES = ("model.json", "model.safetensors")
+_FILES = ("model.json", "model.safetensors")
 """All that a model folder holds."""
 
 
@@ -15,7 +15,7 @@ def hash_model(folder: Path) -> str:
     Raises:
         SensorproofError: a file is missing.
     """
-    for name in FILES:
+    for name in _FILES:
         if not (folder / name).is_file():
             raise SensorproofError(folder / name, "is missing", "give a folder that `dvc repro` or the registry wrote")
-    return hash_json({name: hash_file(folder / name) for name in FILES})
+    return hash_json({name: hash_file(folder / name) for name in _FILES})

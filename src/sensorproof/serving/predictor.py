@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sensorproof.data.batch import Sensor
+from sensorproof.data.dataset import standardize
 from sensorproof.data.images import mark_invalid
-from sensorproof.data.loading import standardize
+from sensorproof.data.metadata import SensorInput
 from sensorproof.data.prepare import resize_image, scale
-from sensorproof.data.prepared import SensorInput
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.models import ModelDescription, Segmenter, load_model
 from sensorproof.models.segmenter import Features
@@ -112,7 +112,7 @@ class Predictor:
             described = self.description.sensors[name]
             # Prepared arrays are float16; the rounding is repeated so that a model sees what it was trained on.
             pixels = np.full((len(frames), described.channels, *self.description.size), np.nan, np.float16)
-            sensor = as_sensor(described)
+            sensor = _as_sensor(described)
             with np.errstate(over="ignore"):
                 for row, frame in enumerate(frames):
                     if name in frame:
@@ -134,7 +134,7 @@ class Predictor:
         return set(names)
 
 
-def as_sensor(described: SensorInput) -> Sensor:
+def _as_sensor(described: SensorInput) -> Sensor:
     """What a model knows of a sensor, in the form in which a batch describes it."""
     shared = described.model_dump(include={"kind", "channels", "range", "nodata"})
     return Sensor.model_validate({**shared, "max_time_offset_s": 0, "calibration": None})

@@ -1,30 +1,30 @@
-"""The section `validate`: when sensors count as aligned and frames as sound."""
+"""The section `validation`: when sensors count as aligned and frames as sound."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from sensorproof.settings.sections import Fraction, NonNegative, Positive, Section
+from sensorproof.settings.strict_model import Fraction, StrictModel
 
 
-class PairTime(Section):
+class PairTime(StrictModel):
     """The time tolerance of one sensor against the reference: given outright, or from the motion it allows."""
 
-    tolerance_s: Positive | None = None
-    tolerated_px: Positive | None = None
+    tolerance_s: PositiveFloat | None = None
+    tolerated_px: PositiveFloat | None = None
     """Image motion accepted between the two exposures; with range_m and speed_m_s it gives the tolerance."""
-    range_m: Positive | None = None
-    speed_m_s: Positive | None = None
+    range_m: PositiveFloat | None = None
+    speed_m_s: PositiveFloat | None = None
 
     @model_validator(mode="after")
-    def is_whole(self) -> Self:
+    def _is_whole(self) -> Self:
         physical = (self.tolerated_px, self.range_m, self.speed_m_s)
         if (self.tolerance_s is None) == (None in physical):
             raise ValueError("give either tolerance_s, or all of tolerated_px, range_m and speed_m_s")
         return self
 
 
-class TimeChecks(Section):
+class TimeChecks(StrictModel):
     """When the frames of a pair count as taken at the same time."""
 
     pairs: dict[str, PairTime]
@@ -33,15 +33,15 @@ class TimeChecks(Section):
     """Share of the tolerance from which a clock's offset, drift or jitter is worth a warning."""
 
 
-class CalibrationChecks(Section):
+class CalibrationChecks(StrictModel):
     """What makes a calibration usable."""
 
-    max_age_days: Positive
-    rigid_error: Positive
+    max_age_days: PositiveFloat
+    rigid_error: PositiveFloat
     """Largest entry by which R^T R, T_ab T_ba or a loop may differ from the identity."""
 
 
-class ContentChecks(Section):
+class ContentChecks(StrictModel):
     """Registration of a sensor's image to the reference's; see docs/alignment.md."""
 
     grid: Annotated[int, Field(ge=3, le=9)]
@@ -51,10 +51,10 @@ class ContentChecks(Section):
     """Below this a tile, a frame or a pair is unmeasurable."""
     min_coverage: Fraction
     """Share of reliable tiles from which the rig is fitted by a full affine map."""
-    warn_px: Positive
-    critical_px: Positive
+    warn_px: PositiveFloat
+    critical_px: PositiveFloat
     """Corner residual in pixels of the label."""
-    margin_px: NonNegative
+    margin_px: NonNegativeFloat
     """The measure's own error, taken off critical_px so that a fault of just that size is found."""
 
     @model_validator(mode="after")
@@ -64,7 +64,7 @@ class ContentChecks(Section):
         return self
 
 
-class HealthChecks(Section):
+class HealthChecks(StrictModel):
     """When a frame shows nothing of use. Shares are of the frame's pixels."""
 
     blank_contrast: Fraction
@@ -78,20 +78,20 @@ class HealthChecks(Section):
     """Invalid share above the sensor's own median."""
     dead_lines: Fraction
     """Share of rows or columns that are stuck at one value, above the sensor's own median."""
-    frozen_change: NonNegative
+    frozen_change: NonNegativeFloat
     """Mean change from the frame before, in standard deviations of the image, up to which it is the same."""
-    moved_change: Positive
+    moved_change: PositiveFloat
     """Change of another sensor from which the scene has moved."""
 
 
-class LabelChecks(Section):
+class LabelChecks(StrictModel):
     """What a label must have."""
 
     min_coverage: Fraction
     """Share of pixels that are not ignored, below which a label is worth a warning."""
 
 
-class DriftChecks(Section):
+class DriftChecks(StrictModel):
     """When a new batch differs from the training data."""
 
     auc: Annotated[float, Field(gt=0.5, le=1)]
@@ -100,7 +100,7 @@ class DriftChecks(Section):
     max_frames: Annotated[int, Field(ge=10)]
 
 
-class ValidateSettings(Section):
+class ValidationSettings(StrictModel):
     """Which frames may be trained on, and which batches."""
 
     time: TimeChecks

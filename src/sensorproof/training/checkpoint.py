@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from sensorproof.errors import SensorproofError
 from sensorproof.files import atomic_file
 from sensorproof.models import Segmenter
-from sensorproof.regularization.objective import Objective
+from sensorproof.objectives.base import Objective
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from sensorproof.data.loading import TrainingSampler
+from sensorproof.data.dataset import TrainingSampler
 from sensorproof.errors import SensorproofError
 from sensorproof.models import Segmenter
-from sensorproof.regularization.objective import Objective
+from sensorproof.objectives.base import Objective
 from sensorproof.settings import TrainSettings
 from sensorproof.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 
-DECAY_POWER = 0.9
+_DECAY_POWER = 0.9
 """Polynomial decay of the learning rate, as is usual for SegFormer."""
-RECORD_EVERY = 10
+_RECORD_EVERY = 10
 
 
 @dataclass
@@ -54,7 +54,7 @@ def train(
     model.to(device).train()
     torch.manual_seed(seed)
     optimizer = build_optimizer(model, settings.learning_rate, settings.weight_decay)
-    schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, settings.warmup))
+    schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, settings.warmup_fraction))
     state = TrainingState(model, optimizer, schedule, objective)
     run = TrainingRun()
     if checkpoint is not None and checkpoint.exists():
@@ -70,7 +70,7 @@ def train(
         objective.after_backward(model)
         optimizer.step()
         schedule.step()
-        if (step + 1) % RECORD_EVERY == 0 or step + 1 == steps:
+        if (step + 1) % _RECORD_EVERY == 0 or step + 1 == steps:
             run.history.append(record(step + 1, loss.value, loss.parts))
             progress(step + 1, run.history[-1])
         run.seconds = time.perf_counter() - began
@@ -115,4 +115,4 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
     rising = warmup * steps
     if step < rising:
         return (step + 1) / (rising + 1)
-    return float(max(0.0, 1 - (step - rising) / max(1.0, steps - rising)) ** DECAY_POWER)
+    return float(max(0.0, 1 - (step - rising) / max(1.0, steps - rising)) ** _DECAY_POWER)

@@ -17,8 +17,8 @@ from sensorproof.errors import BatchError, UsageError
 from sensorproof.files import confined
 
 Arrays = dict[str, NDArray[Any]]
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-MAX_HEADER = 10_000
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_MAX_HEADER = 10_000
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def open_arrays(source: Path, names: Sequence[str], scratch: Path, max_bytes: in
         BatchError: an array is broken, pickled, or all together are larger than max_bytes.
     """
     if source.is_dir():
-        yield map_all({name: npy_in(source, name) for name in names}, source, max_bytes)
+        yield _map_all({name: _npy_in(source, name) for name in names}, source, max_bytes)
         return
     if source.suffix.lower() != ".npz" or not source.is_file():
         raise UsageError(source, "is no .npz file and no folder of .npy files", "give one of them")
@@ -43,10 +43,10 @@ def open_arrays(source: Path, names: Sequence[str], scratch: Path, max_bytes: in
                 paths = unpack(archive, source, names, Path(folder), max_bytes)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
             raise BatchError(source, f"is not a whole archive ({error})", "copy or write the file again") from error
-        yield map_all(paths, source, max_bytes)
+        yield _map_all(paths, source, max_bytes)
 
 
-def npy_in(folder: Path, name: str) -> Path:
+def _npy_in(folder: Path, name: str) -> Path:
     """The file of an array in a folder."""
     path = confined(folder, f"{name}.npy")
     if not path.is_file():
@@ -66,10 +66,10 @@ def unpack(
         except KeyError as error:
             found = sorted(m.removesuffix(".npy") for m in archive.namelist())
             raise UsageError(source, f"has no array {name!r}", f"it has {', '.join(found) or 'none'}") from error
-    refuse_oversize(source, sum(member.file_size for member in members.values()), max_bytes)
+    _refuse_oversize(source, sum(member.file_size for member in members.values()), max_bytes)
     for name, member in members.items():
         with archive.open(member) as stream:
-            check_header(stream, source, name, member.file_size)
+            _check_header(stream, source, name, member.file_size)
     paths = {name: folder / f"{place}.npy" for place, name in enumerate(names)}
     for name, member in members.items():
         with archive.open(member) as stream, paths[name].open("wb") as file:
@@ -77,18 +77,18 @@ def unpack(
     return paths
 
 
-def check_header(stream: IO[bytes], source: Path, name: str, size: int) -> None:
+def _check_header(stream: IO[bytes], source: Path, name: str, size: int) -> None:
     """Hold what an array's header says to the size of its file, in bytes."""
     version = np.lib.format.read_magic(stream)
-    if version not in HEADERS:
+    if version not in _HEADERS:
         raise BatchError(source, f"array {name!r} has NPY version {version}", "write it with numpy.save")
-    shape, _, dtype = HEADERS[version](stream, max_header_size=MAX_HEADER)
-    refuse_dtype(source, name, dtype)
+    shape, _, dtype = _HEADERS[version](stream, max_header_size=_MAX_HEADER)
+    _refuse_dtype(source, name, dtype)
     if stream.tell() + math.prod(shape) * dtype.itemsize != size:
         raise BatchError(source, f"array {name!r} is not as long as its header says", "write it with numpy.savez")
 
 
-def refuse_dtype(source: Path, name: str, dtype: np.dtype) -> None:
+def _refuse_dtype(source: Path, name: str, dtype: np.dtype) -> None:
     """Raise BatchError for what only pickle can read, and for records."""
     if dtype.hasobject:
         fix = "save numbers or text (numpy.array(names, dtype=str)); a pickle can run any code, so none is loaded"
@@ -97,22 +97,22 @@ def refuse_dtype(source: Path, name: str, dtype: np.dtype) -> None:
         raise BatchError(source, f"array {name!r} holds {dtype}", "save plain numbers or text")
 
 
-def refuse_oversize(source: Path, size: int, max_bytes: int) -> None:
+def _refuse_oversize(source: Path, size: int, max_bytes: int) -> None:
     """Raise BatchError where the arrays are larger than allowed."""
     if size > max_bytes:
         fault = f"its arrays take {size / 2**30:.3g} GiB unpacked, more than {max_bytes / 2**30:.3g}"
         raise BatchError(source, fault, "raise --max-gib if that is so, or import it in parts")
 
 
-def map_all(paths: dict[str, Path], source: Path, max_bytes: int) -> Arrays:
+def _map_all(paths: dict[str, Path], source: Path, max_bytes: int) -> Arrays:
     """Map every file; its header is held to its length by numpy."""
     arrays: Arrays = {}
     for name, path in paths.items():
         try:
             with path.open("rb") as stream:
-                check_header(stream, source, name, path.stat().st_size)
-            arrays[name] = np.lib.format.open_memmap(path, mode="r", max_header_size=MAX_HEADER)
+                _check_header(stream, source, name, path.stat().st_size)
+            arrays[name] = np.lib.format.open_memmap(path, mode="r", max_header_size=_MAX_HEADER)
         except (ValueError, EOFError) as error:
             raise BatchError(source, f"array {name!r} is not whole ({error})", "write it with numpy.save") from error
-    refuse_oversize(source, sum(array.nbytes for array in arrays.values()), max_bytes)
+    _refuse_oversize(source, sum(array.nbytes for array in arrays.values()), max_bytes)
     return arrays

@@ -18,8 +18,8 @@ from sensorproof.data.importers.mapping import Mapping, SensorArray, read_mappin
 from sensorproof.errors import BatchError, UsageError
 from sensorproof.files import atomic_folder
 
-PNG_CHANNELS = (1, 3, 4)
-BATCH_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_PNG_CHANNELS = (1, 3, 4)
+_BATCH_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ def import_arrays(source: Path, out: Path, mapping: Path | None, max_bytes: int,
     if mapping is None:
         raise UsageError("--mapping", "is missing", "give the file that says which array is which sensor")
     plan = read_mapping(mapping)
-    if not BATCH_NAME.fullmatch(out.resolve().name):
+    if not _BATCH_NAME.fullmatch(out.resolve().name):
         raise UsageError(out, "its name is no name of a batch", "use letters, digits, - and _, at most 64")
     check_free(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
     with open_arrays(source, plan.arrays(), out.parent, max_bytes) as arrays, atomic_folder(out) as folder:
         check_arrays(source, plan, arrays)
-        table, left_out = write_frames(source, plan, arrays, folder)
+        table, left_out = _write_frames(source, plan, arrays, folder)
         write_batch(folder, plan.batch_info(out.resolve().name).model_dump(mode="json"), table)
     return Imported(len(table), int((table.label != "").sum()), left_out)
 
 
-def write_frames(source: Path, plan: Mapping, arrays: Arrays, folder: Path) -> tuple[pd.DataFrame, int]:
+def _write_frames(source: Path, plan: Mapping, arrays: Arrays, folder: Path) -> tuple[pd.DataFrame, int]:
     """Write every frame's files and return frames.csv, and how many frames were left out."""
     ids, roles = frame_ids(source, plan, arrays), frame_roles(source, plan, arrays)
     times = {
@@ -71,7 +71,7 @@ def write_frames(source: Path, plan: Mapping, arrays: Arrays, folder: Path) -> t
             continue
         row: dict[str, Any] = {"frame_id": identity, "sequence": role.sequence, "site": role.site}
         row |= {"condition": role.condition, "label": "", "split": role.split}
-        for name, pixels in frame_pixels(source, plan, arrays, k, identity):
+        for name, pixels in _frame_pixels(source, plan, arrays, k, identity):
             row[name], row[f"{name}_time"] = "", np.nan
             if pixels is None:
                 continue
@@ -81,7 +81,7 @@ def write_frames(source: Path, plan: Mapping, arrays: Arrays, folder: Path) -> t
         if not any(row[name] for name in plan.sensors):
             continue
         if plan.label is not None and role.labelled:
-            label = frame_label(source, plan, arrays[plan.label.array][k], identity)
+            label = _frame_label(source, plan, arrays[plan.label.array][k], identity)
             row["label"] = save(folder, f"label/{identity}", label)
         rows.append(row)
     if not rows:
@@ -95,17 +95,17 @@ def write_frames(source: Path, plan: Mapping, arrays: Arrays, folder: Path) -> t
     return table, len(ids) - len(rows)
 
 
-def frame_pixels(
+def _frame_pixels(
     source: Path, plan: Mapping, arrays: Arrays, k: int, identity: str
 ) -> Iterator[tuple[str, NDArray[Any] | None]]:
     """Each sensor's pixels of one frame, (H, W) or (H, W, C); None where not one of them is valid."""
     for name, sensor in plan.sensors.items():
-        pixels = oriented(arrays[sensor.array][k], sensor)
+        pixels = _oriented(arrays[sensor.array][k], sensor)
         valid = check_pixels(source, sensor, pixels, identity)
         yield name, pixels if valid else None
 
 
-def oriented(pixels: NDArray[Any], sensor: SensorArray) -> NDArray[Any]:
+def _oriented(pixels: NDArray[Any], sensor: SensorArray) -> NDArray[Any]:
     """One frame of an array as (H, W) or (H, W, C), contiguous, in the machine's own byte order."""
     if pixels.ndim == 3 and sensor.layout == "NCHW":
         pixels = np.moveaxis(pixels, 0, -1)
@@ -114,7 +114,7 @@ def oriented(pixels: NDArray[Any], sensor: SensorArray) -> NDArray[Any]:
     return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
 
 
-def frame_label(source: Path, plan: Mapping, label: NDArray[Any], identity: str) -> NDArray[np.uint8]:
+def _frame_label(source: Path, plan: Mapping, label: NDArray[Any], identity: str) -> NDArray[np.uint8]:
     """One label (H, W) in the ids of the classes."""
     assert plan.label is not None
     label = label.reshape(label.shape[:2])
@@ -132,7 +132,7 @@ def save(folder: Path, stem: str, pixels: NDArray[Any]) -> str:
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8)
-    if pixels.dtype not in (np.uint8, np.uint16) or channels not in PNG_CHANNELS:
+    if pixels.dtype not in (np.uint8, np.uint16) or channels not in _PNG_CHANNELS:
         np.save(folder / f"{stem}.npy", pixels, allow_pickle=False)
         return f"{stem}.npy"
     # OpenCV, for Pillow writes no colours of 16 bits; it takes blue first.

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensorproof.data.batch import SPLITS
-from sensorproof.data.formats import MAX_PIXELS
+from sensorproof.data.image_io import MAX_PIXELS
 from sensorproof.data.importers.archive import Arrays
 from sensorproof.data.importers.mapping import SECONDS, FrameRole, Mapping, SensorArray, Times, role_of
 from sensorproof.errors import BatchError
 
-UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-MAX_NAME = 200
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_MAX_NAME = 200
 """Letters: a file's name may have 255 bytes."""
 
 
@@ -27,7 +27,7 @@ def check_arrays(source: Path, plan: Mapping, arrays: Arrays) -> None:
     if not all(lengths.values()):
         raise BatchError(source, "has no frames", "an empty batch cannot be used")
     for sensor in plan.sensors.values():
-        check_sensor(source, sensor, arrays[sensor.array])
+        _check_sensor(source, sensor, arrays[sensor.array])
     if plan.label is None:
         return
     label, reference = arrays[plan.label.array], plan.sensors[plan.reference]
@@ -35,7 +35,7 @@ def check_arrays(source: Path, plan: Mapping, arrays: Arrays) -> None:
         raise BatchError(source, f"label {plan.label.array!r} has shape {label.shape}", "give (N, H, W)")
     if label.dtype.kind not in "biu":
         raise BatchError(source, f"label {plan.label.array!r} holds {label.dtype}", "give integers")
-    size = size_of(reference, arrays[reference.array])
+    size = _size_of(reference, arrays[reference.array])
     if label.shape[1:3] != size:
         fault = (
             f"label {plan.label.array!r} is {label.shape[1]} x {label.shape[2]}, the reference {size[0]} x {size[1]}"
@@ -43,7 +43,7 @@ def check_arrays(source: Path, plan: Mapping, arrays: Arrays) -> None:
         raise BatchError(source, fault, "give labels at the reference sensor's size")
 
 
-def check_sensor(source: Path, sensor: SensorArray, array: NDArray[Any]) -> None:
+def _check_sensor(source: Path, sensor: SensorArray, array: NDArray[Any]) -> None:
     """Raise BatchError where a sensor's array is not what the mapping says."""
     where = f"array {sensor.array!r}"
     if array.dtype.kind not in "biuf":
@@ -54,12 +54,12 @@ def check_sensor(source: Path, sensor: SensorArray, array: NDArray[Any]) -> None
     if channels != sensor.channels:
         fault = f"{where} of shape {array.shape} has {channels} channels as {sensor.layout}, not {sensor.channels}"
         raise BatchError(source, fault, "correct channels or layout in the mapping")
-    height, width = size_of(sensor, array)
+    height, width = _size_of(sensor, array)
     if not 0 < height * width <= MAX_PIXELS:
         raise BatchError(source, f"{where} has images of {height} x {width}", f"give 1 to {MAX_PIXELS:,} pixels")
 
 
-def size_of(sensor: SensorArray, array: NDArray[Any]) -> tuple[int, int]:
+def _size_of(sensor: SensorArray, array: NDArray[Any]) -> tuple[int, int]:
     """Height and width of a sensor's images."""
     first = 2 if array.ndim == 4 and sensor.layout == "NCHW" else 1
     return array.shape[first], array.shape[first + 1]
@@ -76,7 +76,7 @@ def check_pixels(source: Path, sensor: SensorArray, pixels: NDArray[Any], identi
     return bool(finite.any())
 
 
-def frame_names(source: Path, plan: Mapping, arrays: Arrays) -> list[str]:
+def _frame_names(source: Path, plan: Mapping, arrays: Arrays) -> list[str]:
     """The frames' names as the array has them, or their numbers."""
     if plan.frames.names is None:
         count = len(arrays[plan.sensors[plan.reference].array])
@@ -93,11 +93,11 @@ def frame_names(source: Path, plan: Mapping, arrays: Arrays) -> list[str]:
 
 def frame_ids(source: Path, plan: Mapping, arrays: Arrays) -> list[str]:
     """A frame_id for every name: the same, with a hyphen for what a file's name had better not have."""
-    names = frame_names(source, plan, arrays)
-    ids = [UNSAFE.sub("-", name).strip("-.") for name in names]
+    names = _frame_names(source, plan, arrays)
+    ids = [_UNSAFE.sub("-", name).strip("-.") for name in names]
     for name, identity in zip(names, ids, strict=True):
-        if not 0 < len(identity) <= MAX_NAME:
-            raise BatchError(source, f"frame name {name[:40]!r} makes no frame_id", f"give 1 to {MAX_NAME} letters")
+        if not 0 < len(identity) <= _MAX_NAME:
+            raise BatchError(source, f"frame name {name[:40]!r} makes no frame_id", f"give 1 to {_MAX_NAME} letters")
     seen: dict[str, str] = {}
     for name, identity in zip(names, ids, strict=True):
         # A file system may take A and a for the same.
@@ -109,7 +109,7 @@ def frame_ids(source: Path, plan: Mapping, arrays: Arrays) -> list[str]:
 def frame_roles(source: Path, plan: Mapping, arrays: Arrays) -> list[FrameRole]:
     """What the rules make of every frame."""
     roles = []
-    for name in frame_names(source, plan, arrays):
+    for name in _frame_names(source, plan, arrays):
         role = role_of(name, plan.frames.rules)
         if role is None:
             raise BatchError(

@@ -6,30 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from sensorproof.data.batch import BatchInfo, Calibration, Class, Name, Sensor, Text, check_claims
 from sensorproof.errors import UsageError
 from sensorproof.files import parse_yaml
-from sensorproof.settings import Positive, Section, checked
+from sensorproof.settings.strict_model import StrictModel, validate_document
 
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-FIELDS = ("sequence", "site", "condition", "split")
+_FIELDS = ("sequence", "site", "condition", "split")
 REFERENCE = re.compile(r"\{(\w+)\}")
 
 
-class Times(Section):
+class Times(StrictModel):
     """When frames were taken: an array of one stamp a frame, or a rate from the first frame on."""
 
     array: Text | None = None
     unit: Literal["s", "ms", "us", "ns"] = "s"
     """Of the array."""
-    rate_hz: Positive | None = None
+    rate_hz: PositiveFloat | None = None
     start_s: float = 0.0
     """Time of the first frame where there is a rate."""
 
     @model_validator(mode="after")
-    def is_one_or_the_other(self) -> Self:
+    def _is_one_or_the_other(self) -> Self:
         if (self.array is None) == (self.rate_hz is None):
             raise ValueError("give either array or rate_hz")
         return self
@@ -48,14 +48,14 @@ class SensorArray(Sensor):
     calibration: Calibration | None = None
 
 
-class LabelArray(Section):
+class _LabelArray(StrictModel):
     """The label: (N, H, W), integers. `values` says which class an id of the array is; others stay as they are."""
 
     array: Text
     values: dict[int, Annotated[int, Field(ge=0, le=255)]] = Field(default_factory=dict)
 
 
-class Rule(Section):
+class Rule(StrictModel):
     """What frames are whose name matches, from the first letter to the last.
 
     `sequence`, `site`, `condition` and `split` are text in which {group} stands for a named group of the pattern;
@@ -73,18 +73,18 @@ class Rule(Section):
     """True: the frames do not enter the batch."""
 
     @model_validator(mode="after")
-    def refers_to_its_groups(self) -> Self:
+    def _refers_to_its_groups(self) -> Self:
         try:
             groups = re.compile(self.match).groupindex
         except re.error as error:
             raise ValueError(f"match is no regular expression ({error})") from error
-        for field in FIELDS:
+        for field in _FIELDS:
             if unknown := set(REFERENCE.findall(getattr(self, field) or "")) - set(groups):
                 raise ValueError(f"{field} refers to {sorted(unknown)}, which match does not name")
         return self
 
 
-class Frames(Section):
+class Frames(StrictModel):
     """Names of the frames, and rules of which the first that matches a name decides."""
 
     names: Text | None = None
@@ -92,19 +92,19 @@ class Frames(Section):
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
 
 
-class Mapping(Section):
+class Mapping(StrictModel):
     """The whole file. What is not said here is as in batch.yaml."""
 
     classes: Annotated[tuple[Class, ...], Field(min_length=2, strict=False)]
     ignore_index: Annotated[int, Field(ge=0, le=255)]
     reference: str
     sensors: Annotated[dict[Name, SensorArray], Field(min_length=1)]
-    label: LabelArray | None = None
+    label: _LabelArray | None = None
     frames: Frames = Frames()
     times: Times
 
     @model_validator(mode="after")
-    def makes_a_batch(self) -> Self:
+    def _makes_a_batch(self) -> Self:
         check_claims(self.classes, self.ignore_index, self.reference, list(self.sensors))
         return self
 
@@ -147,7 +147,7 @@ def read_mapping(path: Path) -> Mapping:
         document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(path, f"cannot be read ({error})", "give a YAML file; see docs/data-format.md") from error
-    return checked(Mapping, document, path, UsageError)
+    return validate_document(Mapping, document, path, UsageError)
 
 
 def role_of(name: str, rules: Iterable[Rule]) -> FrameRole | None:
@@ -160,8 +160,8 @@ def role_of(name: str, rules: Iterable[Rule]) -> FrameRole | None:
         if found is None:
             continue
         groups = {group: text or "" for group, text in found.groupdict().items()}
-        said = {field: groups[field] for field in FIELDS if field in groups}
-        said |= {field: filled(text, groups) for field in FIELDS if (text := getattr(rule, field)) is not None}
+        said = {field: groups[field] for field in _FIELDS if field in groups}
+        said |= {field: filled(text, groups) for field in _FIELDS if (text := getattr(rule, field)) is not None}
         said.setdefault("site", "all")
         said.setdefault("sequence", said["site"])
         return FrameRole(**said, labelled=rule.labelled, leave_out=rule.leave_out)

@@ -4,38 +4,38 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from sensorproof.data.simulator.cast import Hits
 from sensorproof.data.simulator.geometry import Doubles, Pinhole
-from sensorproof.data.simulator.patterns import Patterns
+from sensorproof.data.simulator.ray_casting import Hits
 from sensorproof.data.simulator.scene import Floats, Label, Style
+from sensorproof.data.simulator.surface_details import Patterns
 from sensorproof.data.simulator.texture import noise, visible_noise
 from sensorproof.data.simulator.weather import Weather
 
 Random = np.random.Generator
 LENS_BLUR = 0.55
 """Standard deviation in pixels."""
-LAMP_SPACING = 24.0
-LAMPLIGHT = np.array([1.0, 0.82, 0.55], np.float32)
-HEADLIGHT = np.array([1.0, 0.97, 0.9], np.float32)
-SKYLIGHT = np.array([0.9, 1.0, 1.12], np.float32)
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LAMP_SPACING = 24.0
+_LAMPLIGHT = np.array([1.0, 0.82, 0.55], np.float32)
+_HEADLIGHT = np.array([1.0, 0.97, 0.9], np.float32)
+_SKYLIGHT = np.array([0.9, 1.0, 1.12], np.float32)
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def light(hits: Hits, found: Patterns, camera: Pinhole, pose: Doubles, weather: Weather, style: Style) -> Floats:
     """Linear light (H, W, 3) that reaches the lens, before exposure."""
     sky = hits.label == Label.SKY
-    shaded = albedo(hits, found, camera, style, weather) * illumination(hits, found, pose, weather, style)
+    shaded = _albedo(hits, found, camera, style, weather) * _illumination(hits, found, pose, weather, style)
     if weather.dark:
-        shaded[found.lit] = LAMPLIGHT * 0.25
-        shaded[found.headlamp] = HEADLIGHT * 2.0
+        shaded[found.lit] = _LAMPLIGHT * 0.25
+        shaded[found.headlamp] = _HEADLIGHT * 2.0
         shaded[found.tail_lamp] = (0.5, 0.02, 0.02)
-    glow = sky_light(hits, weather, style)
+    glow = _sky_light(hits, weather, style)
     through = np.exp(-weather.extinction * np.where(sky, 0, hits.distance))[..., None]
-    air = np.float32(weather.ambient) * SKYLIGHT * 0.85
+    air = np.float32(weather.ambient) * _SKYLIGHT * 0.85
     return np.where(sky[..., None], glow, shaded * through + air * (1 - through)).astype(np.float32)
 
 
-def albedo(hits: Hits, found: Patterns, camera: Pinhole, style: Style, weather: Weather) -> Floats:
+def _albedo(hits: Hits, found: Patterns, camera: Pinhole, style: Style, weather: Weather) -> Floats:
     """Diffuse reflectance (H, W, 3) with texture; wet ground is darker."""
     colour = hits.of(hits.primitives.colour, 0).astype(np.float32)
     near = np.where(np.isfinite(hits.distance), hits.distance, 0) / np.float32(camera.intrinsics[0, 0])
@@ -74,12 +74,12 @@ def albedo(hits: Hits, found: Patterns, camera: Pinhole, style: Style, weather: 
     return np.clip(colour, 0.003, 0.95)
 
 
-def illumination(hits: Hits, found: Patterns, pose: Doubles, weather: Weather, style: Style) -> Floats:
+def _illumination(hits: Hits, found: Patterns, pose: Doubles, weather: Weather, style: Style) -> Floats:
     """Light on each surface (H, W, 3)."""
     facing = np.maximum(hits.normal @ style.sun, 0)[..., None]
     # Surfaces that look down or stand close to the ground see less of the sky.
     open_sky = (0.65 + 0.35 * hits.normal[..., 2])[..., None]
-    total = weather.sun * facing * np.array([1.05, 1.0, 0.9], np.float32) + weather.ambient * open_sky * SKYLIGHT
+    total = weather.sun * facing * np.array([1.05, 1.0, 0.9], np.float32) + weather.ambient * open_sky * _SKYLIGHT
     if not weather.dark:
         return total.astype(np.float32)
     distance = np.where(np.isfinite(hits.distance), hits.distance, 0)
@@ -87,20 +87,20 @@ def illumination(hits: Hits, found: Patterns, pose: Doubles, weather: Weather, s
     beam = 0.55 * ahead / (1 + (distance / 11) ** 2) * np.maximum(hits.incidence, 0.25)
     beam = np.where(found.sign, 5 * beam, beam)
     x, y = hits.point[..., 0], hits.point[..., 1]
-    s = (x + LAMP_SPACING / 2) % LAMP_SPACING - LAMP_SPACING / 2
+    s = (x + _LAMP_SPACING / 2) % _LAMP_SPACING - _LAMP_SPACING / 2
     beside = np.abs(hits.road.across(x, y)) - style.road_half
     pool = 0.14 * np.exp(-(s**2 + beside**2) / (2 * 5.0**2))
-    return (total + beam[..., None] * HEADLIGHT + pool[..., None] * LAMPLIGHT).astype(np.float32)
+    return (total + beam[..., None] * _HEADLIGHT + pool[..., None] * _LAMPLIGHT).astype(np.float32)
 
 
-def sky_light(hits: Hits, weather: Weather, style: Style) -> Floats:
+def _sky_light(hits: Hits, weather: Weather, style: Style) -> Floats:
     """The sky (H, W, 3): blue with clouds by day, even in fog, grey in rain, almost black at night."""
     up = np.clip(hits.direction[..., 2], 0, 1)[..., None]
     clouds = noise(hits.direction * 40, 12, int(style.air * 10))[..., None]
     if weather.dark:
         glow = np.array([0.02, 0.017, 0.015], np.float32) * (1 - up) ** 4 + 0.002
         return np.broadcast_to(glow, hits.direction.shape).astype(np.float32)
-    grey = np.float32(weather.ambient) * SKYLIGHT * (0.85 + weather.rain * 0.25 + weather.rain * 0.12 * clouds)
+    grey = np.float32(weather.ambient) * _SKYLIGHT * (0.85 + weather.rain * 0.25 + weather.rain * 0.12 * clouds)
     if not weather.sun > 0.5:
         return grey.astype(np.float32)
     blue = np.array([0.28, 0.46, 0.85], np.float32) * (1 - 0.45 * up) + 0.3 * (1 - up) ** 3
@@ -111,16 +111,16 @@ def sky_light(hits: Hits, weather: Weather, style: Style) -> Floats:
 def expose(linear: Floats, weather: Weather, rng: Random, gain: float = 1.0) -> NDArray[np.uint8]:
     """Automatic exposure (times gain), raindrops, lens blur, noise, response: (H, W, 3) of 8 bits."""
     # Part of the way only: a camera does not make night as bright as day.
-    automatic = (weather.exposure / max(float((linear @ LUMA).mean()), 1e-4)) ** 0.8
+    automatic = (weather.exposure / max(float((linear @ _LUMA).mean()), 1e-4)) ** 0.8
     image = gaussian_filter(linear * np.float32(automatic * gain), (LENS_BLUR, LENS_BLUR, 0))
     if weather.rain:
-        image = rainy(image, weather.rain, rng)
+        image = _rainy(image, weather.rain, rng)
     grain = weather.camera_noise * (0.5 + 0.8 * np.sqrt(np.clip(image, 0, 1)))
     shown = np.clip(image, 0, None) ** (1 / 2.2) + grain * rng.standard_normal(image.shape)
     return np.clip(np.rint(shown * 255), 0, 255).astype(np.uint8)
 
 
-def rainy(image: Floats, amount: float, rng: Random) -> Floats:
+def _rainy(image: Floats, amount: float, rng: Random) -> Floats:
     """Streaks of falling drops, and drops on the lens through which the picture is smeared."""
     height, width = image.shape[:2]
     unit = width / 160

@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from sensorproof.data.simulator.cast import Hits
 from sensorproof.data.simulator.geometry import Pinhole
-from sensorproof.data.simulator.patterns import Patterns
+from sensorproof.data.simulator.ray_casting import Hits
 from sensorproof.data.simulator.scene import Floats, Label
+from sensorproof.data.simulator.surface_details import Patterns
 from sensorproof.data.simulator.weather import Weather
 
 Random = np.random.Generator
-MILLIMETRES = 1000.0
+_MILLIMETRES = 1000.0
 RANGE = (0.0, 60000.0)
 NODATA = 0
 BASELINE = 0.12
@@ -27,12 +27,12 @@ def measure(hits: Hits, found: Patterns, camera: Pinhole, weather: Weather, rng:
     noise = gaussian_filter(rng.standard_normal(z.shape), 0.7) * 2.0
     seen = np.where(np.isfinite(z), z, 0)
     seen = seen + noise * (0.01 + NOISE * weather.depth_noise * seen**2)
-    lost = (z > weather.depth_limit) | (z < NEAREST) | (seen <= 0) | shadows(z, camera)
+    lost = (z > weather.depth_limit) | (z < NEAREST) | (seen <= 0) | _shadows(z, camera)
     lost |= patches(z.shape, weather.depth_holes, rng)
     lost |= found.glass & (rng.random(z.shape) < 0.6)
     lost |= found.window & (rng.random(z.shape) < 0.35)
     lost |= (hits.label == Label.ROAD) & (rng.random(z.shape) < 0.25 * weather.rain)
-    millimetres = np.clip(np.rint(np.where(lost, 1, seen) * MILLIMETRES), 1, RANGE[1])
+    millimetres = np.clip(np.rint(np.where(lost, 1, seen) * _MILLIMETRES), 1, RANGE[1])
     return np.where(lost, NODATA, millimetres).astype(np.uint16)
 
 
@@ -41,7 +41,7 @@ def axial(hits: Hits, camera: Pinhole) -> Floats:
     return (hits.distance * camera.rays()[..., 2]).astype(np.float32)
 
 
-def shadows(z: Floats, camera: Pinhole) -> NDArray[np.bool_]:
+def _shadows(z: Floats, camera: Pinhole) -> NDArray[np.bool_]:
     """Where the second lens cannot see: left of the edge of something nearer, as wide as their disparities differ."""
     disparity = camera.intrinsics[0, 0] * BASELINE / z
     hidden = np.zeros(z.shape, bool)

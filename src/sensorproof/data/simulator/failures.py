@@ -8,11 +8,11 @@ from sensorproof.data.simulator.scene import Floats
 
 Random = np.random.Generator
 CAMERA = ("motion_blur", "over_exposure", "under_exposure")
-LIDAR = ("lidar_jitter",)
-THERMAL = ("thermal_low_resolution",)
+_LIDAR = ("lidar_jitter",)
+_THERMAL = ("thermal_low_resolution",)
 ABSENT = {"missing_thermal": "thermal", "missing_depth": "depth", "missing_lidar": "lidar"}
 """The frame's cell of that sensor stays empty."""
-FAILURES = (*CAMERA, *LIDAR, *THERMAL, *ABSENT)
+FAILURES = (*CAMERA, *_LIDAR, *_THERMAL, *ABSENT)
 GAIN = {"over_exposure": 6.0, "under_exposure": 0.06}
 """Factor on the camera's exposure."""
 

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-FIELD_OF_VIEW = np.radians(52.0)
+_FIELD_OF_VIEW = np.radians(52.0)
 """Horizontal, of the reference camera."""
 CAMERA_HEIGHT = 1.55
 CAMERA_PITCH = np.radians(4.0)
 """Downwards."""
-CAMERA_FROM_BODY_AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-LIDAR_POSITION = np.array([-0.35, 0.12, 0.32])
+_CAMERA_FROM_BODY_AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+_LIDAR_POSITION = np.array([-0.35, 0.12, 0.32])
 """In the camera's place but with body axes: behind, left of and above the lens."""
-LIDAR_ANGLES = np.radians([0.4, 1.2, -0.7])
+_LIDAR_ANGLES = np.radians([0.4, 1.2, -0.7])
 """Roll, pitch, yaw against the vehicle."""
-BEAMS = 16
-BEAM_ELEVATION = np.radians([-27.0, 13.0])
-AZIMUTH_STEP = np.radians(0.5)
+_BEAMS = 16
+_BEAM_ELEVATION = np.radians([-27.0, 13.0])
+_AZIMUTH_STEP = np.radians(0.5)
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Pinhole:
 
     @property
     def intrinsics(self) -> Doubles:
-        focal = self.width / 2 / np.tan(FIELD_OF_VIEW / 2)
+        focal = self.width / 2 / np.tan(_FIELD_OF_VIEW / 2)
         return np.array([[focal, 0, self.width / 2], [0, focal, self.height / 2], [0, 0, 1]])
 
     def rays(self) -> Floats:
         """(H, W, 3) unit directions through the pixel centres, camera frame."""
-        return pinhole_rays(self.height, self.width)
+        return _pinhole_rays(self.height, self.width)
 
     def project(self, points: Doubles) -> tuple[Doubles, Doubles]:
         """Points (..., 3) in the camera frame to image coordinates (..., 2) and depth z (...), metres."""
@@ -68,21 +68,21 @@ class Pinhole:
 class Lidar:
     """A spinning LiDAR; only the part of its turn that faces the camera's view is cast."""
 
-    def angles(self) -> tuple[Doubles, Doubles]:
+    def _angles(self) -> tuple[Doubles, Doubles]:
         """Elevations (BEAMS,) from top to bottom and azimuths (A,) from left to right."""
-        half = FIELD_OF_VIEW / 2 + np.radians(8.0)
-        elevation = np.linspace(BEAM_ELEVATION[1], BEAM_ELEVATION[0], BEAMS)
-        return elevation, np.arange(half, -half, -AZIMUTH_STEP)
+        half = _FIELD_OF_VIEW / 2 + np.radians(8.0)
+        elevation = np.linspace(_BEAM_ELEVATION[1], _BEAM_ELEVATION[0], _BEAMS)
+        return elevation, np.arange(half, -half, -_AZIMUTH_STEP)
 
     def rays(self) -> Floats:
         """(BEAMS, A, 3) unit directions, LiDAR frame."""
-        elevation, azimuth = self.angles()
+        elevation, azimuth = self._angles()
         e, a = np.meshgrid(elevation, azimuth, indexing="ij")
         return np.stack([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)], -1).astype(np.float32)
 
     def windows(self, corners: Floats) -> NDArray[np.int64]:
         """As Pinhole.windows, for boxes (N, 8, 3) in the LiDAR frame."""
-        elevation, azimuth = self.angles()
+        elevation, azimuth = self._angles()
         middle = corners.mean(1)
         reach = np.hypot(*np.moveaxis(corners - middle[:, None], -1, 0)[:2]).max(1)
         across = np.hypot(middle[:, 0], middle[:, 1])
@@ -101,7 +101,7 @@ class Lidar:
 
 
 @lru_cache(maxsize=2)
-def pinhole_rays(height: int, width: int) -> Floats:
+def _pinhole_rays(height: int, width: int) -> Floats:
     intrinsics = Pinhole(height, width).intrinsics
     v, u = np.meshgrid(np.arange(height) + 0.5, np.arange(width) + 0.5, indexing="ij")
     rays = np.stack([u, v, np.ones_like(u)], -1) @ np.linalg.inv(intrinsics).T
@@ -136,11 +136,11 @@ def move(pose: Doubles, points: Doubles) -> Doubles:
 
 def camera_to_world(x: float, y: float, yaw: float, pitch: float, roll: float) -> Doubles:
     """Pose of the camera on a vehicle at (x, y); pitch and roll are the vehicle's own, on top of the mounting's."""
-    turn = rotation(roll, CAMERA_PITCH + pitch, yaw) @ CAMERA_FROM_BODY_AXES.T
+    turn = rotation(roll, CAMERA_PITCH + pitch, yaw) @ _CAMERA_FROM_BODY_AXES.T
     return rigid(turn, np.array([x, y, CAMERA_HEIGHT]))
 
 
 def lidar_to_camera() -> Doubles:
     """T_ref of the LiDAR: its mounting, the same in every frame."""
-    body_to_camera = CAMERA_FROM_BODY_AXES @ rotation(0, CAMERA_PITCH, 0).T
-    return rigid(body_to_camera @ rotation(*LIDAR_ANGLES), body_to_camera @ LIDAR_POSITION)
+    body_to_camera = _CAMERA_FROM_BODY_AXES @ rotation(0, CAMERA_PITCH, 0).T
+    return rigid(body_to_camera @ rotation(*_LIDAR_ANGLES), body_to_camera @ _LIDAR_POSITION)

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensorproof.data.simulator import things
+from sensorproof.data.simulator import objects
 from sensorproof.data.simulator.geometry import Doubles, camera_to_world
 from sensorproof.data.simulator.scene import Road, Scene, Style, Thing
 
 Random = np.random.Generator
-LANE = -1.7
+_LANE = -1.7
 """Where the vehicle drives, metres left of the centre line."""
-VIEW = 95.0
+_VIEW = 95.0
 """Metres ahead of the vehicle that are furnished."""
-CLEARANCE = 2.6
+_CLEARANCE = 2.6
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Drive:
         """Camera to world (4 x 4) at `time` seconds."""
         a, b, c, d = self.phases
         s = self.start + self.speed * time
-        x, y, heading = self.road.place(np.array(s), np.array(LANE + 0.35 * np.sin(0.5 * time + a)))
+        x, y, heading = self.road.place(np.array(s), np.array(_LANE + 0.35 * np.sin(0.5 * time + a)))
         yaw = float(heading) + self.look * np.sin(0.45 * time + b)
         return camera_to_world(float(x), float(y), yaw, 0.012 * np.sin(1.9 * time + c), 0.01 * np.sin(1.3 * time + d))
 
@@ -82,9 +82,9 @@ def make_drive(style: Style, rng: Random) -> Drive:
 
 def make_scene(drive: Drive, duration: float, rng: Random) -> Scene:
     """Furnish the stretch of road that a drive of `duration` seconds sees."""
-    start, end = drive.start - 5, drive.start + drive.speed * duration + VIEW
-    found = [*frontage(drive.road, start, end, rng), *roadside(drive.road, start, end, rng), *movers(drive, end, rng)]
-    return Scene(drive.road, tuple(thing for thing in found if stays_clear(thing, drive, duration)))
+    start, end = drive.start - 5, drive.start + drive.speed * duration + _VIEW
+    found = [*frontage(drive.road, start, end, rng), *_roadside(drive.road, start, end, rng), *_movers(drive, end, rng)]
+    return Scene(drive.road, tuple(thing for thing in found if _stays_clear(thing, drive, duration)))
 
 
 def frontage(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
@@ -100,21 +100,21 @@ def frontage(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
             clear = road.along_crossing(np.array(s + length / 2)) ** 2 > (length / 2 + 6) ** 2
             if rng.random() < style.buildings and clear:
                 colour = style.facades[rng.integers(len(style.facades))]
-                found.append(Thing(s + length / 2, d, things.building(rng, length, depth, 3.1 * storeys, colour)))
+                found.append(Thing(s + length / 2, d, objects.building(rng, length, depth, 3.1 * storeys, colour)))
             s += length + rng.uniform(0, 5)
         for s in scatter(start, end, style.trees, rng):
             inner = (
                 style.road_half + style.verge / 2 if style.verge and rng.random() < 0.5 else edge + rng.uniform(0.6, 4)
             )
             if abs(road.along_crossing(np.array(s))) > 6.5:
-                found.append(Thing(s, side * inner, things.tree(rng, style.foliage), rng.uniform(0, 3)))
+                found.append(Thing(s, side * inner, objects.tree(rng, style.foliage), rng.uniform(0, 3)))
         for s in scatter(start, end, style.bushes, rng):
             if abs(road.along_crossing(np.array(s))) > 6.5:
-                found.append(Thing(s, side * (edge + rng.uniform(0.8, 3.5)), things.bush(rng, style.foliage)))
+                found.append(Thing(s, side * (edge + rng.uniform(0.8, 3.5)), objects.bush(rng, style.foliage)))
     return found
 
 
-def roadside(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
+def _roadside(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
     """Poles, signs and parked vehicles."""
     style, found = road.style, []
     for side in (-1, 1):
@@ -122,33 +122,33 @@ def roadside(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
             d = side * (style.road_half + rng.uniform(0.3, 0.7))
             if abs(road.along_crossing(np.array(s))) > 3.8:
                 turn = 0.0 if side < 0 else np.pi
-                found.append(Thing(s, d, things.pole(rng, bool(rng.random() < 0.5)), turn))
+                found.append(Thing(s, d, objects.pole(rng, bool(rng.random() < 0.5)), turn))
         for s in np.arange(start + rng.uniform(0, 6), end, 6.2):
             if rng.random() < style.parked and abs(road.along_crossing(np.array(s))) > 7:
                 turn = rng.normal(0, 0.04) + (0 if side < 0 else np.pi)
-                found.append(Thing(s, side * (style.road_half - 1.05), things.vehicle(rng, False), turn))
+                found.append(Thing(s, side * (style.road_half - 1.05), objects.vehicle(rng, False), turn))
     return found
 
 
-def movers(drive: Drive, end: float, rng: Random) -> list[Thing]:
+def _movers(drive: Drive, end: float, rng: Random) -> list[Thing]:
     """Traffic in both lanes, and people on sidewalks and crossing the road."""
     style, found = drive.road.style, []
     ahead = drive.start + rng.uniform(9, 22)
     while ahead < end:
         speed = drive.speed + rng.uniform(-0.3, 1.0)
-        found.append(Thing(ahead, LANE, things.vehicle(rng, True), 0, speed))
+        found.append(Thing(ahead, _LANE, objects.vehicle(rng, True), 0, speed))
         ahead += rng.uniform(0.6, 1.4) * 100 / style.traffic
     oncoming = drive.start + rng.uniform(8, 30)
     while oncoming < end + 80:
-        found.append(Thing(oncoming, -LANE, things.vehicle(rng, True), np.pi, -rng.uniform(5, 9)))
+        found.append(Thing(oncoming, -_LANE, objects.vehicle(rng, True), np.pi, -rng.uniform(5, 9)))
         oncoming += rng.uniform(0.6, 1.4) * 100 / style.traffic
     for side in (-1, 1):
         for s in scatter(drive.start, end, style.pedestrians, rng):
             d = side * (style.road_half + style.verge + rng.uniform(0.3, max(0.5, style.sidewalk - 0.3)))
-            found.append(Thing(s, d, things.pedestrian(rng), rng.uniform(0, 6), rng.uniform(-1.5, 1.5)))
+            found.append(Thing(s, d, objects.pedestrian(rng), rng.uniform(0, 6), rng.uniform(-1.5, 1.5)))
     for s in scatter(drive.start, end, 0.25 * style.pedestrians, rng):
         d, speed = rng.uniform(-5, 5), float(rng.choice([-1, 1]) * rng.uniform(0.2, 1.2))
-        found.append(Thing(s, d, things.pedestrian(rng), rng.uniform(0, 6), 0, speed))
+        found.append(Thing(s, d, objects.pedestrian(rng), rng.uniform(0, 6), 0, speed))
     return found
 
 
@@ -158,15 +158,15 @@ def scatter(start: float, end: float, per_ten_metres: float, rng: Random) -> lis
     return [float(s) for s in rng.uniform(start, end, number)]
 
 
-def stays_clear(thing: Thing, drive: Drive, duration: float) -> bool:
+def _stays_clear(thing: Thing, drive: Drive, duration: float) -> bool:
     """Whether the vehicle never comes close to a thing, let alone drives through it."""
     reach = max(np.hypot(piece.size[0], piece.size[1]) for piece in thing.parts)
     time = np.linspace(0, duration, 60)
     s = thing.s + thing.along * time - drive.start - drive.speed * time
-    d = thing.d + thing.sideways * time - LANE
+    d = thing.d + thing.sideways * time - _LANE
     wide = abs(thing.d) > drive.road.style.road_half - 1.5 and not thing.sideways
     if wide:
         return True
     # Traffic passes in its own lane; what is in the way must keep its distance.
-    beside = np.abs(d) > CLEARANCE
-    return bool(np.all(beside | (np.abs(s) > CLEARANCE + reach)))
+    beside = np.abs(d) > _CLEARANCE
+    return bool(np.all(beside | (np.abs(s) > _CLEARANCE + reach)))

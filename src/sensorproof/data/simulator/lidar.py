@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sensorproof.data.simulator.cast import Hits, cast
 from sensorproof.data.simulator.geometry import Doubles, Lidar, Pinhole, inverse, lidar_to_camera, move, rotation
 from sensorproof.data.simulator.layout import Drive
-from sensorproof.data.simulator.patterns import patterns
+from sensorproof.data.simulator.ray_casting import Hits, cast
 from sensorproof.data.simulator.scene import Floats, Label, Scene, Style
+from sensorproof.data.simulator.surface_details import patterns
 from sensorproof.data.simulator.texture import chance, noise
 from sensorproof.data.simulator.weather import Weather
 
@@ -18,8 +18,8 @@ NODATA = 0.0
 NEAREST = 1.0
 REACH = 75.0
 """Metres at which a tenth of a white surface's reflection is just detected, head on in clear air."""
-RANGE_NOISE = 0.03
-LEAST_INTENSITY = 0.5
+_RANGE_NOISE = 0.03
+_LEAST_INTENSITY = 0.5
 """Per cent: a return is never NODATA."""
 
 
@@ -27,14 +27,14 @@ def scan(scene: Scene, drive: Drive, time: float, weather: Weather, rng: Random)
     """One sweep: measured points (N, 3) in the LiDAR frame, metres, and their intensities (N,), per cent."""
     lidar = Lidar()
     hits = cast(scene, time, lidar, drive.pose(time) @ lidar_to_camera())
-    reflectivity = reflect(hits, weather, scene.road.style)
+    reflectivity = _reflect(hits, weather, scene.road.style)
     distance = np.where(np.isfinite(hits.distance), hits.distance, 1e6)
     shining = reflectivity * np.maximum(hits.incidence, 0.05) * np.exp(-2 * weather.extinction * distance)
     signal = shining / distance**2 * np.exp(rng.normal(0, 0.25, distance.shape))
     returned = (signal > 0.1 / REACH**2) & (distance > NEAREST) & (distance < RANGE[1])
     returned &= rng.random(distance.shape) > 0.01 + 0.12 * weather.rain
     leafy = hits.label == Label.VEGETATION
-    spread = np.where(leafy, 0.15, RANGE_NOISE)
+    spread = np.where(leafy, 0.15, _RANGE_NOISE)
     measured = distance + spread * rng.standard_normal(distance.shape)
     # The range-corrected intensity: what the beam lost to distance is given back, what it lost to fog is not.
     intensity = 100 * shining * np.exp(rng.normal(0, 0.12, distance.shape))
@@ -43,10 +43,10 @@ def scan(scene: Scene, drive: Drive, time: float, weather: Weather, rng: Random)
     measured, intensity = np.where(drops, near, measured), np.where(drops, rng.uniform(1, 6, near.shape), intensity)
     kept = (returned & (measured > NEAREST)) | drops
     points = lidar.rays()[kept].astype(np.float64) * measured[kept][:, None]
-    return points, np.clip(intensity[kept], LEAST_INTENSITY, RANGE[1]).astype(np.float64)
+    return points, np.clip(intensity[kept], _LEAST_INTENSITY, RANGE[1]).astype(np.float64)
 
 
-def reflect(hits: Hits, weather: Weather, style: Style) -> Floats:
+def _reflect(hits: Hits, weather: Weather, style: Style) -> Floats:
     """Reflectivity (beams, azimuths) at the laser's wavelength, of a white surface's; signs throw light back."""
     value = hits.of(hits.primitives.reflectivity, 0).astype(np.float32)
     for label, base in zip((Label.ROAD, Label.SIDEWALK, Label.TERRAIN), style.reflectivity, strict=True):

@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 from sensorproof.data.simulator import camera as optics
 from sensorproof.data.simulator import depth, lidar, thermal
-from sensorproof.data.simulator.cast import Hits, cast
 from sensorproof.data.simulator.failures import ABSENT, GAIN, low_resolution, motion_blur
 from sensorproof.data.simulator.geometry import Pinhole
 from sensorproof.data.simulator.layout import Drive
-from sensorproof.data.simulator.patterns import patterns
+from sensorproof.data.simulator.ray_casting import Hits, cast
 from sensorproof.data.simulator.scene import IGNORE, Floats, Label, Scene
+from sensorproof.data.simulator.surface_details import patterns
 from sensorproof.data.simulator.weather import Weather
 
 Random = np.random.Generator
-LABELLED_TO = 80.0
+_LABELLED_TO = 80.0
 """Metres beyond which nobody could tell what a pixel shows; the sky is always labelled."""
 
 
@@ -69,7 +69,7 @@ def render(sequence: Sequence, time: float, lidar_offset: float, failure: str, r
 
 def labels(hits: Hits) -> NDArray[np.uint8]:
     """The label image, IGNORE where things are too far away."""
-    far = (hits.distance > LABELLED_TO) & (hits.label != Label.SKY)
+    far = (hits.distance > _LABELLED_TO) & (hits.label != Label.SKY)
     return np.where(far, IGNORE, hits.label).astype(np.uint8)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+_Ints = NDArray[np.int64]
 
 
 class Label(IntEnum):
@@ -131,19 +131,19 @@ class Road:
 class Primitives:
     """N primitives at one instant. Arrays of length N; centre and size (half extents) in metres, world frame."""
 
-    shape: Ints
+    shape: _Ints
     centre: Floats
     size: Floats
     yaw: Floats
     base: Floats
     """(N, 3) foot of the thing that the primitive belongs to, with its yaw: the frame of its texture."""
     label: NDArray[np.uint8]
-    part: Ints
+    part: _Ints
     colour: Floats
     reflectivity: Floats
     warmth: Floats
     """Kelvin of heat of its own."""
-    seed: Ints
+    seed: _Ints
 
     def corners(self) -> Floats:
         """(N, 8, 3) corners of the bounding boxes."""

@@ -10,7 +10,7 @@ from sensorproof.data.simulator.geometry import Pinhole, lidar_to_camera
 from sensorproof.data.simulator.scene import IGNORE, Label
 
 REFERENCE = "camera"
-CAPTURED = "2025-02-24"
+_CAPTURED = "2025-02-24"
 """Day of the calibration, a week before the first drive."""
 RATE = 2.0
 """Frames a second, as annotated key frames come."""
@@ -59,7 +59,7 @@ def batch_info(name: str, camera: Pinhole) -> dict[str, Any]:
             "calibration": {
                 "K": intrinsics.copy(),
                 "T_ref": [float(value) for value in poses[sensor].ravel()],
-                "captured": CAPTURED,
+                "captured": _CAPTURED,
             },
         }
         for sensor, (kind, channels, limits, nodata) in details.items()

@@ -6,26 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-CELLS = 64
-FEATURE_CELLS = 4
+_CELLS = 64
+_FEATURE_CELLS = 4
 
 
 @lru_cache(maxsize=1)
-def volume() -> Floats:
+def _volume() -> Floats:
     """A periodic CELLS³ cube of smooth noise, zero mean, unit standard deviation; the same in every process."""
-    white = np.random.default_rng(20250301).standard_normal((CELLS,) * 3)
-    frequency = np.fft.fftfreq(CELLS)
+    white = np.random.default_rng(20250301).standard_normal((_CELLS,) * 3)
+    frequency = np.fft.fftfreq(_CELLS)
     squared = frequency[:, None, None] ** 2 + frequency[None, :, None] ** 2 + frequency[None, None, :] ** 2
-    smooth = np.fft.ifftn(np.fft.fftn(white) * np.exp(-squared * (FEATURE_CELLS * 1.7) ** 2)).real
+    smooth = np.fft.ifftn(np.fft.fftn(white) * np.exp(-squared * (_FEATURE_CELLS * 1.7) ** 2)).real
     return ((smooth - smooth.mean()) / smooth.std()).astype(np.float32)
 
 
 def noise(points: Floats, size: float, seed: int = 0) -> Floats:
     """Noise in about -2 to 2 at points (..., 3), with features of about `size` metres; seed shifts the pattern."""
     shift = np.array([seed * 7 % 61, seed * 13 % 53, seed * 29 % 59])
-    cells = np.floor(points * (FEATURE_CELLS / size)).astype(np.int64) + shift
-    x, y, z = np.moveaxis(cells & (CELLS - 1), -1, 0)
-    return np.clip(volume()[x, y, z], -2, 2)
+    cells = np.floor(points * (_FEATURE_CELLS / size)).astype(np.int64) + shift
+    x, y, z = np.moveaxis(cells & (_CELLS - 1), -1, 0)
+    return np.clip(_volume()[x, y, z], -2, 2)
 
 
 def visible_noise(points: Floats, size: float, footprint: Floats, seed: int = 0) -> Floats:

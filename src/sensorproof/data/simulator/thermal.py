@@ -4,21 +4,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from sensorproof.data.simulator.cast import Hits
-from sensorproof.data.simulator.patterns import Patterns
+from sensorproof.data.simulator.ray_casting import Hits
 from sensorproof.data.simulator.scene import Floats, Label, Style
+from sensorproof.data.simulator.surface_details import Patterns
 from sensorproof.data.simulator.texture import chance, noise
 from sensorproof.data.simulator.weather import Weather
 
 Random = np.random.Generator
-CENTIKELVIN = 100.0
-FREEZING = 273.15
+_CENTIKELVIN = 100.0
+_FREEZING = 273.15
 RANGE = (23315.0, 33315.0)
 """Centikelvin: -40 to 60 °C."""
 LENS_BLUR = 1.5
 NOISE = 0.2
 """Kelvin, of each pixel in each frame."""
-COLUMN_NOISE = 0.12
+_COLUMN_NOISE = 0.12
 """Kelvin, of each column, the same in all frames."""
 
 
@@ -28,7 +28,7 @@ def temperature(hits: Hits, found: Patterns, weather: Weather, style: Style) -> 
     above = np.zeros(hits.label.shape, np.float32)
     for label, value in weather.heat.items():
         above[hits.label == label] = value
-    above += own_heat(hits, found) + weather.sunshine * sunlit(hits, style) + weather.thermal_texture * texture(hits)
+    above += _own_heat(hits, found) + weather.sunshine * _sunlit(hits, style) + weather.thermal_texture * texture(hits)
     above[found.window] += 2.0 if weather.dark else -1.5
     above[found.marking] -= 0.15 * weather.sunshine
     overhead = np.sqrt(np.clip(hits.direction[..., 2], 0, 1))
@@ -42,7 +42,7 @@ def temperature(hits: Hits, found: Patterns, weather: Weather, style: Style) -> 
     return (air + above * np.exp(-weather.thermal_extinction * distance)).astype(np.float32)
 
 
-def own_heat(hits: Hits, found: Patterns) -> Floats:
+def _own_heat(hits: Hits, found: Patterns) -> Floats:
     """Kelvin by engines and bodies: bonnets warmer than boots, tyres of moving vehicles, each thing a little apart."""
     warmth = hits.of(hits.primitives.warmth, 0).astype(np.float32)
     length = hits.of(hits.primitives.size, 1)[..., 0]
@@ -55,7 +55,7 @@ def own_heat(hits: Hits, found: Patterns) -> Floats:
     return (warmth + apart).astype(np.float32)
 
 
-def sunlit(hits: Hits, style: Style) -> Floats:
+def _sunlit(hits: Hits, style: Style) -> Floats:
     """Share of the sun that a surface faces; what is flat or leafy has its heat in the table already."""
     standing = np.isin(hits.label, [Label.BUILDING, Label.VEHICLE, Label.POLE])
     return np.where(standing, np.maximum(hits.normal @ style.sun, 0), 0).astype(np.float32)
@@ -80,5 +80,5 @@ def texture(hits: Hits) -> Floats:
 
 def measure(true: Floats, columns: Floats, rng: Random) -> NDArray[np.uint16]:
     """What the thermal camera delivers of temperatures (H, W) in °C: centikelvin, 16 bits."""
-    seen = gaussian_filter(true, LENS_BLUR) + columns * COLUMN_NOISE + NOISE * rng.standard_normal(true.shape)
-    return np.rint(np.clip((seen + FREEZING) * CENTIKELVIN, *RANGE)).astype(np.uint16)
+    seen = gaussian_filter(true, LENS_BLUR) + columns * _COLUMN_NOISE + NOISE * rng.standard_normal(true.shape)
+    return np.rint(np.clip((seen + _FREEZING) * _CENTIKELVIN, *RANGE)).astype(np.uint16)

@@ -61,19 +61,19 @@ NIGHT = Weather(
     heat=heat(3, 2.6, -1.8, 2.5, -0.6, -2.5, 0, -2.5), sunshine=0, thermal_texture=0.7, sky_cooling=28,
     depth_noise=1.6, depth_holes=0.2, depth_limit=24,
 )  # fmt: skip
-FOG = Weather(
+_FOG = Weather(
     "fog", 7, 4, sun=0.04, ambient=0.6, dark=False, exposure=0.34, camera_noise=0.014,
     extinction=0.028, thermal_extinction=0.008, rain=0,
     heat=heat(1.4, 1.2, -0.6, 1.6, -0.3, 0.3, 0, 0.2), sunshine=0, thermal_texture=0.6, sky_cooling=7,
     depth_noise=1.3, depth_holes=0.1, depth_limit=24,
 )  # fmt: skip
-RAIN = Weather(
+_RAIN = Weather(
     "rain", 15, 3, sun=0, ambient=0.42, dark=False, exposure=0.17, camera_noise=0.022,
     extinction=0.009, thermal_extinction=0.005, rain=1,
     heat=heat(0.9, 0.8, -0.2, 0.9, -0.2, 0.2, -2, 0), sunshine=0, thermal_texture=0.35, sky_cooling=9,
     depth_noise=1.5, depth_holes=0.12, depth_limit=26,
 )  # fmt: skip
 
-CONDITIONS = (DAY, NIGHT, FOG, RAIN)
-DRIVEN_IN = (DAY, NIGHT, DAY, FOG, DAY, RAIN, DAY, NIGHT)
+_CONDITIONS = (DAY, NIGHT, _FOG, _RAIN)
+DRIVEN_IN = (DAY, NIGHT, DAY, _FOG, DAY, _RAIN, DAY, NIGHT)
 """Sequences take these in turn: half of all driving is by day, as in the field."""

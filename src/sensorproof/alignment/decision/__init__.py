@@ -1,0 +1,1 @@
+"""Decide from measures: rules, faults of frames, the verdict on a batch."""

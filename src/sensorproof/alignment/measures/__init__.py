@@ -1,0 +1,1 @@
+"""Measure single sensors and pairs: time, calibration, image quality, labels."""

@@ -1,0 +1,1 @@
+"""Register the images of two sensors: features, phase correlation, displacement fields."""

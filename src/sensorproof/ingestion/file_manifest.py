@@ -1,0 +1,121 @@
+"""The bytes of a batch: listed, hashed and copied, so that what was judged is what is kept."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from sensorproof.errors import BatchError, RejectedError
+
+FileManifest = dict[str, str]
+"""Relative path (parts joined by `/`) -> MD5 in hex, the hash by which DVC names content."""
+CHUNK = 1 << 20
+_TOOLS = {".git", ".dvc", ".dvcignore", "dvc.yaml", "dvc.lock"}
+"""Names that git and DVC would act on wherever they find them."""
+
+
+def list_files(root: Path) -> list[str]:
+    """Return the relative paths of all files in a folder, sorted.
+
+    Raises:
+        BatchError: something in it is neither a file nor a folder, is a link that leaves it or leads to a folder,
+            is of git or DVC, or has a name that is no text.
+    """
+    inside = root.resolve()
+    found: list[str] = []
+    for folder, folders, names in os.walk(root, onerror=unreadable):
+        for name in (*folders, *names):
+            path = Path(folder, name)
+            relative = path.relative_to(root).as_posix()
+            if not relative.isprintable() or not _is_text(relative):
+                raise BatchError(root, f"file name {relative!r} is no plain text", "rename the file")
+            if name in _TOOLS or name.endswith(".dvc"):
+                raise BatchError(path, "belongs to git or DVC, not to a batch", "remove it")
+            if path.is_symlink() and (not path.is_file() or not path.resolve().is_relative_to(inside)):
+                raise BatchError(path, "is a link to a folder or out of the batch", "put a copy in its place")
+            if name in names:
+                if not path.is_file():
+                    raise BatchError(path, "is neither a file nor a folder", "remove it")
+                found.append(relative)
+    return sorted(found)
+
+
+def unreadable(error: OSError) -> None:
+    raise error
+
+
+def _is_text(name: str) -> bool:
+    """False for a name whose bytes are not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def hash_file(path: Path) -> str:
+    """MD5 (hex) of a file, as DVC computes it: a name for content, not a protection."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def hash_files(root: Path) -> FileManifest:
+    """Hash every file of a folder; see list_files for the errors."""
+    try:
+        return {relative: hash_file(root / relative) for relative in list_files(root)}
+    except OSError as error:
+        raise BatchError(error.filename or root, f"cannot be read ({error.strerror})", "copy it again") from error
+
+
+def copy_files(source: Path, target: Path, listing: FileManifest) -> None:
+    """Copy the files of a listing into a new folder and sync them to the disk.
+
+    Raises:
+        Refused: a file is gone or new, or its bytes are not those of the listing: it is still being written.
+    """
+    for relative, expected in listing.items():
+        path = target / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            opened = (source / relative).open("rb")
+        except FileNotFoundError as error:
+            raise changed(source / relative) from error
+        digest = hashlib.md5(usedforsecurity=False)
+        with opened, path.open("wb") as written:
+            while chunk := opened.read(CHUNK):
+                digest.update(chunk)
+                written.write(chunk)
+        if digest.hexdigest() != expected:
+            raise changed(source / relative)
+    if list_files(source) != sorted(listing):
+        raise RejectedError(source, "got other files while the batch was read", "wait until the batch is complete")
+    os.sync()
+
+
+def changed(path: Path) -> RejectedError:
+    return RejectedError(path, "changed while the batch was read", "wait until the batch is complete")
+
+
+def remove_copied(source: Path, copy: Path) -> list[str]:
+    """Delete from source what lies byte for byte in copy; return what is left there, as relative paths.
+
+    Cut short, it goes on where it was when it is called again.
+    """
+    if not source.is_dir():
+        return []
+    left: list[str] = []
+    for folder, folders, names in os.walk(source, topdown=False):
+        for name in names:
+            path = Path(folder, name)
+            relative = path.relative_to(source)
+            twin = copy / relative
+            if path.is_file() and twin.is_file() and hash_file(path) == hash_file(twin):
+                path.unlink()
+            else:
+                left.append(relative.as_posix())
+        for name in folders:
+            inner = Path(folder, name)
+            if not inner.is_symlink() and not any(inner.iterdir()):
+                inner.rmdir()
+    if not any(source.iterdir()):
+        source.rmdir()
+    return sorted(left)

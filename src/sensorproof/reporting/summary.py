@@ -1,0 +1,153 @@
+"""The one sentence a busy reader wants: does the candidate deserve promotion, by how much, how sure, at what cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sensorproof.evaluation.gates import Gate, evaluate_gates, is_promoted
+from sensorproof.reporting.formatting import (
+    apart,
+    arm_title,
+    count,
+    duration,
+    interval,
+    join,
+    percent,
+    points,
+    seeds,
+    signed,
+)
+from sensorproof.settings import PromotionSettings
+
+BASELINE = "baseline"
+State = Literal["yes", "no", "unproven", "none"]
+
+
+@dataclass(frozen=True)
+class _GateLine:
+    """One gate in plain words."""
+
+    title: str
+    value: str
+    demand: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class _ReportSummary:
+    """`title` answers, `sentence` says why; `details` are what else it brings and costs.
+
+    `gates` are those that can be judged without asking the registry.
+    """
+
+    state: State
+    title: str
+    sentence: str
+    details: list[str]
+    gates: list[_GateLine]
+
+
+def answer(
+    evaluation: Mapping[str, Any], register: PromotionSettings, confidence: float, same_network: bool
+) -> _ReportSummary:
+    """Judge the candidate and say so.
+
+    Args:
+        evaluation: artifacts/evaluation.json.
+        register: the candidate and the thresholds of its gates.
+        confidence: of the interval in the evaluation.
+        same_network: candidate and baseline have the same architecture.
+    """
+    arms, candidate = evaluation["arms"], register.candidate
+    lacking = [arm for arm in dict.fromkeys((BASELINE, candidate)) if arm not in arms]
+    if lacking or candidate == BASELINE:
+        there = f"Only {join(list(map(arm_title, arms)))} {'was' if len(arms) == 1 else 'were'} trained"
+        needed = f"a comparison also needs {join(list(map(arm_title, lacking)))}"
+        text = f"{there}; {needed}." if lacking else "The candidate is the baseline itself."
+        return _ReportSummary("none", "There is nothing to compare", text, [], [])
+    gates = evaluate_gates(evaluation, register, None)
+    lines = [_gate_line(gate, register) for gate in gates]
+    if not gates[0].passed:
+        return _ReportSummary("none", "No answer: the evaluation is incomplete", f"{gates[0].reason}.", [], lines)
+    state, sentence = verdict(evaluation, gates, register, confidence)
+    name = f"The {arm_title(candidate)} model"
+    titles: dict[State, str] = {
+        "yes": f"{name} deserves promotion",
+        "no": f"{name} does not deserve promotion",
+        "unproven": f"{name} is not proven better",
+    }
+    return _ReportSummary(
+        state, titles[state], sentence, details(evaluation, candidate, confidence, same_network), lines
+    )
+
+
+def verdict(
+    evaluation: Mapping[str, Any], gates: list[Gate], register: PromotionSettings, confidence: float
+) -> tuple[State, str]:
+    """State and sentence of a complete evaluation."""
+    ours, gain = evaluation["arms"][register.candidate], evaluation["gain"]
+    value, ends, number = gain["mean"]["value"], gain["mean"]["ci95"], len(ours["seeds"])
+    asked, loss = register.min_gain_mean, -gain["full"]["value"]
+    subsets = len(ours["subsets"])
+    where = f"Averaged over all {subsets} sensor subsets" if subsets > 1 else "With its only sensor"
+    claim = f"{where} it scores {compare(value)} the baseline"
+    sure = f"({interval(ends, confidence)}, {seeds(number)})"
+    costly = ""
+    if loss > register.max_loss_full:
+        lost, allowed = apart(loss, register.max_loss_full)
+        costly = f" With all sensors it loses {lost} points; at most {allowed} may be lost."
+    if is_promoted(gates):
+        return "yes", f"{claim} {sure}."
+    if value <= asked:
+        demand = f"; promotion asks for more than {signed(asked)}" if value > 0 else ""
+        return "no", f"{claim} {sure}{demand}.{costly}"
+    if ends[0] is None:
+        return "no" if costly else "unproven", f"{claim}, but on one seed, which gives no interval.{costly}"
+    if ends[0] > asked:
+        return "no", f"{claim} {sure}.{costly}"
+    low, high = map(signed, ends)
+    chance = "so it may be chance" if asked == 0 else f"and promotion asks for one that lies above {signed(asked)}"
+    text = f"the {percent(confidence)} interval over {seeds(number)} is {low} to {high}, {chance}"
+    return "no" if costly else "unproven", f"{claim}, but {text}.{costly}"
+
+
+def compare(value: float) -> str:
+    """How far apart, in words: `3.1 points more than`."""
+    size = points(abs(value))
+    return "the same as" if float(size) == 0 else f"{size} points {'more' if value > 0 else 'less'} than"
+
+
+def details(evaluation: Mapping[str, Any], candidate: str, confidence: float, same_network: bool) -> list[str]:
+    """What the gain with all sensors and in the worst case is, and the cost at inference and in training."""
+    ours, theirs = evaluation["arms"][candidate], evaluation["arms"][BASELINE]
+    gain = evaluation["gain"]
+    parts = [
+        f"{where}: {signed(gain[figure]['value'])} points ({interval(gain[figure]['ci95'], confidence)})."
+        for figure, where in (("full", "With all sensors"), ("worst", "With the worst subset"))
+    ]
+    if same_network and ours["parameters"] == theirs["parameters"]:
+        network = f"Inference costs the same: it is the same network of {count(ours['parameters'])} parameters."
+    else:
+        network = (
+            f"It is another network: {count(ours['parameters'])} parameters, {count(theirs['parameters'])} before."
+        )
+    times = [arm["train_seconds"] for arm in (ours, theirs)]
+    ratio = f"{times[0] / times[1]:.1f} times as long" if times[1] else "a different time"
+    took = f"Training took {ratio}: {duration(times[0])} a seed against {duration(times[1])}."
+    return [" ".join(parts), f"{network} {took}"]
+
+
+def _gate_line(gate: Gate, register: PromotionSettings) -> _GateLine:
+    """A gate as people read it."""
+    if gate.name == "gain_mean":
+        return _GateLine(
+            "Gain in the mean over subsets, lower end of its interval",
+            "no interval" if gate.value is None else signed(gate.value),
+            f"above {signed(register.min_gain_mean)}",
+            gate.passed,
+        )
+    if gate.name == "loss_full":
+        lost, allowed = apart(max(0.0, gate.value or 0.0), register.max_loss_full)
+        return _GateLine("Loss with all sensors", lost, f"at most {allowed}", gate.passed)
+    faults = f"{gate.value:.0f} missing" if gate.value else "complete"
+    return _GateLine("Every figure is there and finite", faults, "complete", gate.passed)

@@ -1,0 +1,70 @@
+"""The sections `evaluate`, `report`, `promotion` and `compare`: how models are scored, shown, promoted and compared."""
+
+from typing import Annotated, Self, get_args
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from sensorproof.settings.strict_model import Seeds, StrictModel
+from sensorproof.settings.training import Arm
+
+
+class EvaluateSettings(StrictModel):
+    """How models are scored."""
+
+    batch_size: PositiveInt
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+
+
+class ReportSettings(StrictModel):
+    """What the page shows."""
+
+    examples: Annotated[int, Field(ge=0, le=24)]
+    """Test frames that are drawn with the predictions of every arm."""
+
+
+class PromotionSettings(StrictModel):
+    """The gates a candidate must pass to become champion. Points are mIoU points, 0 to 100."""
+
+    candidate: Arm
+    min_gain_mean: float
+    """The lower end of the interval of the gain in mean mIoU must reach this."""
+    max_loss_full: NonNegativeFloat
+    """The full-sensor score may fall by at most this."""
+    max_loss_champion: NonNegativeFloat
+    """On the present test split, the mean may lie below the champion's by at most this."""
+
+
+class BenchmarkDataset(StrictModel):
+    """One data set that `sensorproof compare` trains every arm on."""
+
+    name: str
+    raw: str
+    size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
+    batch_size: PositiveInt
+    steps: PositiveInt
+    learning_rate: PositiveFloat
+    seeds: Annotated[Seeds, Field(min_length=2)]
+    tuning_seeds: Seeds
+    """Each strength is tried with all of them, and judged by the mean."""
+
+
+class CompareSettings(StrictModel):
+    """`sensorproof compare`: every arm on every data set, each arm tuned on validation data with the same budget."""
+
+    datasets: Annotated[list[BenchmarkDataset], Field(min_length=1)]
+    tuning_fraction: Annotated[float, Field(gt=0, le=1)]
+    """Of the steps of a set: how long each strength is tried."""
+    strengths: dict[Arm, Annotated[list[NonNegativeFloat], Field(min_length=1)]]
+    """What each arm may choose its strength from; the baseline has none."""
+
+    @model_validator(mode="after")
+    def _same_budget(self) -> Self:
+        if wrong := sorted(set(self.strengths) ^ (set(get_args(Arm)) - {"baseline"})):
+            raise ValueError(
+                f"strengths must name every arm but the baseline once; wrong or missing: {', '.join(wrong)}"
+            )
+        if len({len(choices) for choices in self.strengths.values()}) > 1:
+            raise ValueError("every arm needs as many strengths as the others: the same tuning budget")
+        if max(self.strengths["modality_dropout"]) > 1:
+            raise ValueError("the strengths of modality_dropout are probabilities, 0 to 1")
+        return self

@@ -1,0 +1,113 @@
+"""The sections `model`, `train`, `regularizer` and `search`: what a training is made of."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
+
+from sensorproof.settings.strict_model import Fraction, Seeds, StrictModel, distinct
+
+Arm = Literal[
+    "baseline",
+    "regularized",
+    "regularized_dropout",
+    "modality_dropout",
+    "random_subset",
+    "single_modality",
+    "ogm_ge",
+    "agm",
+]
+Scale = Literal["prediction", "stage1", "stage2", "stage3", "stage4"]
+Scales = Annotated[
+    Annotated[list[Scale], Field(min_length=1), Tag("list")]
+    | Annotated[dict[Scale, PositiveFloat], Field(min_length=1), Tag("factors")],
+    Discriminator(lambda value: "factors" if isinstance(value, dict) else "list"),
+]
+
+
+class ModelSettings(StrictModel):
+    """The segmentation network."""
+
+    backbone: Literal["tiny", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
+    decoder_channels: PositiveInt
+    pretrained: str | None
+    """A local folder with a SegFormer checkpoint (config.json, model.safetensors), or null."""
+
+
+class TrainSettings(StrictModel):
+    """The training loop, the same for every arm."""
+
+    arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(distinct)]
+    seeds: Seeds
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup_fraction: Fraction
+    """Share of the steps over which the learning rate rises from zero."""
+    mixed_precision: bool
+    horizontal_flip: bool
+    """Mirror half of the training samples left to right."""
+    class_balance: Fraction
+    """Of every arm's cross-entropies: 0 weighs the pixels of a sample alike, 1 its classes."""
+    checkpoint_every: PositiveInt
+
+
+def name_scales(scales: list[Scale] | dict[Scale, float]) -> str:
+    """`prediction+stage4`, or `prediction+0.3 stage4` where scales have factors of their own."""
+    factors = scales if isinstance(scales, dict) else dict.fromkeys(scales, 1.0)
+    return "+".join(scale if factor == 1 else f"{factor:g} {scale}" for scale, factor in factors.items())
+
+
+class RegularizerSettings(StrictModel):
+    """Functional entropy regularisation; see docs/regularization.md."""
+
+    strength: NonNegativeFloat
+    scales: Scales
+    """A list, all of the one strength, or {scale: factor of the strength}."""
+    variant: Literal["single", "paper", "gat"]
+    """Each sensor's own prediction; arXiv 2505.06635; Gat et al., NeurIPS 2020."""
+    estimator: Literal["exact", "first_order"]
+    sigma: PositiveFloat
+    """Standard deviation of the perturbation, as a multiple of each sensor's own standard deviation."""
+    batch_fraction: Annotated[float, Field(gt=0, le=1)]
+    """Share of each training batch on which the term is computed."""
+    every_n_steps: PositiveInt
+    """Apply the term at every k-th step, its weight times k."""
+    relevance_weighting: bool
+    """Scale each sensor's term by its measured usefulness."""
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """{scale: strength}."""
+        factors = self.scales if isinstance(self.scales, dict) else dict.fromkeys(self.scales, 1.0)
+        return {scale: self.strength * factor for scale, factor in factors.items()}
+
+
+class SearchSettings(StrictModel):
+    """The Optuna search over the regulariser, on validation data."""
+
+    trials: Annotated[int, Field(ge=0)]
+    """How many trials; 0 takes `regularizer` as it is."""
+    steps: PositiveInt
+    strength: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
+    """Lowest and highest strength, searched on a logarithmic scale."""
+    scales: Annotated[list[Scales], Field(min_length=1)]
+    """The sets of scales to choose from."""
+    seeds: Seeds
+    """Each trial trains with all of them, and is judged by the mean; the first seeds the sampler too."""
+
+    @model_validator(mode="after")
+    def ordered(self) -> Self:
+        if self.strength[0] >= self.strength[1]:
+            raise ValueError("strength must be [lowest, highest]")
+        return self

@@ -1,0 +1,197 @@
+"""A project folder as it is before stage register: prepared frames, trained runs, their scores. Small, made by hand."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from PIL import Image
+
+from helpers.paths import ROOT
+from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, REPORT, run_folder
+from sensorproof.cli import main
+from sensorproof.data.batch import Batch, Class, read_batch, write_batch
+from sensorproof.data.metadata import PreparedMeta, SensorInput
+from sensorproof.evaluation.comparison import gain, summarize_arm
+from sensorproof.evaluation.subsets import all_subsets, subset_name
+from sensorproof.files import write_json, write_text
+from sensorproof.models import ModelDescription, build_model, describe_model, save_model
+from sensorproof.settings import ModelSettings, load_settings
+
+MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
+CLASSES = ("ground", "box", "wall")
+SENSORS = {"camera": 3, "depth": 1}
+SIZE = (32, 40)
+SPLITS = ("train", "train", "train", "val", "test")
+OPTIONS = {"train": {"seeds": [0, 1], "device": "cpu"}, "evaluate": {"batch_size": 4}}
+Means = Mapping[str, Sequence[float]]
+"""{arm: mean mIoU of each seed, in points}."""
+
+
+def command(*arguments: str | Path) -> int:
+    """Run `sensorproof …` in this process and return its exit code."""
+    before = sys.argv
+    sys.argv = ["sensorproof", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def make_meta(sensors: Mapping[str, int] = SENSORS) -> PreparedMeta:
+    """Sensors with statistics unlike 0 and 1, so that a wrong scaling shows."""
+    described = {
+        name: SensorInput(
+            kind="camera" if channels == 3 else "depth",
+            channels=channels,
+            range=(0.0, 255.0) if channels == 3 else (0.0, 50.0),
+            nodata=None if channels == 3 else 0.0,
+            mean=(0.4,) * channels,
+            std=(0.25,) * channels,
+        )
+        for name, channels in sensors.items()
+    }
+    return PreparedMeta(
+        sensors=described,
+        reference="camera",
+        classes=tuple(Class(id=10 * i + 3, name=name) for i, name in enumerate(CLASSES)),
+        size=SIZE,
+        batches=("b",),
+        frames={"train": 2, "val": 2, "test": 8},
+    )
+
+
+def write_model(folder: Path, seed: int, meta: PreparedMeta | None = None) -> ModelDescription:
+    """An untrained model whose label maps show more than one class."""
+    torch.manual_seed(seed)
+    description = describe_model(MODEL, meta or make_meta())
+    model = build_model(description)
+    with torch.no_grad():
+        for parameter in model.decoder.classifier.parameters():
+            parameter.normal_(0, 1)
+    save_model(model, description, folder)
+    return description
+
+
+def write_prepared(root: Path, meta: PreparedMeta | None = None) -> None:
+    """Prepared frames: noise over boxes, the depth of one test frame missing."""
+    meta = meta or make_meta()
+    rng = np.random.default_rng(0)
+    splits = [split for split, number in meta.frames.items() for _ in range(number)]
+    label = np.zeros((len(splits), *SIZE), np.uint8)
+    label[:, 8:24, 10:30] = 1
+    label[:, :4] = 2
+    table = pd.DataFrame({"frame_id": [str(i) for i in range(len(splits))], "batch": "b", "split": splits})
+    table = table.assign(labelled=True, fault="")
+    root.mkdir(parents=True, exist_ok=True)
+    for name, sensor in meta.sensors.items():
+        shape = (len(splits), sensor.channels, *SIZE)
+        pixels = (0.3 * label[:, None] + rng.normal(0.2, 0.1, shape)).astype(np.float16)
+        present = np.ones(len(splits), bool)
+        if name != meta.reference:
+            present[-1], pixels[-1] = False, np.nan
+        table[f"present_{name}"] = present
+        np.save(root / f"{name}.npy", pixels)
+    np.save(root / "label.npy", label)
+    table.to_csv(root / "frames.csv", index=False)
+    write_json(root / "meta.json", meta.model_dump(mode="json"))
+
+
+def write_raw(root: Path, splits: Sequence[str] = SPLITS) -> Batch:
+    """A batch of odd sizes: camera PNG 50 x 61, depth NPY 37 x 45 with gaps; frame 1 has no depth, 2 no camera."""
+    rng = np.random.default_rng(1)
+    for folder in ("camera", "depth", "label"):
+        (root / folder).mkdir(parents=True)
+    ids = [each.id for each in make_meta().classes]
+    rows = []
+    for i, split in enumerate(splits):
+        row: dict[str, object] = {"frame_id": f"f{i}", "sequence": f"s{split}", "site": "x", "condition": "day"}
+        label = np.full((50, 61), ids[0], np.uint8)
+        label[10:30, 5 + i : 40] = ids[1]
+        label[40:] = ids[2]
+        camera = np.clip(label[..., None] * 6 + rng.normal(60, 20, (50, 61, 3)), 0, 255).astype(np.uint8)
+        depth = rng.uniform(1, 50, (37, 45)).astype(np.float32)
+        depth[:5], depth[6, 7] = 0, np.nan
+        Image.fromarray(label).save(root / f"label/f{i}.png")
+        Image.fromarray(camera).save(root / f"camera/f{i}.png")
+        np.save(root / f"depth/f{i}.npy", depth)
+        row |= {"label": f"label/f{i}.png", "camera": f"camera/f{i}.png", "depth": f"depth/f{i}.npy"}
+        row |= {"camera_time": float(i), "depth_time": float(i), "split": split}
+        for absent in {1: ["depth"], 2: ["camera"]}.get(i, []):
+            row |= {absent: "", f"{absent}_time": np.nan}
+        rows.append(row)
+    sensors = {
+        name: {
+            **{"kind": each.kind, "channels": each.channels, "range": list(each.range), "nodata": each.nodata},
+            **{"max_time_offset_s": 0.1, "calibration": None},
+        }
+        for name, each in make_meta().sensors.items()
+    }
+    classes = [{"id": i, "name": name} for i, name in zip(ids, CLASSES, strict=True)]
+    info = {"name": root.name, "classes": classes, "ignore_index": 255, "reference": "camera", "sensors": sensors}
+    write_batch(root, info, pd.DataFrame(rows))
+    return read_batch(root)
+
+
+def write_results(root: Path, means: Means, *, first_seed: int = 0, data_hash: str = f"{'0' * 31}1.dir") -> None:
+    """Write all that stage register reads into root; the figures are given, the models are untrained.
+
+    Args:
+        root: the project's folder.
+        means: the best on validation is the seed with the highest mean.
+        first_seed: other numbers make other models.
+        data_hash: as DVC would name the raw data.
+    """
+    seeds = range(len(next(iter(means.values()))))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, values in OPTIONS.items():
+        params[section] |= values
+    params["train"] |= {"seeds": list(seeds), "arms": list(means)}
+    write_text(root / "params.yaml", yaml.safe_dump(params))
+    write_prepared(root / PREPARED)
+    write_text(root / QUARANTINED, "batch,frame_id\n")
+    write_text(root / REPORT, "<!doctype html><title>report</title>\n")
+    runs = {
+        arm: [write_run(root, arm, seed, mean, first_seed) for seed, mean in zip(seeds, each, strict=True)]
+        for arm, each in means.items()
+    }
+    evaluation = {
+        "data": {"batches": ["b"], "hash": data_hash, "frames": {"train": 2, "val": 2, "test": 8, "quarantined": 0}},
+        "params_hash": load_settings(root / "params.yaml").hash,
+        "git_commit": "0" * 40,
+        "arms": {arm: summarize_arm(each) for arm, each in runs.items()},
+        "gain": gain(runs["regularized_dropout"], runs["baseline"], 0.95),
+        "search": {"trials": 0, "best": {}},
+    }
+    write_json(root / EVALUATION, evaluation)
+
+
+def write_run(root: Path, arm: str, seed: int, mean: float, first_seed: int) -> dict[str, Any]:
+    """One run of stage train and its scores by stage evaluate."""
+    folder = root / run_folder(arm, seed)
+    number = first_seed + seed + 100 * (arm == "baseline")
+    write_model(folder / "model", number)
+    information = "information/prediction/camera"
+    rows = [f"{step},{1 / step},{1 / step},{0.1 * step}" for step in (10, 20, 30)]
+    write_text(folder / "history.csv", "\n".join([f"step,loss,cross_entropy,{information}", *rows, ""]))
+    write_json(folder / "train.json", {"arm": arm, "seed": seed, "regularizer": {"strength": 0.1, "scales": ["x"]}})
+    subsets = {subset_name(s): mean for s in all_subsets(SENSORS)}
+    run = {
+        "arm": arm,
+        "seed": seed,
+        **{"full": mean, "mean": mean, "worst": mean, "spread": 0.0, "subsets": subsets},
+        "per_class": {name: dict.fromkeys(CLASSES, mean) for name in subsets},
+        "support": dict.fromkeys(CLASSES, 100),
+        "train_seconds": 1.0,
+        "parameters": 1000,
+        "validation_mean": mean,
+    }
+    write_json(root / EVALUATE / f"{arm}-{seed}.json", run)
+    return run
