@@ -1,11 +1,12 @@
 # `make repro` and `make test` are all a user needs; each sets up what it uses.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro retrain test integration lint types check lock clean
+.PHONY: help setup repro retrain test coverage integration lint types check docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COVERAGE_FLOOR := 90
 DATA := $(shell sed -n '/^data:/,/^[a-z]/s/^ *raw: *\([^ ]*\).*/\1/p' params.yaml)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -45,19 +46,27 @@ test: setup ## Run the tests (no servers needed)
 integration: setup ## Run the tests against real servers and a real browser
 	pytest tests/integration --deselect tests/integration/test_dvc_repro.py
 
-lint: setup ## Check style
+coverage: setup ## Run the tests and hold the coverage to its floor
+	pytest --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
+
+lint: setup ## Check style and the directions of imports
 	ruff check .
 	ruff format --check .
+	lint-imports --no-cache
 
 types: setup ## Check types
 	mypy
 
 check: lint types test ## Lint, types and tests
 
-lock: setup ## Pin what requirements.in asks for; the CUDA packages are torch's own affair
-	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" uv pip compile --quiet --upgrade --python-version 3.11 \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements.in -o requirements.lock
-	sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements.lock
+docs: setup ## Build the documentation site in artifacts/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
+# The pins that are there stay; `make lock UPGRADE=--upgrade` takes the newest. The CUDA packages are torch's own affair.
+lock: setup ## Pin what pyproject.toml asks for
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" uv pip compile --quiet $(UPGRADE) --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra pipeline --extra dev pyproject.toml -o requirements.lock
+	sed -i -E '/^(nvidia-|cuda-|triton)/d; s/^(torch==[0-9.]+)\+cpu/\1/' requirements.lock
 
 clean: ## Remove what runs left behind (data stays)
 	rm -rf artifacts mlflow.db mlruns mlartifacts .prefect dvc.lock

@@ -1,7 +1,7 @@
 """Flow `retraining`: each stage of dvc.yaml is a task that reproduces it with DVC, in the order of the graph.
 
-Run it by itself (`make retrain`) or as the deployment `retraining/nightly`. Where nothing has changed since the last
-run it says so and does nothing, so that it may be started as often as one likes.
+Run it with `make retrain` or as the deployment `retraining/nightly`. If nothing has changed since the last run, it says
+so and does nothing, so it may be started at any time.
 """
 
 import sys
@@ -13,19 +13,19 @@ from prefect.states import Completed, Failed
 
 from sensorproof.adapters import dvc
 from sensorproof.artifacts import SUMMARY
-from sensorproof.cli.errors import report_errors
+from sensorproof.console import report_errors
+from sensorproof.documents import Summary
 from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError
-from sensorproof.files import read_json
 from sensorproof.locks import BusyError, locked
 from sensorproof.settings import load_settings
 
 LOCK = "retraining"
 REFUSED, KILLED = "Refused", "Killed"
-"""Names of failed states: a batch or a candidate was turned down; the stage was ended from outside."""
+"""Names of failed states: a batch or a candidate was refused; the stage was killed."""
 
 
 class Key(NamedTuple):
-    """What a run is a function of."""
+    """What determines the result of a run: the hashes of the data and of the parameters."""
 
     data: str
     params: str
@@ -35,13 +35,13 @@ class Key(NamedTuple):
 
 
 def was_killed(task: Any, run: TaskRun, state: State[Any]) -> bool:
-    """Only what was ended from outside is worth another try: bad input stays bad. Training goes on where it was."""
+    """Retry only a stage that was killed: bad input stays bad. Training continues from its checkpoint."""
     return state.name == KILLED
 
 
 @task(task_run_name="{stage}", retries=2, retry_delay_seconds=[10, 60], retry_condition_fn=was_killed)
 def reproduce(stage: str) -> Any:
-    """Reproduce one DVC stage; its output is the run's log. Returns whether it ran, and the hashes of what it wrote."""
+    """Reproduce one DVC stage; log its output; return whether it ran and what it wrote."""
     logger = get_run_logger()
     try:
         ran = dvc.reproduce(stage, echo=logger.info)
@@ -56,7 +56,7 @@ def reproduce(stage: str) -> Any:
 
 @flow(name="retraining", log_prints=True)
 def retraining() -> State[Any]:
-    """Reproduce every stage that is out of date. Ends as failed with one line that says why, if one fails."""
+    """Reproduce every stage that is out of date. If one fails, the flow fails with its line."""
     try:
         with locked(LOCK, wait=False):
             return run_stages()
@@ -67,7 +67,7 @@ def retraining() -> State[Any]:
 
 
 def run_stages() -> State[Any]:
-    """The flow's body; the lock is held."""
+    """Run the flow's body; the caller holds the lock."""
     if is_current():
         return Completed(name="Unchanged", message=unchanged())
     states: dict[str, State[Any]] = {}
@@ -81,32 +81,33 @@ def run_stages() -> State[Any]:
 
 
 def is_current() -> bool:
-    """True if every stage has run on the data, parameters and code as they are."""
+    """Return whether every stage has run on the present data, parameters and code."""
     return not dvc.status()
 
 
 def key() -> Key:
-    """The hashes of the data and the parameters of the last run."""
+    """Return the hashes of the data and the parameters of the last run."""
     settings = load_settings()
     return Key(dvc.locked_hash("prepare", settings.data.raw), settings.hash)
 
 
 def unchanged() -> str:
+    """Say that there is nothing to do."""
     return f"nothing to do: {key()} have been trained on"
 
 
 def decision() -> str:
-    """What became of the candidate, where the pipeline says so."""
+    """Say what was decided on the candidate, if the pipeline has decided."""
     if not SUMMARY.exists():
         return ""
-    promotion = read_json(SUMMARY)["promotion"]
-    version = "" if promotion["version"] is None else f" version {promotion['version']}"
-    return f"; {promotion['decision']}: {promotion['model']}{version}"
+    promotion = Summary.read(SUMMARY).promotion
+    version = "" if promotion.version is None else f" version {promotion.version}"
+    return f"; {promotion.decision}: {promotion.model}{version}"
 
 
 @report_errors
 def main() -> None:
-    """Run the flow here and now; without a Prefect server of its own where there is nothing to do."""
+    """Run the flow here and now; without starting a Prefect server if there is nothing to do."""
     if is_current():
         print(unchanged())
         return
@@ -114,7 +115,7 @@ def main() -> None:
 
 
 def report(state: State[Any]) -> None:
-    """Print how a run ended, as one line, and exit with the code that goes with it."""
+    """Print in one line how a run ended, and exit with its code."""
     if state.is_completed():
         print(state.message)
         return

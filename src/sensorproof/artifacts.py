@@ -1,4 +1,4 @@
-"""Where the stages leave what they make, relative to the project. dvc.yaml names the same paths."""
+"""Where the stages write their results, relative to the project. dvc.yaml names the same paths."""
 
 from pathlib import Path
 
@@ -18,5 +18,5 @@ SUMMARY = _ARTIFACTS / "summary.json"
 
 
 def run_folder(arm: str, seed: int) -> Path:
-    """What stage train left of one run."""
+    """Return the folder of one run of stage train."""
     return TRAIN / f"{arm}-{seed}"

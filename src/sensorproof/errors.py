@@ -9,27 +9,36 @@ EXIT_REFUSED = 4
 
 
 class SensorproofError(Exception):
-    """A fault that the user can mend. Its text is one line: what is at fault, the fault, the fix.
+    """A fault that the user can fix. Its text is one line: where, what is wrong, the fix.
 
     Args:
         where: the file, key or argument at fault.
         fault: what is wrong with it, with the offending value.
         fix: what to do about it.
+
+    Example:
+        >>> from sensorproof import SensorproofError, read_batch
+        >>> try:
+        ...     read_batch("nowhere")
+        ... except SensorproofError as error:
+        ...     print(error)
+        nowhere/batch.yaml: is missing; a batch is a folder with batch.yaml and frames.csv
     """
 
     exit_code = 1
+    """What a command ends with."""
 
     def __init__(self, where: str | Path, fault: str, fix: str) -> None:
         self.where, self.fault, self.fix = str(where), fault, fix
         super().__init__(" ".join(f"{where}: {fault}; {fix}".split()))
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
-        """How it gets out of a process of a pool: without this, the pool would say that a process broke."""
+        """Pickle by the three arguments; otherwise a process pool cannot rebuild the error and breaks."""
         return type(self), (self.where, self.fault, self.fix)
 
 
 class BatchError(SensorproofError):
-    """A batch whose files do not bear out what batch.yaml and frames.csv claim."""
+    """A batch whose files do not hold what batch.yaml and frames.csv claim."""
 
 
 class SettingsError(SensorproofError):
@@ -38,13 +47,13 @@ class SettingsError(SensorproofError):
     exit_code = EXIT_USAGE
 
 
-class UsageError(SensorproofError):
-    """A call with arguments that make no sense together or that no part can serve."""
+class UsageError(SensorproofError, ValueError):
+    """A call with arguments that are wrong, or that contradict one another."""
 
     exit_code = EXIT_USAGE
 
 
 class RejectedError(SensorproofError):
-    """A batch or a candidate that was judged and turned down; the reasons are in the text."""
+    """A batch or a candidate that was checked and refused; the reasons are in the text."""
 
     exit_code = EXIT_REFUSED

@@ -1,4 +1,4 @@
-"""One arm, one seed: build the model, train it, score it on validation data. Search, train and compare all use it."""
+"""One arm, one seed: build the model, train it and score it. Search, train, evaluate and compare all use it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,17 +7,20 @@ from pathlib import Path
 import torch
 
 from sensorproof.data.dataset import PreparedDataset, TrainingSampler
+from sensorproof.data.frame_table import Split
+from sensorproof.documents.history import Row
+from sensorproof.documents.runs import RunScores, TrainingRecord
 from sensorproof.evaluation.subsets import SubsetScores, score_subsets
-from sensorproof.files import hash_json
-from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model
+from sensorproof.hashing import hash_json
+from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model, load_model
 from sensorproof.objectives.build import OBJECTIVE_VERSION, REGULARIZED, build_objective
-from sensorproof.settings import Arm, ModelSettings, RegularizerSettings, TrainSettings
+from sensorproof.settings import Arm, ModelSettings, RegularizerSettings, Settings, TrainSettings
 from sensorproof.training.loop import TrainingRun, choose_device, train
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What decides a training, to the bit on one machine."""
+    """Everything that determines a training, to the bit on one machine."""
 
     arm: Arm
     seed: int
@@ -27,57 +30,115 @@ class RunSpec:
     regularizer: RegularizerSettings
 
     def key(self, data: PreparedDataset) -> str:
-        """A hash of all that decides the result, data and the arms' version included; it names the checkpoint."""
+        """Hash all that determines the result, data and objective version included; it names the checkpoint."""
         sections = {name: part.model_dump() for name, part in vars(self).items() if hasattr(part, "model_dump")}
-        for choice in ("arms", "seeds", "checkpoint_every"):
-            sections["train"].pop(choice)
+        for irrelevant in ("arms", "seeds", "checkpoint_every"):
+            sections["train"].pop(irrelevant)
         if self.arm not in REGULARIZED:
             sections["regularizer"] = {"strength": self.regularizer.strength}
         return hash_json([OBJECTIVE_VERSION, self.arm, self.seed, self.steps, sections, data.digest])[:16]
 
 
 @dataclass(frozen=True)
-class _FitResult:
+class FitResult:
     """A trained model on the training device, how the training went, and its scores on validation data."""
 
+    spec: RunSpec
     model: Segmenter
     description: ModelDescription
     run: TrainingRun
     validation: SubsetScores
 
+    @property
+    def parameters(self) -> int:
+        """Number of the model's parameters."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def to_record(self) -> TrainingRecord:
+        """Return the result as a document."""
+        return TrainingRecord(
+            arm=self.spec.arm,
+            seed=self.spec.seed,
+            regularizer=self.spec.regularizer,
+            train_seconds=self.run.seconds,
+            parameters=self.parameters,
+            val=self.validation.to_document(),
+        )
+
 
 def fit(
-    experiment: RunSpec,
+    spec: RunSpec,
     data: PreparedDataset,
     *,
     checkpoints: Path | None = None,
-    progress: Callable[[int, dict[str, float]], None] = lambda step, row: None,
-) -> _FitResult:
-    """Train and validate. With `checkpoints`, a folder, a training that was cut short is taken up again."""
-    description = describe_model(experiment.model, data.meta)
-    torch.manual_seed(experiment.seed)
-    pretrained = Path(experiment.model.pretrained) if experiment.model.pretrained else None
+    progress: Callable[[int, Row], None] = lambda step, row: None,
+) -> FitResult:
+    """Train a model and score it on the validation split.
+
+    Args:
+        spec: what to train.
+        data: the prepared data.
+        checkpoints: a folder for checkpoints, from which an interrupted training resumes, or None for none.
+        progress: called with step and row whenever a row of the history is recorded.
+    """
+    description = describe_model(spec.model, data.meta)
+    torch.manual_seed(spec.seed)
+    pretrained = Path(spec.model.pretrained) if spec.model.pretrained else None
     model = build_model(description, pretrained)
-    checkpoint = checkpoints / f"{experiment.key(data)}.safetensors" if checkpoints else None
+    checkpoint = checkpoints / f"{spec.key(data)}.safetensors" if checkpoints else None
     run = train(
         model,
-        TrainingSampler(data, experiment.train.batch_size, experiment.seed, experiment.train.horizontal_flip),
-        build_objective(experiment.arm, experiment.regularizer, experiment.train.class_balance),
-        experiment.train,
-        steps=experiment.steps,
-        seed=experiment.seed,
+        TrainingSampler(data, spec.train.batch_size, spec.seed, spec.train.horizontal_flip),
+        build_objective(spec.arm, spec.regularizer, spec.train.class_balance),
+        spec.train,
+        steps=spec.steps,
+        seed=spec.seed,
         checkpoint=checkpoint,
         progress=progress,
     )
-    validation = score_split(model, data, "val", experiment.train.device, experiment.train.batch_size)
+    validation = score_split(model, data, "val", spec.train.device, spec.train.batch_size)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-    return _FitResult(model, description, run, validation)
+    return FitResult(spec, model, description, run, validation)
 
 
-def score_split(model: Segmenter, data: PreparedDataset, split: str, device: str, batch_size: int) -> SubsetScores:
-    """Score a model on one split with every subset of its sensors; the model moves to the device."""
+def score_split(model: Segmenter, data: PreparedDataset, split: Split, device: str, batch_size: int) -> SubsetScores:
+    """Score a model on one split with every subset of its sensors; the model moves to the device.
+
+    Args:
+        model: any model of ours with the sensors of the data.
+        data: the prepared data.
+        split: `train`, `val` or `test`.
+        device: see `choose_device`.
+        batch_size: frames per forward pass.
+
+    Raises:
+        SensorproofError: a subset has no frame to score, or the device does not exist.
+    """
     where = choose_device(device)
     model.to(where)
     batches = (batch.to(where) for batch in data.ordered(split, batch_size))
     return score_subsets(model, batches, data.meta.class_names)
+
+
+def score_run(folder: Path, model_sha256: str, data: PreparedDataset, settings: Settings) -> RunScores:
+    """Score a finished training on the test split.
+
+    Args:
+        folder: what stage train wrote.
+        model_sha256: hash of its model folder, which is recorded with the scores.
+        data: the prepared data.
+        settings: device and batch size.
+    """
+    training = TrainingRecord.read(folder / "train.json")
+    model, _ = load_model(folder / "model")
+    scores = score_split(model, data, "test", settings.train.device, settings.evaluate.batch_size)
+    return RunScores(
+        **dict(scores.to_document()),
+        arm=training.arm,
+        seed=training.seed,
+        train_seconds=training.train_seconds,
+        parameters=training.parameters,
+        validation_mean=training.val.mean,
+        model_sha256=model_sha256,
+    )

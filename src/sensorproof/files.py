@@ -1,12 +1,11 @@
-"""Files that are written whole or not at all, read safely, and named by their content."""
+"""Files and folders that are written whole or not at all, paths that stay inside a folder, JSON and YAML."""
 
 import ctypes
-import hashlib
+import io
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,33 +13,45 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from ruamel.yaml.resolver import VersionedResolver
+from ruamel.yaml.tag import Tag
 
 from sensorproof.errors import SensorproofError
 
-_LONGEST_NAME = 255
-"""Bytes of one part of a path."""
+_MAX_NAME_BYTES = 255
+"""Bytes in one part of a path."""
 _MAX_YAML_VALUES = 200_000
-"""A YAML document may hold so many values once its aliases are unfolded; a few lines can ask for billions."""
+"""Values that a YAML document may hold once its aliases are unfolded; a few lines can ask for billions."""
+_PLAIN_TAGS = {
+    f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
+}
 
 
 def confined(root: Path, relative: str) -> Path:
-    """Return root/relative, or raise SensorproofError if that leaves root (absolute, `..`, or by a link)."""
+    """Return root/relative.
+
+    Raises:
+        SensorproofError: the path is empty, absolute, not a path at all, or leaves `root` by `..` or by a link.
+    """
     path = root / relative
     try:
-        if max((len(os.fsencode(part)) for part in path.parts), default=0) > _LONGEST_NAME:
+        if max((len(os.fsencode(part)) for part in path.parts), default=0) > _MAX_NAME_BYTES:
             raise ValueError("a name is too long")
         inside = not Path(relative).is_absolute() and path.resolve().is_relative_to(root.resolve())
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL
-        raise SensorproofError(root, f"{relative!r:.80} is no path ({error})", "name files by plain paths") from error
+        raise SensorproofError(root, f"{relative!r:.80} is not a path ({error})", "use plain relative paths") from error
     if not relative or not inside:
-        raise SensorproofError(root, f"path {relative!r:.80} leaves the folder", "name files by paths inside it")
+        raise SensorproofError(root, f"path {relative!r:.80} leaves the folder", "use relative paths inside it")
     return path
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling to write; on success it is synced and renamed to path, on error removed."""
+    """Yield a temporary sibling to write. On success it is synced and renamed to `path`, on an error it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
@@ -58,9 +69,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling folder to fill; on success it takes path's place, on error it is removed.
+    """Yield a temporary sibling folder to fill. On success it replaces `path`, on an error it is removed.
 
-    A process that is killed leaves the old folder whole, and at most a hidden sibling.
+    A killed process leaves the old folder whole, and at most a hidden sibling.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -81,10 +92,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders of one parent, in one step where the system has one (Linux, most file systems)."""
-    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    """Swap two folders with the same parent, in one step where the system can (Linux, most file systems)."""
+    at_fdcwd, rename_exchange = -100, 2  # constants of the Linux headers
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
-    if rename is not None and rename(here, os.fsencode(new), here, os.fsencode(old), swap) == 0:
+    if rename is not None and rename(at_fdcwd, os.fsencode(new), at_fdcwd, os.fsencode(old), rename_exchange) == 0:
         return
     retired = Path(tempfile.mkdtemp(dir=old.parent, prefix=f".{old.name}.old."))
     old.rename(retired / "old")
@@ -94,7 +105,7 @@ def _exchange(new: Path, old: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside folder survive a power cut."""
+    """Make a rename inside the folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -103,18 +114,26 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text to path atomically."""
+    """Write text to `path` atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write value to path atomically as indented JSON; NaN and infinity are refused (ValueError)."""
+    """Write a value to `path` atomically as indented JSON.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a missing or broken one raises SensorproofError."""
+    """Read a JSON file that a stage wrote.
+
+    Raises:
+        SensorproofError: the file is missing or broken.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -123,82 +142,99 @@ def read_json(path: Path) -> Any:
         raise SensorproofError(path, f"cannot be read ({error})", "delete it and run `dvc repro`") from error
 
 
-class _YamlLoader(yaml.SafeLoader):
-    """Plain values only; a number with an exponent needs no dot, as in YAML 1.2."""
+class _Resolver(VersionedResolver):
+    """Read `.5e1` as a number, as YAML 1.2 does; ruamel.yaml wants a sign in that exponent."""
+
+    _number = re.compile(r"[-+]?\.\d+[eE]\d+$")
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        if kind is ScalarNode and implicit[0] and self._number.match(value):
+            return Tag(suffix="tag:yaml.org,2002:float")
+        return super().resolve(kind, value, implicit)
 
 
-class _YamlDumper(yaml.SafeDumper):
-    """Quotes what YamlLoader would read as a number: a sensor may be called `0e0`."""
+class _Constructor(SafeConstructor):
+    """Refuse what no document of ours needs before any value is built."""
+
+    def get_single_data(self) -> Any:
+        node = self.composer.get_single_node()
+        if node is None:
+            return None
+        if _count_values(node, {}) > _MAX_YAML_VALUES:
+            raise ValueError(f"it holds more than {_MAX_YAML_VALUES:,} values")
+        return self.construct_document(node)
 
 
-for _each in (_YamlLoader, _YamlDumper):
-    _each.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-    )
+def _count_values(node: Node, counts: dict[int, int]) -> int:
+    """Count the values of a node with its aliases unfolded.
+
+    Args:
+        node: what to count.
+        counts: the counts of nodes already seen, by identity; 0 while a node is being counted.
+
+    Raises:
+        ValueError: a tag is not plain, a key repeats or is not a scalar, or the node contains itself.
+    """
+    if id(node) in counts:
+        if counts[id(node)] == 0:
+            raise ValueError(f"the alias in line {_line(node)} contains itself")
+        return counts[id(node)]
+    counts[id(node)] = 0
+    if node.tag not in _PLAIN_TAGS:
+        raise ValueError(f"tag {node.tag!r} in line {_line(node)} is not allowed")
+    children = node.value if isinstance(node.value, list) else []
+    if isinstance(node, MappingNode):
+        if nested := [key for key, _ in children if not isinstance(key, ScalarNode)]:
+            raise ValueError(f"the key in line {_line(nested[0])} is not text")
+        keys = [key.value for key, _ in children if key.value != "<<"]
+        if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"key {repeated[0]!r} repeats in the mapping that starts in line {_line(node)}")
+        children = [part for pair in children for part in pair]
+    counts[id(node)] = 1 + sum(_count_values(child, counts) for child in children)
+    return counts[id(node)]
+
+
+def _line(node: Node) -> int:
+    """Return the line in which a node starts, counted from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def _make_yaml() -> YAML:
+    """Return a reader and writer of YAML 1.2; it keeps state, so each document gets its own."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Resolver, yaml.Constructor = _Resolver, _Constructor
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # the library declares None only
+    yaml.width = 100
+    return yaml
 
 
 def dump_yaml(value: Any) -> str:
-    """Plain values as YAML that parse_yaml reads back as they were; keys keep their order."""
-    return str(yaml.dump(value, Dumper=_YamlDumper, sort_keys=False, allow_unicode=True, width=100))
+    """Return plain values as YAML that parse_yaml reads back unchanged; keys keep their order."""
+    text = io.StringIO()
+    _make_yaml().dump(value, text)
+    return text.getvalue()
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse a YAML document of plain values. `1e-3` is a number, as in YAML 1.2.
+    """Parse a YAML 1.2 document of plain values, as DVC reads params.yaml.
+
+    `off` and `no` are text, `1e-3` is a number, `2025-02-24` is a date.
 
     Raises:
-        ValueError: it is no YAML, a key repeats, it is nested too deeply, or its aliases unfold without end.
+        ValueError: it is not YAML, a key repeats, a tag is not plain, it is nested too deeply, or its aliases unfold to
+            too many values.
     """
     try:
-        loader = _YamlLoader(text)
-    except yaml.YAMLError as error:
+        return _make_yaml().load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        fault = ": ".join(part for part in (error.context, error.problem) if part)
+        raise ValueError(f"{fault} in line {mark.line + 1}" if mark else fault) from error
+    except YAMLError as error:
         raise ValueError(str(error)) from error
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        if _yaml_values(node, {}) > _MAX_YAML_VALUES:
-            raise ValueError(f"it holds more than {_MAX_YAML_VALUES:,} values")
-        return loader.construct_document(node)
-    # PyYAML's constructors meet a value that does not fit its tag (`!!bool maybe`) with whatever comes.
-    except (yaml.YAMLError, RecursionError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
-        raise ValueError(str(error)) from error
-    finally:
-        loader.dispose()
-
-
-def _yaml_values(node: Any, known: dict[int, int]) -> int:
-    """How many values a node holds with its aliases unfolded; ValueError where a key repeats or it holds itself."""
-    if id(node) in known:
-        if not known[id(node)]:
-            raise ValueError("an alias holds itself")
-        return known[id(node)]
-    known[id(node)] = 0
-    children = node.value if isinstance(node.value, list) else []
-    if children and isinstance(children[0], tuple):
-        keys = [key.value for key, _ in children if isinstance(key.value, str) and key.value != "<<"]
-        if repeated := sorted({key for key in keys if keys.count(key) > 1}):
-            raise ValueError(f"key {repeated[0]!r} repeats in line {node.start_mark.line + 1} and below")
-        children = [each for pair in children for each in pair]
-    known[id(node)] = 1 + sum(_yaml_values(each, known) for each in children)
-    return known[id(node)]
-
-
-def hash_json(value: Any) -> str:
-    """SHA-256 (hex) of a JSON-able value, whatever the order of its keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def git_commit() -> str:
-    """The commit of the checkout in the working folder, `-dirty` if tracked files differ, or `none` without git."""
-    try:
-        describe = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "none"
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    # Constructors meet a value that does not fit its tag (`!!bool maybe`) with whatever error occurs.
+    except (LookupError, AttributeError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"a value does not fit its tag ({error})") from error

@@ -1,4 +1,4 @@
-"""Locks between processes that the system frees when their holder ends, however it ends."""
+"""Locks between processes. The operating system frees them when their holder ends, even if it is killed."""
 
 import fcntl
 import json
@@ -11,19 +11,24 @@ from pathlib import Path
 from sensorproof.errors import SensorproofError
 
 _LOCKS = Path(".dvc/tmp")
-"""Where locks lie: in the project, out of git, and out of reach of `make clean`."""
+"""The folder of the locks in a project: ignored by git, and kept by `make clean`."""
 
 
 class BusyError(SensorproofError):
-    """Another process is at the same work."""
+    """Another process does the same work."""
 
 
 @contextmanager
 def locked(name: str, project: Path = Path(), *, wait: bool = True) -> Iterator[None]:
-    """Be the only process of this project that does `name`.
+    """Hold a lock: no other process of the project has it at the same time.
+
+    Args:
+        name: of the lock.
+        project: the project's folder.
+        wait: wait until the lock is free.
 
     Raises:
-        Busy: another one does it, and `wait` is False.
+        BusyError: another process holds it, and `wait` is False.
     """
     path = project / _LOCKS / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +37,7 @@ def locked(name: str, project: Path = Path(), *, wait: bool = True) -> Iterator[
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
-            raise BusyError(name, f"is under way already ({holder(descriptor)})", "wait until it ends") from error
+            raise BusyError(name, f"is under way already ({_holder(descriptor)})", "wait until it ends") from error
         since = datetime.now(UTC).isoformat(timespec="seconds")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": since}).encode(), 0)
@@ -41,10 +46,10 @@ def locked(name: str, project: Path = Path(), *, wait: bool = True) -> Iterator[
         os.close(descriptor)
 
 
-def holder(descriptor: int) -> str:
-    """Who holds the lock, in words; it may be about to write that down."""
+def _holder(descriptor: int) -> str:
+    """Describe who holds the lock; it may not have written that down yet."""
     try:
-        known = json.loads(os.pread(descriptor, 1000, 0))
-        return f"process {known['pid']} since {known['since']}"
+        content = json.loads(os.pread(descriptor, 1000, 0))
+        return f"process {content['pid']} since {content['since']}"
     except (ValueError, KeyError, TypeError):
         return "by another process"

@@ -1,129 +1,156 @@
-"""A batch is validated: measured, judged, and acted on. The stage, the command and ingestion all call this."""
+"""Validate a batch: measure it, check the rules, decide, and record quarantined frames in the ledger.
 
-from collections.abc import Mapping, Set
+The pipeline's stage, the command and ingestion all call `validate_batch`.
+"""
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sensorproof.adapters import quiet_environment
 from sensorproof.adapters.data_docs import add_verdict
-from sensorproof.adapters.great_expectations import check_expectations
+from sensorproof.adapters.great_expectations import check_expectations, check_installed
 from sensorproof.alignment.contact_sheet import draw_contact_sheet
+from sensorproof.alignment.decision.findings import Released, collect_findings, is_released
+from sensorproof.alignment.decision.pair_states import pair_record, pair_states
 from sensorproof.alignment.decision.rules import make_rules, suite_name
-from sensorproof.alignment.decision.verdict import BatchVerdict, decide, pair_states, pair_verdict, still_released
-from sensorproof.alignment.drift import Drift, compare
-from sensorproof.alignment.measurement import BatchMeasurements, measure_batch
-from sensorproof.alignment.measures.timing import tolerance_remarks
+from sensorproof.alignment.decision.verdict import BatchVerdict
+from sensorproof.alignment.drift import measure_drift
+from sensorproof.alignment.measurement import STATE, BatchMeasurements, measure_batch
+from sensorproof.alignment.measures.timing import tolerance_warnings
 from sensorproof.alignment.training_statistics import training_statistics
 from sensorproof.data import quarantine
 from sensorproof.data.batch import read_batch
-from sensorproof.data.quarantine import Entry, Key
+from sensorproof.data.quarantine import Entry
+from sensorproof.documents.validation import DriftRecord
 from sensorproof.files import atomic_folder, write_json
 from sensorproof.locks import locked
 from sensorproof.settings import Settings, ValidationSettings
 
 
-def validate_batch(root: Path, settings: Settings, out: Path | None = None, *, record: bool = True) -> BatchVerdict:
-    """Measure a batch, let Great Expectations judge it, and set frames at fault aside.
+def validate_batch(
+    root: str | Path, settings: Settings, out: str | Path | None = None, *, record: bool = True
+) -> BatchVerdict:
+    """Check whether a batch may be used for training, and quarantine its faulty frames.
+
+    The sensors are compared in time, geometry and image content, and the batch with the training data before it. The
+    files of the batch are not changed.
 
     Args:
-        root: the batch's folder.
-        settings: all of params.yaml.
-        out: a folder that is written whole: verdict.json, measures.csv, quarantined.csv, suite.json,
-            contact_sheet.png, and Data Docs in docs/.
-        record: note what becomes of the frames in the ledger. Releases in it hold either way.
+        root: folder of the batch.
+        settings: all settings of params.yaml. Its `data.raw` has the training data, `data.quarantine` the ledger.
+        out: folder for the results: verdict.json, measures.csv, quarantined.csv, suite.json, contact_sheet.png, and
+            the Data Docs in docs/. It is replaced as a whole. None writes no results.
+        record: whether to record quarantined frames in the ledger. Releases in the ledger hold in any case.
 
     Returns:
-        The verdict. A refusal is not raised: see Verdict.refusal.
+        The verdict. A refused batch is no exception: see `BatchVerdict.refused`, `reasons` and `refusal`.
 
     Raises:
-        BatchError: batch.yaml or frames.csv cannot be used.
-        SensorproofError: the ledger cannot be read.
+        BatchError: batch.yaml or frames.csv is missing or faulty.
+        SensorproofError: Great Expectations is not installed, or the ledger cannot be read.
+
+    Example:
+        >>> from sensorproof import load_settings, validate_batch
+        >>> verdict = validate_batch("data/raw/yard", load_settings(), record=False)
+        >>> verdict.frames, verdict.refused
+        (5, False)
     """
+    check_installed()
     ledger = Path(settings.data.quarantine)
-    batch = read_batch(root)
+    batch = read_batch(Path(root))
     entries = quarantine.read_ledger(ledger)
     released = quarantine.released(entries, batch.name)
-    measured = measure_batch(batch, settings.validation)
-    drift = _measure_drift(measured, settings, {(e.batch, e.frame_id) for e in quarantine.standing(entries)})
+    measurements = measure_batch(batch, settings.validation)
+    drift = _measure_drift(measurements, settings, entries)
     if out is None:
-        verdict, _ = assess(measured, settings.validation, released, drift)
+        verdict, _ = assess(measurements, settings.validation, released, drift)
     else:
-        with atomic_folder(out) as folder:
-            verdict, suite = assess(measured, settings.validation, released, drift, folder / "docs")
-            write_results(folder, measured, verdict, suite, settings.validation)
+        with atomic_folder(Path(out)) as folder:
+            verdict, suite = assess(measurements, settings.validation, released, drift, folder / "docs")
+            _write_results(folder, measurements, verdict, suite, settings.validation)
     if record:
-        note(ledger, verdict)
+        update_ledger(ledger, verdict)
     return verdict
 
 
-def _measure_drift(measured: BatchMeasurements, settings: Settings, aside: Set[tuple[str, str]]) -> Drift | None:
-    """How far the batch lies from the training data; None where there is none before it.
-
-    Args:
-        aside: batch and frame id of frames that are set aside: they train nothing.
-    """
+def _measure_drift(measurements: BatchMeasurements, settings: Settings, ledger: list[Entry]) -> DriftRecord | None:
+    """Compare a batch with the training data before it; None if there are none. Quarantined frames do not train."""
+    quarantined = {(entry.batch, entry.frame_id) for entry in quarantine.standing(ledger)}
     checks = settings.validation.drift
-    training = training_statistics(measured.batch, settings.data, checks.max_frames, aside)
-    if training is None or measured.statistics.empty:
+    training = training_statistics(measurements.batch, settings.data, checks.max_frames, quarantined)
+    if training is None or measurements.statistics.empty:
         return None
-    return compare(measured.statistics, training, checks)
+    return measure_drift(measurements.statistics, training, checks)
 
 
 def assess(
-    measured: BatchMeasurements,
+    measurements: BatchMeasurements,
     settings: ValidationSettings,
-    released: Mapping[Key, tuple[float, float]] | None = None,
-    drift: Drift | None = None,
+    released: Released | None = None,
+    drift: DriftRecord | None = None,
     docs: Path | None = None,
 ) -> tuple[BatchVerdict, dict[str, Any]]:
-    """Judge what was measured: the verdict, and the suite of expectations that it rests on.
+    """Decide on a batch that has been measured.
 
-    Adds the column `state` to the table: what each row's pair of images says.
+    Args:
+        measurements: of the batch. Its table gets the column `state`.
+        settings: the section validation.
+        released: faults that a person has released.
+        drift: of the batch from the training data.
+        docs: folder for the Data Docs; None writes none.
+
+    Returns:
+        The verdict, and the suite of expectations that it rests on.
     """
     quiet_environment()
     rules, name = make_rules(settings), suite_name(settings)
-    table = measured.table
-    judged = check_expectations(table, rules, name, docs)
-    decision = decide(table, rules, judged.broken, released or {}, drift, settings)
-    table["state"] = pair_states(table, decision.faults, settings.content)
-    aside = decision.faults.loc[~decision.faults.released, "frame_id"]
+    table = measurements.table
+    results = check_expectations(table, rules, name, docs)
+    findings = collect_findings(table, rules, results.broken, released or {}, drift, settings)
+    table[STATE] = pair_states(table, findings.faults, settings.content)
+    quarantined = findings.faults.loc[~findings.faults.released, "frame_id"]
     verdict = BatchVerdict(
-        batch=measured.batch.name,
+        batch=measurements.batch.name,
         suite=name,
-        frames=len(measured.batch.frames),
-        quarantined=aside.nunique(),
-        released=len(set(decision.faults.frame_id) - set(aside)),
-        all_faults=decision.faults,
-        reasons=decision.reasons,
-        warnings=(*decision.warnings, *tolerance_remarks(measured.batch, settings.time)),
-        pairs=tuple(pair_verdict(rig, settings.content) for rig in measured.rigs.values()),
+        frames=len(measurements.batch.frames),
+        quarantined=quarantined.nunique(),
+        released=len(set(findings.faults.frame_id) - set(quarantined)),
+        all_faults=findings.faults,
+        reasons=findings.reasons,
+        warnings=(*findings.warnings, *tolerance_warnings(measurements.batch, settings.time)),
+        pairs={sensor: pair_record(rig, settings.content) for sensor, rig in measurements.rigs.items()},
         drift=drift,
     )
     if docs is not None:
         add_verdict(docs, verdict.lines())
-    return verdict, judged.suite
+    return verdict, results.suite
 
 
-def write_results(
+def _write_results(
     folder: Path,
-    measured: BatchMeasurements,
+    measurements: BatchMeasurements,
     verdict: BatchVerdict,
     suite: dict[str, Any],
     settings: ValidationSettings,
 ) -> None:
-    """What a person and the later stages read."""
-    write_json(folder / "verdict.json", verdict.to_json())
+    """Write the results of a validation, except for the Data Docs, into a folder."""
+    verdict.record().write(folder / "verdict.json")
     write_json(folder / "suite.json", suite)
-    measured.table.to_csv(folder / "measures.csv", index=False, lineterminator="\n")
+    measurements.table.to_csv(folder / "measures.csv", index=False, lineterminator="\n")
     verdict.faults.to_csv(folder / "quarantined.csv", index=False, lineterminator="\n")
-    draw_contact_sheet(folder / "contact_sheet.png", measured.batch, measured.table, verdict.all_faults, settings)
+    sheet = folder / "contact_sheet.png"
+    draw_contact_sheet(sheet, measurements.batch, measurements.table, verdict.all_faults, settings)
 
 
-def note(folder: Path, verdict: BatchVerdict) -> None:
-    """Add to the ledger what is new: frames set aside, other values of theirs, frames no longer at fault, a refusal.
+def update_ledger(folder: Path, verdict: BatchVerdict) -> None:
+    """Add what is new to the ledger: quarantined frames, changed values, faults that are gone, a refusal.
 
-    A release ends when its fault is cleared, or has become worse. One that was made meanwhile holds.
+    A release ends when its fault is cleared or has become worse. A release that was made meanwhile holds.
+
+    Args:
+        folder: of the ledger.
+        verdict: on a batch.
     """
     with locked(quarantine.LOCK):
         ledger = quarantine.read_ledger(folder)
@@ -136,7 +163,7 @@ def note(folder: Path, verdict: BatchVerdict) -> None:
             numbers = f"{fault.value:.9g}", f"{fault.threshold:.9g}"
             before = last.get(key)
             same = before is not None and (before.action, before.value, before.threshold) == ("quarantined", *numbers)
-            if not same and not still_released(fault, released):
+            if not same and not is_released(fault, released):
                 entries.append(Entry(blank.time, "quarantined", verdict.batch, *key, *numbers, str(fault.reason)))
         for key, entry in last.items():
             if entry.action in ("quarantined", "released") and key not in current:
@@ -146,7 +173,7 @@ def note(folder: Path, verdict: BatchVerdict) -> None:
 
 
 def _batch_entries(last: Entry | None, blank: Entry, verdict: BatchVerdict) -> list[Entry]:
-    """The entry of the batch as a whole, where that is new: refused for these reasons, or accepted after all."""
+    """Return the entry of the batch as a whole if it is new: refused for these reasons, or accepted after all."""
     reason = " ".join("; ".join(verdict.reasons).split())
     if verdict.refused and (last is None or last.action != "refused" or last.reason != reason):
         return [replace(blank, action="refused", reason=reason)]

@@ -59,7 +59,7 @@ def test_other_classes_are_refused() -> None:
 
 def test_the_same_batch_under_another_name_is_refused() -> None:
     old, new = make_batch("old"), make_batch("new")
-    with pytest.raises(RejectedError, match="new: is batch 'old' over again"):
+    with pytest.raises(RejectedError, match="new: is batch 'old' again"):
         check_frames(new, manifest_of(new, "old"), {"old": (old, manifest_of(old))})
 
 

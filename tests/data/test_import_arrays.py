@@ -4,21 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from typer.testing import CliRunner
 
 from helpers.array_import import Case, N, make_mapping
-from helpers.paths import ROOT
 from helpers.project import Project
 from sensorproof.cli import app
 from sensorproof.data.frame_checks import load_frame
 from sensorproof.data.image_io import read_pixels
 from sensorproof.data.importers.arrays import save
-from sensorproof.data.importers.mapping import Rule, role_of
 from sensorproof.errors import SensorproofError
+from sensorproof.files import dump_yaml
 
 
 @pytest.mark.parametrize("source", ["arrays.npz", "folder"])
@@ -157,17 +155,17 @@ def test_out_is_not_overwritten_unless_forced(case: Case) -> None:
     [
         (["deliver", "src", "out"], "format 'deliver': cannot be imported yet; available: arrays"),
         (["MUSES", "src", "out"], "format 'MUSES': cannot be imported yet; available: arrays"),
-        (["zip", "src", "out"], "format 'zip': is no format; available: arrays"),
+        (["zip", "src", "out"], "format 'zip': is not a known format; available: arrays"),
         (["arrays", "src", "out"], "--mapping: is missing"),
         (["arrays", "src", "out", "--mapping", "none.yaml"], "none.yaml: cannot be read"),
-        (["arrays", "none.npz", "out", "--mapping", "m.yaml"], "is no .npz file and no folder"),
-        (["arrays", "m.yaml", "out", "--mapping", "m.yaml"], "is no .npz file and no folder"),
-        (["arrays", "x.npz", "my batch", "--mapping", "m.yaml"], "its name is no name of a batch"),
+        (["arrays", "none.npz", "out", "--mapping", "m.yaml"], "is neither an .npz file nor a folder"),
+        (["arrays", "m.yaml", "out", "--mapping", "m.yaml"], "is neither an .npz file nor a folder"),
+        (["arrays", "x.npz", "my batch", "--mapping", "m.yaml"], "its name cannot be the name of a batch"),
     ],
 )
 def test_wrong_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], fault: str) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "m.yaml").write_text(yaml.safe_dump(make_mapping()))
+    (tmp_path / "m.yaml").write_text(dump_yaml(make_mapping()))
     result = CliRunner().invoke(app, ["import", *arguments])
     assert isinstance(result.exception, SensorproofError)
     assert fault in str(result.exception)
@@ -179,30 +177,3 @@ def test_the_real_command_gives_one_line_and_its_exit_code(project: Project) -> 
     done = project.run("sensorproof", "import", "nyudepthv2", "a", "b", check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: format 'nyudepthv2': cannot be imported yet; available: arrays\n"
-
-
-def test_the_first_rule_that_matches_the_whole_name_decides() -> None:
-    rules = [Rule(match="a", site="first"), Rule(match="a.*", site="second", split="val"), Rule(match="(?P<site>b)?c")]
-    assert [getattr(role_of(name, rules), "site", None) for name in ("a", "ab", "ba")] == ["first", "second", None]
-    bare = role_of("c", rules)
-    assert bare is not None
-    assert (bare.site, role_of("c", [])) != ("b", None)
-
-
-def test_the_example_for_the_stereo_potholes_reads_its_names() -> None:
-    """The split by data sets, and the twelve frames that the authors leave out of evaluation."""
-    from sensorproof.data.importers.mapping import read_mapping
-
-    mapping = read_mapping(ROOT / "examples/stereo_potholes/mapping.yaml")
-    counts = {1: 22, 2: 40, 3: 5}
-    names = [f"dataset{d}/{k:02d}" for d, count in counts.items() for k in range(1, count + 1)]
-    roles = {name: role_of(name, mapping.frames.rules) for name in names}
-    assert all(roles.values())
-    out = {n for n, role in roles.items() if role and role.leave_out}
-    assert out == {f"dataset2/{k:02d}" for k in (6, 7, 8, 13, 14, 15, 21, 22, 23, 37, 38, 39)}
-    split = {n: role.split for n, role in roles.items() if role and not role.leave_out}
-    assert {n[:8] for n, s in split.items() if s == "test"} == {"dataset2"}
-    assert not {n for n, s in split.items() if s != "test" and n.startswith("dataset2")}
-    sequences = {(role.sequence, role.split) for role in roles.values() if role and not role.leave_out}
-    assert len(sequences) == len({sequence for sequence, _ in sequences}) == 4
-    assert [list(split.values()).count(s) for s in ("train", "val", "test")] == [22, 5, 28]

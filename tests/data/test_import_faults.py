@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.array_import import Case, Edit
-from helpers.batches import put
+from helpers.array_import import Case
+from helpers.batches import Edit, put
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from helpers.batches import put
         (put("times", value={"array": "stamp", "rate_hz": 1}), "give either array or rate_hz"),
         (put("times", value={"rate_hz": 0}), "times.rate_hz"),
         (put("times", "unit", value="h"), "times.unit"),
-        (put("frames", "rules", value=[{"match": "("}]), "match is no regular expression"),
+        (put("frames", "rules", value=[{"match": "("}]), "match is not a regular expression"),
         (put("frames", "rules", value=[{"match": "x", "site": "{n}"}]), "site refers to ['n']"),
         (put("frames", "rules", value=[{"site": "x"}]), "frames.rules.0.match: missing"),
         (lambda m: [m["sensors"].pop(s) for s in ("thermal", "lidar")], "one sensor only"),
@@ -74,7 +74,7 @@ def with_value(where: Any, value: Any) -> Callable[[np.ndarray], np.ndarray]:
     [
         (
             array("heat", lambda a: a[:-1]),
-            "arrays differ in length (rgb 6, range 6, heat 5,",
+            "arrays differ in length (rgb 6, heat 5, range 6,",
             1,
         ),
         (array("name", lambda a: a[:0]), "arrays differ in length", 1),
@@ -94,15 +94,15 @@ def with_value(where: Any, value: Any) -> Callable[[np.ndarray], np.ndarray]:
         (array("label", lambda a: a.astype(np.float32)), "label 'label' holds float32", 1),
         (array("label", lambda a: a[:, :-1]), "label 'label' is 7 x 10, the reference 8 x 10", 1),
         (array("label", lambda a: a[..., None, None]), "label 'label' has shape", 1),
-        (array("name", with_value(5, "site0/drive0/00")), "both make 'site0-drive0-00'", 1),
-        (array("name", with_value(5, "site0 drive0 00")), "both make 'site0-drive0-00'", 1),
-        (array("name", with_value(5, "Site0/drive0/00")), "both make 'Site0-drive0-00'", 1),
-        (array("name", with_value(5, "///")), "frame name '///' makes no frame_id", 1),
-        (array("name", lambda a: np.array(["x" * 300 + n for n in a])), "makes no frame_id", 1),
+        (array("name", with_value(5, "site0/drive0/00")), "both give 'site0-drive0-00'", 1),
+        (array("name", with_value(5, "site0 drive0 00")), "both give 'site0-drive0-00'", 1),
+        (array("name", with_value(5, "Site0/drive0/00")), "both give 'Site0-drive0-00'", 1),
+        (array("name", with_value(5, "///")), "frame name '///' gives no frame_id", 1),
+        (array("name", lambda a: np.array(["x" * 300 + n for n in a])), "gives no frame_id", 1),
         (array("name", with_value(5, "other")), "no rule of the mapping matches frame name 'other'", 1),
         (array("name", lambda a: a[:, None]), "names 'name' have shape (6, 1)", 1),
         (array("name", lambda a: np.arange(6.0)), "hold float64", 1),
-        (array("name", lambda a: np.array([b"\xff%d" % k for k in range(6)])), "are no UTF-8", 1),
+        (array("name", lambda a: np.array([b"\xff%d" % k for k in range(6)])), "are not UTF-8", 1),
         (array("stamp", lambda a: np.where(a == a[2], np.nan, a)), "frame 'site0-drive2-02' has no time for camera", 1),
         (array("stamp", lambda a: a.astype(str)), "times 'stamp' have shape (6,) and hold <U21", 1),
         (array("name", lambda a: a.astype(object)), "array 'name' holds pickled objects", 1),

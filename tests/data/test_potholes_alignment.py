@@ -1,4 +1,4 @@
-"""Real images: two channels of one camera are a pair that is aligned; known faults in it are found."""
+"""Real images: two channels of one camera are an aligned pair; faults that are put into it are found."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from helpers import paths
-from helpers.synthetic_scenes import CALIBRATION, broken, checks, info, make_batch, set_aside
+from helpers.synthetic_scenes import CALIBRATION, batch_info, broken_rules, checks, make_batch, quarantined_frames
 from sensorproof.alignment import fault_injection
 from sensorproof.alignment.frames import Frame
 from sensorproof.alignment.measurement import BatchMeasurements, measure_batch
@@ -17,7 +17,7 @@ DATA = paths.DATA / "stereo_pothole/pothole_quarter.npz"
 FRAMES = 36
 ROWS = tuple(range(5, FRAMES, 6))
 IDS = {f"f{row:04d}" for row in ROWS}
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the stereo potholes are not beside the checkout")
+pytestmark = pytest.mark.skipif(not DATA.exists(), reason="needs the stereo potholes beside the checkout")
 
 
 @pytest.fixture(scope="module")
@@ -29,30 +29,33 @@ def images() -> NDArray[np.uint8]:
 @pytest.fixture(scope="module")
 def batch() -> Batch:
     calibration = {**CALIBRATION, "K": [400.0, 0, 213.5, 0, 400.0, 128.5, 0, 0, 1]}
-    described = info(camera={"channels": 1, "calibration": calibration}, other={"calibration": calibration})
-    made = make_batch(FRAMES)
-    return replace(made, info=described, frames=made.frames.assign(label=""))
+    info = batch_info(camera={"channels": 1, "calibration": calibration}, other={"calibration": calibration})
+    batch = make_batch(FRAMES)
+    return replace(batch, info=info, frames=batch.frames.assign(label=""))
 
 
 def measured(
     batch: Batch, images: NDArray[np.uint8], change: fault_injection.Change | None = None
 ) -> BatchMeasurements:
-    """Red as the camera, blue as the other sensor, moved in ROWS."""
+    """The measures with red as the camera and blue as the other sensor, which is changed in ROWS."""
 
     def read(b: Batch, row: int) -> Frame:
         red, blue = images[row, ..., 0], images[row, ..., 2]
         return Frame(row, {"camera": red[None].astype(np.float32), "other": blue[None].astype(np.float32)})
 
-    reader = read if change is None else fault_injection.Faulty(frozenset(ROWS), frozenset({"other"}), change, read)
+    reader = (
+        read if change is None else fault_injection.FaultyReader(frozenset(ROWS), frozenset({"other"}), change, read)
+    )
     return measure_batch(batch, checks(), reader)
 
 
-def test_sound_images_raise_no_alarm(batch: Batch, images: NDArray[np.uint8]) -> None:
-    found = measured(batch, images)
-    assert not set_aside(found.table, "other")
-    assert found.rigs["other"].state(checks().content) == "aligned"
-    assert found.rigs["other"].corner_px < 0.3
-    assert found.rigs["other"].measured == FRAMES
+def test_fault_free_images_have_no_false_alarm(batch: Batch, images: NDArray[np.uint8]) -> None:
+    measurements = measured(batch, images)
+    rig = measurements.rigs["other"]
+    assert not quarantined_frames(measurements.table, "other")
+    assert rig.state(checks().content) == "aligned"
+    assert rig.corner_px < 0.3
+    assert rig.measured == FRAMES
 
 
 @pytest.mark.parametrize(
@@ -61,24 +64,24 @@ def test_sound_images_raise_no_alarm(batch: Batch, images: NDArray[np.uint8]) ->
 def test_faults_of_critical_size_are_found(batch: Batch, images: NDArray[np.uint8], name: str, size: float) -> None:
     affine = getattr(fault_injection, name)
     assert fault_injection.corner_px(affine(size, 1), (257, 427)) >= 3
-    table = measured(batch, images, fault_injection.moved(lambda row: affine(size, row))).table
-    assert set_aside(table, "other") == IDS
+    table = measured(batch, images, fault_injection.displace(lambda row: affine(size, row))).table
+    assert quarantined_frames(table, "other") == IDS
 
 
-def test_shifts_are_right_to_a_quarter_of_a_pixel(batch: Batch, images: NDArray[np.uint8]) -> None:
+def test_shifts_are_measured_to_a_quarter_of_a_pixel(batch: Batch, images: NDArray[np.uint8]) -> None:
     for pixels in (1.0, 2.5, 5.0):
         table = measured(
-            batch, images, fault_injection.moved(lambda row, p=pixels: fault_injection.shift(p, row))
+            batch, images, fault_injection.displace(lambda row, p=pixels: fault_injection.shift(p, row))
         ).table
         rows = table[(table.sensor == "other") & table.frame_id.isin(IDS)]
-        put_in = np.array([fault_injection.shift(pixels, row)[:, 2] for row in ROWS])
-        error = np.hypot(*(rows[["shift_y_px", "shift_x_px"]].to_numpy() - put_in).T)
+        injected = np.array([fault_injection.shift(pixels, row)[:, 2] for row in ROWS])
+        error = np.hypot(*(rows[["shift_y_px", "shift_x_px"]].to_numpy() - injected).T)
         assert np.percentile(error, 90) <= 0.25
 
 
-def test_half_a_degree_is_worth_no_quarantine_but_is_measured(batch: Batch, images: NDArray[np.uint8]) -> None:
-    table = measured(batch, images, fault_injection.moved(lambda row: fault_injection.rotation(0.25, row))).table
-    assert not set_aside(table, "other")
+def test_a_quarter_of_a_degree_is_measured_but_not_quarantined(batch: Batch, images: NDArray[np.uint8]) -> None:
+    table = measured(batch, images, fault_injection.displace(lambda row: fault_injection.rotation(0.25, row))).table
+    assert not quarantined_frames(table, "other")
     rows = table[(table.sensor == "other") & table.frame_id.isin(IDS)]
     assert rows.rotation_deg.abs().median() == pytest.approx(0.25, abs=0.05)
-    assert broken(table).empty
+    assert broken_rules(table).empty

@@ -1,24 +1,23 @@
 """Arrays and a mapping that `sensorproof import arrays` takes, for tests to change."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from typer.testing import CliRunner, Result
 
 from sensorproof.cli import app
 from sensorproof.data.batch import Batch, read_batch
 from sensorproof.errors import SensorproofError
+from sensorproof.files import dump_yaml
 
 N, SIZE = 6, (8, 10)
 RNG = np.random.default_rng(0)
-Edit = Callable[[Any], object]
 
 
 def make_arrays() -> dict[str, np.ndarray]:
+    """Arrays of N frames for `make_mapping`."""
     label = RNG.integers(0, 2, (N, *SIZE)).astype(np.int64)
     label[:, 0] = 255
     return {
@@ -31,32 +30,21 @@ def make_arrays() -> dict[str, np.ndarray]:
     }
 
 
-def sensor(array: str, kind: str, channels: int, limits: list[float]) -> dict[str, Any]:
+def make_sensor(array: str, kind: str, channels: int, limits: list[float]) -> dict[str, Any]:
+    """A sensor of the mapping."""
     return {"array": array, "kind": kind, "channels": channels, "range": limits, "max_time_offset_s": 0.1}
 
 
 def make_mapping() -> dict[str, Any]:
+    """A mapping for the arrays of `make_arrays`."""
     return {
         "classes": [{"id": 0, "name": "road"}, {"id": 1, "name": "hole"}],
         "ignore_index": 255,
         "reference": "camera",
         "sensors": {
-            "camera": {"array": "rgb", "kind": "camera", "channels": 3, "range": [0, 255], "max_time_offset_s": 0.1},
-            "thermal": {
-                "array": "heat",
-                "kind": "thermal",
-                "channels": 1,
-                "range": [0, 65535],
-                "max_time_offset_s": 0.1,
-            },
-            "lidar": {
-                "array": "range",
-                "layout": "NCHW",
-                "kind": "lidar",
-                "channels": 2,
-                "range": [0, 1],
-                "max_time_offset_s": 0.1,
-            },
+            "camera": make_sensor("rgb", "camera", 3, [0, 255]),
+            "thermal": make_sensor("heat", "thermal", 1, [0, 65535]),
+            "lidar": make_sensor("range", "lidar", 2, [0, 1]) | {"layout": "NCHW"},
         },
         "label": {"array": "label"},
         "times": {"array": "stamp", "unit": "ns"},
@@ -73,6 +61,7 @@ class Case:
         self.source = root / "arrays.npz"
 
     def write(self) -> None:
+        """Write the arrays, not the mapping."""
         if self.source.suffix == ".npz":
             np.savez_compressed(self.source, **self.arrays)
         else:
@@ -81,18 +70,20 @@ class Case:
                 np.save(self.source / f"{name}.npy", array)
 
     def run(self, *options: str) -> Result:
-        (self.root / "mapping.yaml").write_text(yaml.safe_dump(self.mapping))
+        """Write the mapping and run the command."""
+        (self.root / "mapping.yaml").write_text(dump_yaml(self.mapping))
         mapping = ["--mapping", str(self.root / "mapping.yaml")]
         return CliRunner().invoke(app, ["import", "arrays", str(self.source), str(self.out), *mapping, *options])
 
     def imported(self, *options: str) -> Batch:
+        """Write everything, run the command, and read the batch."""
         self.write()
         result = self.run(*options)
         assert result.exit_code == 0, result.exception
         return read_batch(self.out)
 
     def refused(self, *options: str) -> tuple[str, int]:
-        """The one line and the exit code; nothing may be left."""
+        """Run the command, which must fail and leave nothing; return its one line and its exit code."""
         result = self.run(*options)
         error = result.exception
         assert isinstance(error, SensorproofError), error

@@ -1,4 +1,4 @@
-"""A small batch of real files, one format a sensor, for tests that break it."""
+"""A small valid batch of real files, one format a sensor, and edits that make it faulty."""
 
 import csv
 from collections.abc import Callable
@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from PIL import Image
 
 from sensorproof.data.batch import write_batch
+from sensorproof.files import dump_yaml, parse_yaml
+
+Edit = Callable[[Any], object]
+"""A change of a document, a table or a test's case, in place."""
 
 SIZE = (12, 16)
 SENSORS: dict[str, dict[str, Any]] = {
@@ -22,7 +25,7 @@ ENDINGS = {"camera": "png", "thermal": "png", "lidar": "npy"}
 
 
 def info_of(name: str) -> dict[str, Any]:
-    """A right batch.yaml."""
+    """The content of a valid batch.yaml."""
     return {
         "name": name,
         "classes": [{"id": 0, "name": "road"}, {"id": 3, "name": "sky"}],
@@ -60,14 +63,14 @@ def make_batch(root: Path, sequences: int = 4, frames: int = 2, labelled: bool =
     return root
 
 
-def edit_info(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def edit_info(root: Path, change: Edit) -> None:
     """Change batch.yaml."""
-    info = yaml.safe_load((root / "batch.yaml").read_text())
+    info = parse_yaml((root / "batch.yaml").read_text())
     change(info)
-    (root / "batch.yaml").write_text(yaml.safe_dump(info))
+    (root / "batch.yaml").write_text(dump_yaml(info))
 
 
-def edit_frames(root: Path, change: Callable[[list[dict[str, str]]], object]) -> None:
+def edit_frames(root: Path, change: Edit) -> None:
     """Change the rows of frames.csv, as text."""
     with (root / "frames.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -80,12 +83,23 @@ def edit_frames(root: Path, change: Callable[[list[dict[str, str]]], object]) ->
         writer.writerows(rows)
 
 
-def put(*path: Any, value: Any) -> Callable[[Any], object]:
+def put(*path: Any, value: Any) -> Edit:
     """An edit that sets one value deep in a document."""
 
     def change(document: Any) -> None:
         for key in path[:-1]:
             document = document[key]
         document[path[-1]] = value
+
+    return change
+
+
+def remove(*path: Any) -> Edit:
+    """An edit that removes one value deep in a document."""
+
+    def change(document: Any) -> None:
+        for key in path[:-1]:
+            document = document[key]
+        del document[path[-1]]
 
     return change

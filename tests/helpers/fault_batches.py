@@ -1,6 +1,6 @@
-"""A batch of files to put faults into, and ways to look at what comes of it."""
+"""A fault-free batch of files in a project of its own, and faults to put into it."""
 
-import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,60 +9,59 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers.synthetic_scenes import ROOT, settings, write_files
+from helpers.paths import ROOT
+from helpers.synthetic_scenes import settings, write_synthetic_batch
 from sensorproof.alignment.decision.verdict import BatchVerdict
-from sensorproof.cli import main
 from sensorproof.validation import validate_batch
 
 FRAMES = 16
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound batch, in a project."""
-    root = tmp_path_factory.mktemp("validation")
-    return write_files(root / "made", FRAMES, 2)
+def fault_free_batch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder `made` of a fault-free batch."""
+    return write_synthetic_batch(tmp_path_factory.mktemp("validation") / "made", FRAMES, 2)
 
 
 @pytest.fixture
-def batch(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it in a project of its own, which is the working folder."""
-    os.system(f"cp -r {made} {tmp_path / 'made'}")
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+def batch(fault_free_batch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the fault-free batch in a project of its own, which is the working folder."""
+    shutil.copytree(fault_free_batch, tmp_path / "made")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "made"
 
 
-def shift_files(batch: Path, rows: range, pixels: int) -> None:
-    """Move the content of some files of the sensor `other` down."""
+def shift_images(batch: Path, rows: range, pixels: int) -> None:
+    """Move the content of some images of the sensor `other` down."""
     for row in rows:
         path = batch / "other" / f"{row}.png"
         Image.fromarray(np.roll(np.asarray(Image.open(path)), pixels, axis=0)).save(path)
 
 
-def edit(batch: Path, change: Callable[[pd.DataFrame], None]) -> None:
+def resize_image(path: Path, width: int, height: int) -> None:
+    """Resize an image file; every pixel takes the nearest one's value, so that label ids stay ids."""
+    Image.open(path).resize((width, height), Image.Resampling.NEAREST).save(path)
+
+
+def edit_frames(batch: Path, change: Callable[[pd.DataFrame], None]) -> None:
+    """Change frames.csv as a table of text, in place."""
     frames = pd.read_csv(batch / "frames.csv", dtype=str, keep_default_na=False)
     change(frames)
     frames.to_csv(batch / "frames.csv", index=False)
 
 
+def replace_by_npy(batch: Path, values: np.ndarray) -> None:
+    """Replace image 7 of the sensor `other` by an array (H, W) in an NPY file."""
+    np.save(batch / "other" / "7.npy", values.astype(np.float32))
+    edit_frames(batch, lambda f: f.__setitem__("other", f.other.str.replace("other/7.png", "other/7.npy")))
+
+
 def validated(batch: Path, **options: bool) -> BatchVerdict:
+    """The verdict on a batch, by the project's own settings."""
     return validate_batch(batch, settings(), **options)
 
 
-def ids(verdict: BatchVerdict) -> set[str]:
+def quarantined_ids(verdict: BatchVerdict) -> set[str]:
+    """Ids of the quarantined frames."""
     return set(verdict.faults.frame_id)
-
-
-def command(*arguments: str) -> int:
-    """Run `sensorproof …` in this process and return its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["sensorproof", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-    return int(left.value.code or 0)
-
-
-def to_npy(batch: Path, values: np.ndarray) -> None:
-    np.save(batch / "other" / "7.npy", values.astype(np.float32))
-    edit(batch, lambda f: f.__setitem__("other", f.other.str.replace("other/7.png", "other/7.npy")))

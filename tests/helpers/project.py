@@ -13,7 +13,8 @@ from helpers.paths import ROOT
 
 SMALL = """\
 data: {size: [32, 40]}
-train: {arms: [baseline, regularized_dropout], seeds: [0, 1], steps: 12, batch_size: 4, checkpoint_every: 5, device: cpu}
+train:
+  {arms: [baseline, regularized_dropout], seeds: [0, 1], steps: 12, batch_size: 4, checkpoint_every: 5, device: cpu}
 search: {trials: 2, steps: 4, seeds: [0, 1]}
 report: {examples: 1}
 """

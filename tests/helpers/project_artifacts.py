@@ -1,9 +1,8 @@
-"""A project folder as it is before stage register: prepared frames, trained runs, their scores. Small, made by hand."""
+"""A small project folder as it is before stage register: prepared frames, trained runs and their scores."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,14 @@ from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, R
 from sensorproof.cli import main
 from sensorproof.data.batch import Batch, Class, read_batch, write_batch
 from sensorproof.data.metadata import PreparedMeta, SensorInput
-from sensorproof.evaluation.comparison import gain, summarize_arm
+from sensorproof.documents import DataSummary, FrameCounts, RunScores, Scores, SearchResult, TrainingRecord
+from sensorproof.documents.history import write_history
+from sensorproof.evaluation.comparison import build_evaluation
 from sensorproof.evaluation.subsets import all_subsets, subset_name
 from sensorproof.files import write_json, write_text
 from sensorproof.models import ModelDescription, build_model, describe_model, save_model
-from sensorproof.settings import ModelSettings, load_settings
+from sensorproof.serving.package import hash_model
+from sensorproof.settings import ModelSettings, RegularizerSettings, load_settings
 
 MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
 CLASSES = ("ground", "box", "wall")
@@ -141,11 +143,11 @@ def write_raw(root: Path, splits: Sequence[str] = SPLITS) -> Batch:
 
 
 def write_results(root: Path, means: Means, *, first_seed: int = 0, data_hash: str = f"{'0' * 31}1.dir") -> None:
-    """Write all that stage register reads into root; the figures are given, the models are untrained.
+    """Write all that stage register reads into root; the scores are given, the models are untrained.
 
     Args:
         root: the project's folder.
-        means: the best on validation is the seed with the highest mean.
+        means: {arm: scores}; the seed with the highest mean is also best on validation data.
         first_seed: other numbers make other models.
         data_hash: as DVC would name the raw data.
     """
@@ -155,43 +157,45 @@ def write_results(root: Path, means: Means, *, first_seed: int = 0, data_hash: s
         params[section] |= values
     params["train"] |= {"seeds": list(seeds), "arms": list(means)}
     write_text(root / "params.yaml", yaml.safe_dump(params))
+    settings = load_settings(root / "params.yaml")
     write_prepared(root / PREPARED)
     write_text(root / QUARANTINED, "batch,frame_id\n")
     write_text(root / REPORT, "<!doctype html><title>report</title>\n")
-    runs = {
-        arm: [write_run(root, arm, seed, mean, first_seed) for seed, mean in zip(seeds, each, strict=True)]
-        for arm, each in means.items()
-    }
-    evaluation = {
-        "data": {"batches": ["b"], "hash": data_hash, "frames": {"train": 2, "val": 2, "test": 8, "quarantined": 0}},
-        "params_hash": load_settings(root / "params.yaml").hash,
-        "git_commit": "0" * 40,
-        "arms": {arm: summarize_arm(each) for arm, each in runs.items()},
-        "gain": gain(runs["regularized_dropout"], runs["baseline"], 0.95),
-        "search": {"trials": 0, "best": {}},
-    }
-    write_json(root / EVALUATION, evaluation)
+    runs = [
+        write_run(root, arm, seed, mean, first_seed, settings.regularizer)
+        for arm, scores in means.items()
+        for seed, mean in zip(seeds, scores, strict=True)
+    ]
+    frames = FrameCounts(train=2, val=2, test=8, quarantined=0)
+    data = DataSummary(batches=("b",), hash=data_hash, frames=frames)
+    search = SearchResult(trials=(), best=settings.regularizer)
+    build_evaluation(runs, data, search, settings, "0" * 40).write(root / EVALUATION)
 
 
-def write_run(root: Path, arm: str, seed: int, mean: float, first_seed: int) -> dict[str, Any]:
-    """One run of stage train and its scores by stage evaluate."""
+def write_run(
+    root: Path, arm: str, seed: int, mean: float, first_seed: int, regularizer: RegularizerSettings
+) -> RunScores:
+    """Write one run of stage train and its scores by stage evaluate; every subset and class has the score `mean`."""
     folder = root / run_folder(arm, seed)
-    number = first_seed + seed + 100 * (arm == "baseline")
-    write_model(folder / "model", number)
-    information = "information/prediction/camera"
-    rows = [f"{step},{1 / step},{1 / step},{0.1 * step}" for step in (10, 20, 30)]
-    write_text(folder / "history.csv", "\n".join([f"step,loss,cross_entropy,{information}", *rows, ""]))
-    write_json(folder / "train.json", {"arm": arm, "seed": seed, "regularizer": {"strength": 0.1, "scales": ["x"]}})
-    subsets = {subset_name(s): mean for s in all_subsets(SENSORS)}
-    run = {
-        "arm": arm,
-        "seed": seed,
-        **{"full": mean, "mean": mean, "worst": mean, "spread": 0.0, "subsets": subsets},
-        "per_class": {name: dict.fromkeys(CLASSES, mean) for name in subsets},
-        "support": dict.fromkeys(CLASSES, 100),
-        "train_seconds": 1.0,
-        "parameters": 1000,
-        "validation_mean": mean,
-    }
-    write_json(root / EVALUATE / f"{arm}-{seed}.json", run)
+    write_model(folder / "model", first_seed + seed + 100 * (arm == "baseline"))
+    columns = ("loss", "cross_entropy", "information/prediction/camera")
+    rows = [dict(zip(columns, (1 / step, 1 / step, 0.1 * step), strict=True)) for step in (10, 20, 30)]
+    write_history(folder / "history.csv", [{"step": 10 * (i + 1), **row} for i, row in enumerate(rows)])
+    subsets = {subset_name(subset): mean for subset in all_subsets(SENSORS)}
+    scores = Scores(
+        full=mean,
+        mean=mean,
+        worst=mean,
+        spread=0.0,
+        subsets=subsets,
+        per_class={name: dict.fromkeys(CLASSES, mean) for name in subsets},
+        support=dict.fromkeys(CLASSES, 100),
+    )
+    cost = {"train_seconds": 1.0, "parameters": 1000}
+    training = TrainingRecord(arm=arm, seed=seed, regularizer=regularizer, val=scores, **cost)
+    training.write(folder / "train.json")
+    run = RunScores(
+        **dict(scores), arm=arm, seed=seed, **cost, validation_mean=mean, model_sha256=hash_model(folder / "model")
+    )
+    run.write(root / EVALUATE / f"{arm}-{seed}.json")
     return run

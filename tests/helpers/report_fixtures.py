@@ -1,5 +1,6 @@
-"""What the stages before `report` leave, small and made by hand, but scored by the real code."""
+"""What the stages before `report` write: small and made by hand, but scored by the real code."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,20 @@ import torch
 from sensorproof.data.batch import Class
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput
-from sensorproof.evaluation.comparison import gain, summarize_arm
+from sensorproof.documents import (
+    BatchRecord,
+    DataSummary,
+    Evaluation,
+    FrameCounts,
+    Gain,
+    Gains,
+    PairRecord,
+    RunScores,
+    SearchSummary,
+    ValidationRecord,
+    VerdictFrames,
+)
+from sensorproof.evaluation.comparison import compute_gains, summarize_arm
 from sensorproof.evaluation.subsets import score_subsets
 from sensorproof.files import write_json, write_text
 from sensorproof.models import build_model, describe_model, load_model, save_model
@@ -21,8 +35,8 @@ from sensorproof.settings import ModelSettings, PromotionSettings
 SENSORS = {"camera": ("camera", 3), "depth": ("depth", 1), "thermal": ("thermal", 1)}
 CLASSES = ("road", "vehicle", "sky", "unicorn")
 """No frame shows the last one."""
-REGISTER = PromotionSettings(candidate="regularized", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0)
-OPTIONS = Options(REGISTER, confidence=0.95, examples=2, device="cpu")
+PROMOTION = PromotionSettings(candidate="regularized", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0)
+OPTIONS = Options(PROMOTION, confidence=0.95, examples=2, device="cpu")
 
 
 def make_data(
@@ -88,43 +102,58 @@ def make_runs(
     return runs
 
 
-def make_evaluation(data: PreparedDataset, runs: Mapping[str, Mapping[int, Path]]) -> dict[str, Any]:
-    """evaluation.json, by the code of stage evaluate."""
-    scored: dict[str, list[dict[str, Any]]] = {arm: [] for arm in runs}
+def make_evaluation(data: PreparedDataset, runs: Mapping[str, Mapping[int, Path]]) -> Evaluation:
+    """Score the runs as stage evaluate does; without a pair of arms the gains are NaN."""
+    scored: dict[str, list[RunScores]] = {arm: [] for arm in runs}
     for arm, folders in runs.items():
         for seed, folder in folders.items():
             model, _ = load_model(folder / "model")
-            scores = score_subsets(model, data.ordered("test", 3), data.meta.class_names).to_json()
+            scores = score_subsets(model, data.ordered("test", 3), data.meta.class_names).to_document()
             cost = {"parameters": sum(p.numel() for p in model.parameters()), "train_seconds": 10.0 + 5 * len(arm)}
-            scored[arm].append({"arm": arm, "seed": seed, **scores, **cost})
+            own = {"arm": arm, "seed": seed, "validation_mean": 50.0, "model_sha256": "ef" * 32}
+            scored[arm].append(RunScores(**scores.model_dump(), **cost, **own))
     pair = scored.get("regularized"), scored.get("baseline")
-    return {
-        "data": {
-            "batches": list(data.meta.batches),
-            "hash": "0123abcd.dir",
-            "frames": {"train": 2, "val": 2, "test": 6, "quarantined": 0},
-            "classes": data.meta.class_names,
-            "sensors": {name: sensor.kind for name, sensor in data.meta.sensors.items()},
+    unknown = Gain(value=math.nan, ci95=(None, None))
+    return Evaluation(
+        data=DataSummary(
+            batches=data.meta.batches,
+            hash="0123abcd.dir",
+            frames=FrameCounts(train=2, val=2, test=6, quarantined=0),
+            classes=tuple(data.meta.class_names),
+            sensors={name: sensor.kind for name, sensor in data.meta.sensors.items()},
+        ),
+        params_hash="ab" * 32,
+        git_commit="cd" * 20,
+        arms={arm: summarize_arm(each) for arm, each in scored.items()},
+        gain=compute_gains(pair[0], pair[1], 0.95)
+        if pair[0] and pair[1]
+        else Gains(full=unknown, mean=unknown, worst=unknown),
+        search=SearchSummary(trials=3, best={"strength": 0.12345, "scales": ["prediction"], "variant": "single"}),
+    )
+
+
+def make_verdict(pairs: Mapping[str, tuple[Any, str, float | None]], batch: str = "batch-1") -> ValidationRecord:
+    """Build the verdict on one batch; pairs are {sensor: (state, reason, corner in pixels)}."""
+    record = BatchRecord(
+        batch=batch,
+        suite="suite",
+        decision="accepted",
+        reasons=(),
+        warnings=(),
+        frames=VerdictFrames(total=12, quarantined=2, released=0),
+        pairs={
+            sensor: PairRecord(state=state, reason=reason, frames=12, measured=10, corner_px=corner)
+            for sensor, (state, reason, corner) in pairs.items()
         },
-        "params_hash": "ab" * 32,
-        "git_commit": "cd" * 20,
-        "arms": {arm: summarize_arm(each) for arm, each in scored.items()},
-        "gain": gain(pair[0], pair[1], 0.95) if pair[0] and pair[1] else {},
-        "search": {"trials": 3, "best": {"strength": 0.12345, "scales": ["prediction"], "penalty": "log"}},
-    }
+        by_measure={},
+        drift=None,
+    )
+    return ValidationRecord.of([record])
 
 
-VERDICT = {
-    "frames": {"total": 12, "quarantined": 2, "released": 0},
-    "batches": {
-        "batch-1": {
-            "pairs": {
-                "depth": {"state": "aligned", "reason": "0.3 px at the corners", "corner_px": 0.31},
-                "thermal": {"state": "unmeasurable", "reason": "no reliable tile", "corner_px": None},
-            }
-        }
-    },
-}
+VERDICT = make_verdict(
+    {"depth": ("aligned", "0.3 px at the corners", 0.31), "thermal": ("unmeasurable", "no reliable tile", None)}
+)
 
 
 def make_page(
@@ -132,10 +161,10 @@ def make_page(
     arms: Sequence[str] = ("baseline", "regularized"),
     seeds: Sequence[int] = (0, 1),
     options: Options = OPTIONS,
-    verdict: Mapping[str, Any] = VERDICT,
+    verdict: ValidationRecord = VERDICT,
     data: PreparedDataset | None = None,
-) -> tuple[str, dict[str, Any]]:
-    """The page, and the evaluation that it shows."""
+) -> tuple[str, Evaluation]:
+    """Return the page, and the evaluation that it shows."""
     data = data or make_data(root / "prepared")
     runs = make_runs(data, root / "train", arms, seeds)
     evaluation = make_evaluation(data, runs)

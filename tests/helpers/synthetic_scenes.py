@@ -1,4 +1,4 @@
-"""Small scenes that move, seen by a camera and by a sensor of other values; batches of them without any file."""
+"""Small moving scenes, shown by a camera and by a sensor with other values; batches of them with and without files."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,14 +20,19 @@ from sensorproof.data.batch import Batch, BatchInfo, write_batch
 from sensorproof.settings import Settings, ValidationSettings, load_settings
 
 SIZE = (144, 192)
+"""Height and width of the images."""
 SPEED = 40
 """Pixels by which the scene moves from frame to frame."""
 START = 1_750_000_000.0
+"""Timestamp of the first frame, seconds."""
 CALIBRATION = {
     "K": [150.0, 0, 96, 0, 150.0, 72, 0, 0, 1],
     "T_ref": np.eye(4).ravel().tolist(),
     "captured": "2025-06-01",
 }
+CAMERA_VALUES = np.array([30, 90, 200, 150, 60, 230, 110, 180], np.float32)
+OTHER_VALUES = np.array([200, 60, 120, 20, 240, 90, 160, 30], np.float32)
+"""Values by id. What is bright in the camera's image is dark in the other one."""
 
 
 @lru_cache
@@ -37,12 +42,13 @@ def settings() -> Settings:
 
 
 def checks() -> ValidationSettings:
+    """The section `validation` of the project's own params.yaml."""
     return settings().validation
 
 
 @lru_cache(maxsize=8)
 def panorama(seed: int, width: int) -> NDArray[np.uint8]:
-    """Ids of shapes that cover each other, (144 + 40, width): what a moving vehicle passes."""
+    """Ids (144 + 40, width) of shapes that cover each other, past which a vehicle drives."""
     rng = np.random.default_rng(seed)
     scene = np.zeros((SIZE[0] + 40, width), np.uint8)
     for k in range(width // 5):
@@ -57,27 +63,22 @@ def scene(seed: int, k: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
     return panorama(seed, 4096)[20 : 20 + size[0], left : left + size[1]]
 
 
-def look(ids: NDArray[np.uint8], values: NDArray[np.float32], noise: float, rng: np.random.Generator) -> NDArray:
-    """(H, W) how a sensor with a value for each id shows a scene."""
-    seen = cv2.GaussianBlur(values[ids], (0, 0), 0.7) + rng.normal(0, noise, ids.shape)
-    return np.asarray(np.clip(seen, 1, 254), np.float32)
-
-
-CAMERA = np.array([30, 90, 200, 150, 60, 230, 110, 180], np.float32)
-OTHER = np.array([200, 60, 120, 20, 240, 90, 160, 30], np.float32)
-"""Values by id. What is bright to the one is dark to the other."""
+def render(ids: NDArray[np.uint8], values: NDArray[np.float32], noise: float, rng: np.random.Generator) -> NDArray:
+    """The image (H, W) of a sensor that shows each id by its value."""
+    image = cv2.GaussianBlur(values[ids], (0, 0), 0.7) + rng.normal(0, noise, ids.shape)
+    return np.asarray(np.clip(image, 1, 254), np.float32)
 
 
 def make_frame(row: int, seed: int = 0, noise: float = 3.0) -> Frame:
-    """Camera (3, H, W), another sensor (1, H, W) and label of one scene."""
+    """Camera (3, H, W), other sensor (1, H, W) and label of one scene."""
     ids, rng = scene(seed, row), np.random.default_rng([seed, row])
-    gray = look(ids, CAMERA, noise, rng)
-    images = {"camera": np.stack([gray, 0.8 * gray, 0.6 * gray]), "other": look(ids, OTHER, noise, rng)[None]}
+    gray = render(ids, CAMERA_VALUES, noise, rng)
+    images = {"camera": np.stack([gray, 0.8 * gray, 0.6 * gray]), "other": render(ids, OTHER_VALUES, noise, rng)[None]}
     return Frame(row, images, np.minimum(ids, 6))
 
 
-def info(name: str = "made", **sensors: Any) -> BatchInfo:
-    """batch.yaml of such batches; `sensors` change entries of single ones."""
+def batch_info(name: str = "made", **sensors: Any) -> BatchInfo:
+    """The batch.yaml of such batches; `sensors` replaces entries of single sensors."""
     described = {
         "camera": {"kind": "camera", "channels": 3},
         "other": {"kind": "thermal", "channels": 1},
@@ -96,7 +97,7 @@ def info(name: str = "made", **sensors: Any) -> BatchInfo:
 
 
 def make_batch(frames: int, sequences: int = 1, **sensors: Any) -> Batch:
-    """A batch whose files exist in name only; read it with make_frame."""
+    """A batch without files; read it with `read_synthetic`."""
     per_sequence = -(-frames // sequences)
     stamps = START + np.arange(frames) / 2
     table = pd.DataFrame(
@@ -113,17 +114,17 @@ def make_batch(frames: int, sequences: int = 1, **sensors: Any) -> Batch:
             "other_time": stamps + 0.002,
         }
     )
-    return Batch(Path("nowhere"), info(**sensors), table)
+    return Batch(Path("nowhere"), batch_info(**sensors), table)
 
 
-def write_files(root: Path, frames: int, sequences: int = 1, **sensors: Any) -> Path:
-    """The same batch as files, and its folder."""
-    batch = make_batch(frames, sequences, **sensors)
+def write_synthetic_batch(root: Path, frames: int, sequences: int = 1) -> Path:
+    """Write the same batch as files and return its folder."""
+    batch = make_batch(frames, sequences)
     described = batch.info.model_dump(mode="json") | {"name": root.name}
     for row in range(frames):
         frame = make_frame(row)
-        pictures = {"camera": frame.images["camera"].transpose(1, 2, 0), "other": frame.images["other"][0]}
-        for name, pixels in {**pictures, "label": frame.label}.items():
+        images = {"camera": frame.images["camera"].transpose(1, 2, 0), "other": frame.images["other"][0]}
+        for name, pixels in {**images, "label": frame.label}.items():
             path = root / name / f"{row}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.asarray(np.rint(pixels), np.uint8)).save(path)
@@ -131,39 +132,42 @@ def write_files(root: Path, frames: int, sequences: int = 1, **sensors: Any) -> 
     return root
 
 
-def read_made(batch: Batch, row: int) -> Frame:
-    """A reader for measure()."""
+def read_synthetic(batch: Batch, row: int) -> Frame:
+    """A reader for `measure_batch`."""
     return replace(make_frame(int(batch.frames.frame_id.iat[row][1:])), row=row)
 
 
-def measured(batch: Batch, read: Callable[[Batch, int], Frame] = read_made) -> BatchMeasurements:
+def measured(batch: Batch, read: Callable[[Batch, int], Frame] = read_synthetic) -> BatchMeasurements:
+    """The measures of a batch, by the project's own settings."""
     return measure_batch(batch, checks(), read)
 
 
-def broken(table: pd.DataFrame, rules: list[Rule] | None = None) -> pd.DataFrame:
-    """Broken rules by row, worked out by itself: columns rule, row, column, scope, severity, sensor, frame_id."""
-    found = []
+def broken_rules(table: pd.DataFrame, rules: list[Rule] | None = None) -> pd.DataFrame:
+    """Broken rules by row, computed without Great Expectations.
+
+    Columns: rule, row, column, scope, severity, sensor, frame_id.
+    """
+    passes = {
+        "at_most": lambda v, o, r: v <= r.limit,
+        "below": lambda v, o, r: v < r.limit,
+        "at_least": lambda v, o, r: v >= r.limit,
+        "above": lambda v, o, r: v > r.limit,
+        "within": lambda v, o, r: abs(v) <= o,
+        "unless_still": lambda v, o, r: v > r.limit or o <= r.other_limit,
+    }
+    broken = []
     for number, rule in enumerate(make_rules(checks()) if rules is None else rules):
         rows = table[~table.sensor.duplicated()] if rule.scope == "batch" else table
-        for row, value, other in zip(
-            rows.index, rows[rule.column], rows[rule.other] if rule.other else rows[rule.column], strict=True
-        ):
-            passed = {
-                "at_most": lambda v, o, r: v <= r.limit,
-                "below": lambda v, o, r: v < r.limit,
-                "at_least": lambda v, o, r: v >= r.limit,
-                "above": lambda v, o, r: v > r.limit,
-                "within": lambda v, o, r: abs(v) <= o,
-                "unless_still": lambda v, o, r: v > r.limit or o <= r.other_limit,
-            }[rule.test](value, other, rule)
-            if not (passed or np.isnan(value) or np.isnan(other)):
-                found.append(
-                    (number, row, rule.column, rule.scope, rule.severity, *table.loc[row, ["sensor", "frame_id"]])
-                )
-    return pd.DataFrame(found, columns=["rule", "row", "column", "scope", "severity", "sensor", "frame_id"])
+        others = rows[rule.other or rule.column]
+        for row, value, other in zip(rows.index, rows[rule.column], others, strict=True):
+            if not (passes[rule.test](value, other, rule) or np.isnan(value) or np.isnan(other)):
+                keys = table.loc[row, ["sensor", "frame_id"]]
+                broken.append((number, row, rule.column, rule.scope, rule.severity, *keys))
+    return pd.DataFrame(broken, columns=["rule", "row", "column", "scope", "severity", "sensor", "frame_id"])
 
 
-def set_aside(table: pd.DataFrame, sensor: str) -> set[str]:
-    """Ids of the frames of which critical rules set a sensor aside."""
-    found = broken(table)
-    return set(found[(found.scope == "frame") & (found.severity == "critical") & (found.sensor == sensor)].frame_id)
+def quarantined_frames(table: pd.DataFrame, sensor: str) -> set[str]:
+    """Ids of the frames in which a sensor breaks a critical rule."""
+    broken = broken_rules(table)
+    critical = (broken.scope == "frame") & (broken.severity == "critical")
+    return set(broken[critical & (broken.sensor == sensor)].frame_id)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from helpers.browser import Page, browser
-from helpers.synthetic_scenes import ROOT, settings, write_files
+from helpers.paths import ROOT
+from helpers.synthetic_scenes import settings, write_synthetic_batch
 from sensorproof.validation import validate_batch
 
 
@@ -16,7 +17,7 @@ def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        batch = write_files(root / "made", 12, 2)
+        batch = write_synthetic_batch(root / "made", 12, 2)
         (batch / "other" / "3.png").unlink()
         validate_batch(batch, settings(), Path("out"))
     return root / "out" / "docs"

@@ -15,20 +15,21 @@ from PIL import Image
 from helpers.project import Project
 from helpers.project_artifacts import ROOT, write_raw, write_results
 from helpers.servers import S3, MlflowServer, Postgres, serve_mlflow
+from sensorproof.documents import Summary
 from sensorproof.files import read_json
 
 STAGE = str(ROOT / "pipelines/stages/register.py")
 
 
 class Api:
-    """MLflow's REST interface, as any other client would use it."""
+    """MLflow's REST interface, used as any other client uses it."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/api/2.0/mlflow/{path}", timeout=30) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(f"{self.url}/api/2.0/mlflow/{path}", timeout=30) as response:
+            return json.load(response)
 
     def runs(self, name: str = "sensorproof") -> list[dict[str, Any]]:
         """Every run of the experiment, its tags and metrics as dictionaries."""
@@ -37,30 +38,30 @@ class Api:
         request = urllib.request.Request(
             f"{self.url}/api/2.0/mlflow/runs/search", query, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            runs = json.load(answer).get("runs", [])
+        with urllib.request.urlopen(request, timeout=30) as response:
+            runs = json.load(response).get("runs", [])
         for run in runs:
             for part in ("tags", "metrics"):
-                run[part] = {each["key"]: each["value"] for each in run["data"].get(part, [])}
+                run[part] = {entry["key"]: entry["value"] for entry in run["data"].get(part, [])}
         return runs
 
     def model(self) -> dict[str, Any]:
         return self.get("registered-models/get?name=sensorproof")["registered_model"]
 
     def aliases(self) -> dict[str, int]:
-        return {each["alias"]: int(each["version"]) for each in self.model()["aliases"]}
+        return {entry["alias"]: int(entry["version"]) for entry in self.model()["aliases"]}
 
     def artifact(self, run: dict[str, Any], path: str) -> bytes:
-        """An artifact as the browser gets it."""
-        with urllib.request.urlopen(f"{self.url}/get-artifact?run_id={run['info']['run_id']}&path={path}") as answer:
-            return answer.read()
+        """An artifact as a browser gets it."""
+        with urllib.request.urlopen(f"{self.url}/get-artifact?run_id={run['info']['run_id']}&path={path}") as response:
+            return response.read()
 
 
 class Checkout(Project):
     """A project folder whose runs go to a server."""
 
     def start(self, server: str, *command: str) -> subprocess.Popen[str]:
-        """Begin a command; the server's keys are not among what it is given."""
+        """Start a command, without the server's keys in its environment."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= {"MLFLOW_TRACKING_URI": server, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         pipe = subprocess.PIPE
@@ -72,7 +73,7 @@ class Checkout(Project):
         assert process.returncode == 0, errors
         return out
 
-    def on(self, server: str, *command: str) -> str:
+    def run_on(self, server: str, *command: str) -> str:
         return self.finish(self.start(server, *command))
 
 
@@ -86,7 +87,7 @@ def checkout(root: Path, number: int = 0, mean: float = 56.0) -> Checkout:
 @pytest.fixture(scope="module")
 def registered(mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     project = checkout(tmp_path_factory.mktemp("registered") / "project")
-    assert "promoted: sensorproof version 1 is champion" in project.on(mlflow_server.url, sys.executable, STAGE)
+    assert "promoted: sensorproof version 1 is champion" in project.run_on(mlflow_server.url, sys.executable, STAGE)
     return project
 
 
@@ -111,7 +112,7 @@ def test_the_server_shows_parent_children_version_and_alias(registered: Checkout
     assert version["description"].startswith("Promoted. Arm regularized_dropout, seed 1")
 
 
-def test_the_artifacts_lie_in_s3_and_not_beside_the_client(registered: Checkout, mlflow_server: MlflowServer) -> None:
+def test_the_artifacts_are_in_s3_and_not_beside_the_client(registered: Checkout, mlflow_server: MlflowServer) -> None:
     names = {path.name for path in mlflow_server.bucket.rglob("*") if path.is_file()}
     assert {"report.html", "evaluation.json", "model.safetensors", "MLmodel"} <= names
     assert not (registered.root / "mlruns").exists()
@@ -121,7 +122,7 @@ def test_the_artifacts_lie_in_s3_and_not_beside_the_client(registered: Checkout,
 def test_unchanged_results_are_found_again(registered: Checkout, mlflow_server: MlflowServer) -> None:
     before = read_json(registered.root / "artifacts/summary.json")
     count = len(Api(mlflow_server.url).runs())
-    registered.on(mlflow_server.url, sys.executable, STAGE)
+    registered.run_on(mlflow_server.url, sys.executable, STAGE)
     assert len(Api(mlflow_server.url).runs()) == count
     assert read_json(registered.root / "artifacts/summary.json") == before
 
@@ -131,16 +132,10 @@ def test_a_batch_is_predicted_with_the_champion(
 ) -> None:
     batch = write_raw(tmp_path / "b")
     command = ("sensorproof", "predict", "models:/sensorproof@champion", str(batch.root), str(tmp_path / "out"))
-    assert "5 of 5 frames predicted" in registered.on(mlflow_server.url, *command)
-    ours = (
-        "sensorproof",
-        "predict",
-        "artifacts/train/regularized_dropout-1/model",
-        str(batch.root),
-        str(tmp_path / "ours"),
-    )
-    registered.on(mlflow_server.url, *ours)
-    for file in sorted((tmp_path / "ours/labels").iterdir()):
+    assert "5 of 5 frames predicted" in registered.run_on(mlflow_server.url, *command)
+    folder = "artifacts/train/regularized_dropout-1/model"
+    registered.run_on(mlflow_server.url, "sensorproof", "predict", folder, str(batch.root), str(tmp_path / "local"))
+    for file in sorted((tmp_path / "local/labels").iterdir()):
         np.testing.assert_array_equal(Image.open(file), Image.open(tmp_path / "out/labels" / file.name))
 
 
@@ -149,33 +144,32 @@ def test_the_same_results_at_the_same_time_are_registered_once(
 ) -> None:
     project = checkout(tmp_path / "project", 40)
     runs = len(Api(mlflow_server.url).runs())
-    versions = len(json.loads(project_status(project, mlflow_server)))
+    versions = count_versions(mlflow_server)
     both = [project.start(mlflow_server.url, sys.executable, STAGE) for _ in range(2)]
     printed = {project.finish(process) for process in both}
     assert len(printed) == 1
     assert len(Api(mlflow_server.url).runs()) == runs + 5
-    assert len(json.loads(project_status(project, mlflow_server))) == versions + 1
+    assert count_versions(mlflow_server) == versions + 1
 
 
-def project_status(project: Checkout, server: MlflowServer) -> str:
-    """The numbers of all versions, as JSON."""
+def count_versions(server: MlflowServer) -> int:
     url = "model-versions/search?filter=name%3D%27sensorproof%27"
-    return json.dumps([each["version"] for each in Api(server.url).get(url).get("model_versions", [])])
+    return len(Api(server.url).get(url).get("model_versions", []))
 
 
 def test_two_checkouts_at_the_same_time_leave_one_champion(
     registered: Checkout, mlflow_server: MlflowServer, tmp_path: Path
 ) -> None:
-    """Whoever comes first: both versions are there, one of those promoted is champion, the history has them all."""
+    """In any order: both versions are registered, a promoted one is champion, and the history has every change."""
     api = Api(mlflow_server.url)
     before = api.aliases()
     projects = [checkout(tmp_path / f"project{n}", n, mean=90.0) for n in (60, 80)]
     both = [project.start(mlflow_server.url, sys.executable, STAGE) for project in projects]
     for project, process in zip(projects, both, strict=True):
         project.finish(process)
-    decided = [read_json(project.root / "artifacts/summary.json")["promotion"] for project in projects]
-    assert len({each["version"] for each in decided}) == 2
-    promoted = [each["version"] for each in decided if each["decision"] == "promoted"]
+    decisions = [Summary.read(project.root / "artifacts/summary.json").promotion for project in projects]
+    assert len({decision.version for decision in decisions}) == 2
+    promoted = [decision.version for decision in decisions if decision.decision == "promoted"]
     after = api.aliases()
     assert after["champion"] in promoted
     assert after["previous"] in {before["champion"], *promoted}
@@ -183,8 +177,8 @@ def test_two_checkouts_at_the_same_time_leave_one_champion(
     assert set(promoted) <= {change["after"].get("champion") for change in tags.values()}
 
 
-def test_a_bare_server_in_the_project_shows_what_was_logged_without_one(tmp_path: Path) -> None:
-    """The promise of the default address: `mlflow server`, no options, shows the runs and their artifacts."""
+def test_a_server_without_options_shows_what_was_logged_without_a_server(tmp_path: Path) -> None:
+    """`mlflow server` in the project opens the default database with its runs and artifacts."""
     project = checkout(tmp_path / "project")
     project.run(sys.executable, STAGE)
     with serve_mlflow(project.root) as url:
@@ -195,8 +189,8 @@ def test_a_bare_server_in_the_project_shows_what_was_logged_without_one(tmp_path
         assert len(api.runs()) == 5
 
 
-def test_the_helpers_make_what_they_promise(postgres: Postgres, s3: S3) -> None:
-    """Databases are apart from each other, and a bucket that is written to by S3 holds the bytes."""
+def test_the_test_servers_work(postgres: Postgres, s3: S3) -> None:
+    """Databases are separate, and a bucket written through S3 holds the bytes."""
     import boto3
 
     assert postgres.database("one") != postgres.database("two")

@@ -92,7 +92,7 @@ def wait_for(condition: Callable[[], object], log: Path) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Site]:
-    """Set up as docs/operations.md says."""
+    """Set up as docs/how-to/operations.md says."""
     root = tmp_path_factory.mktemp("site") / "project"
     (root / ".dvc").mkdir(parents=True)
     for name in ("params.yaml", "prefect.yaml", "prefect.toml", ".dvcignore", ".dvc/config"):
@@ -147,7 +147,7 @@ def test_field_data_comes_in_and_is_handed_over_to_a_run_of_its_own(site: Site) 
     listing = hash_files(batch)
     state = site.end_of(site.start("field-data/polling", quiet_period_s=0))
     assert state["type"] == "COMPLETED", state
-    assert "second taken in (9 frames, 0 aside); retraining: handed over to run" in state["message"]
+    assert "second ingested (9 frames, 0 quarantined); retraining: handed over to run" in state["message"]
     assert hash_files(site.root / "data/raw/second") == listing
     (run,) = site.runs("retraining")
     state = site.end_of(run["id"])

@@ -9,45 +9,44 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from helpers.sensor_models import make_regularizer
 from sensorproof.models import Segmenter
-from sensorproof.regularization import FunctionalEntropy
 
 CHANNELS = {"camera": 3, "lidar": 1}
-WORLD = 2
-KINDS = (("single", "first_order"), ("paper", "exact"))
+PROCESSES = 2
+FORMS = (("single", "first_order"), ("paper", "exact"))
 
 
-def gradients_of_rank(rank: int, distributed: bool) -> dict[str, Tensor]:
-    """Gradients of the plain loss and the term on a rank's own samples, from the same weights on every rank."""
-    found = {}
-    for variant, estimator in KINDS:
+def gradients(rank: int, distributed: bool) -> dict[str, Tensor]:
+    """Return the gradients of the plain loss and the term on a rank's own samples, from the same weights."""
+    all_gradients = {}
+    for variant, estimator in FORMS:
         torch.manual_seed(0)
         inner = Segmenter(CHANNELS, 3, "tiny", 8)
         model: nn.Module = DistributedDataParallel(inner) if distributed else inner
         torch.manual_seed(10 + rank)
         inputs = {name: torch.randn(4, c, 32, 32) for name, c in CHANNELS.items()}
         target = torch.randint(0, 3, (4, 32, 32))
-        term = FunctionalEntropy(0.3, variant=variant, estimator=estimator)  # type: ignore[arg-type]
-        value = term(model, inputs, target).value
+        value = make_regularizer(variant, estimator)(model, inputs, target).value
         (nn.functional.cross_entropy(model(inputs), target) + value).backward()
-        found |= {f"{variant} {name}": p.grad for name, p in inner.named_parameters() if p.grad is not None}
-    return found
+        all_gradients |= {f"{variant} {n}": p.grad for n, p in inner.named_parameters() if p.grad is not None}
+    return all_gradients
 
 
-def work(rank: int, folder: str) -> None:
+def run_process(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=WORLD)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=PROCESSES)
     try:
-        save_file(gradients_of_rank(rank, True), f"{folder}/{rank}.safetensors")
+        save_file(gradients(rank, True), f"{folder}/{rank}.safetensors")
     finally:
         dist.destroy_process_group()
 
 
-def test_every_rank_has_the_mean_of_the_gradients_of_all(tmp_path: Path) -> None:
-    mp.spawn(work, (str(tmp_path),), nprocs=WORLD)
-    reduced = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(WORLD)]
-    unimodal = [gradients_of_rank(rank, False) for rank in range(WORLD)]
-    assert reduced[0].keys() == unimodal[0].keys()
-    for name, first in unimodal[0].items():
+def test_every_process_has_the_mean_of_all_gradients(tmp_path: Path) -> None:
+    mp.spawn(run_process, (str(tmp_path),), nprocs=PROCESSES)
+    reduced = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(PROCESSES)]
+    separate = [gradients(rank, False) for rank in range(PROCESSES)]
+    assert reduced[0].keys() == separate[0].keys()
+    for name, first in separate[0].items():
         torch.testing.assert_close(reduced[0][name], reduced[1][name])
-        torch.testing.assert_close(reduced[0][name], (first + unimodal[1][name]) / 2, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(reduced[0][name], (first + separate[1][name]) / 2, rtol=1e-3, atol=1e-5)

@@ -2,15 +2,12 @@
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 
 from sensorproof.data.batch import Class
 from sensorproof.data.metadata import SensorInput
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.models import ModelDescription, build_model, load_model, save_model
-from sensorproof.models.decoder import SMALL, enlarge, resize
 from sensorproof.models.segmenter import BACKBONES, Segmenter
 
 CHANNELS = {"camera": 3, "depth": 1, "lidar": 2, "stack": 5}
@@ -103,13 +100,6 @@ def test_encoder_and_decoder_do_what_the_modules_of_transformers_do(model: Segme
     )
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, atol=1e-8, rtol=1e-8)
-
-
-@given(st.integers(1, SMALL), st.integers(1, SMALL), st.integers(1, 130), st.integers(1, 130))
-def test_products_enlarge_as_interpolation_does(height: int, width: int, new_height: int, new_width: int) -> None:
-    maps = torch.arange(2.0 * height * width).reshape(1, 2, height, width).sin()
-    size = (new_height, new_width)
-    torch.testing.assert_close(enlarge(maps, size), resize(maps, size), atol=1e-5, rtol=1e-5)
 
 
 def test_uneven_resolutions_take_the_largest(model: Segmenter) -> None:

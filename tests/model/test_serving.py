@@ -64,6 +64,12 @@ def predictor(folder: Path) -> Predictor:
     return load_predictor(folder, "cpu")
 
 
+def labels(
+    predictor: Predictor, frames: list[dict[str, NDArray]], size: tuple[int, int] | None = None
+) -> list[NDArray]:
+    return [prediction.labels for prediction in predictor.predict(frames, size)]
+
+
 def images(batch: Batch, row: int) -> dict[str, NDArray[np.float32]]:
     return load_frame(batch, row)[0].images
 
@@ -77,7 +83,7 @@ def test_raw_files_give_the_labels_that_the_training_path_gives(
         places = predictor.model(batch.inputs, batch.present).argmax(1).numpy()
     ids = np.array([c.id for c in data.meta.classes], np.uint8)
     assert len(np.unique(places)) > 1
-    ours = predictor.predict([images(raw, row) for row in rows], SIZE)
+    ours = labels(predictor, [images(raw, row) for row in rows], SIZE)
     for mine, theirs in zip(ours, ids[places], strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -91,19 +97,35 @@ def test_a_missing_sensor_is_as_if_it_had_never_been_there(
         places = predictor.model({kept: batch.inputs[kept]}).argmax(1).numpy()
     frames = [images(raw, row) for row in (0, 3)]
     other = next(name for name in SENSORS if name != kept)
-    unimodal = predictor.predict([{kept: f[kept]} for f in frames], SIZE)
+    unimodal = labels(predictor, [{kept: f[kept]} for f in frames], SIZE)
     np.testing.assert_array_equal(unimodal, predictor.ids[places])
     empty = np.full((SENSORS[other], 1, 1), np.nan)
-    np.testing.assert_array_equal(predictor.predict([{**f, other: empty} for f in frames], SIZE), unimodal)
-    assert not np.array_equal(predictor.predict(frames, SIZE), unimodal)
+    np.testing.assert_array_equal(labels(predictor, [{**f, other: empty} for f in frames], SIZE), unimodal)
+    assert not np.array_equal(labels(predictor, frames, SIZE), unimodal)
 
 
 def test_frames_of_one_pass_do_not_touch_each_other(raw: Batch, predictor: Predictor) -> None:
     frames = [images(raw, row) for row in range(len(raw.frames))]
-    together = predictor.predict(frames)
+    together = labels(predictor, frames)
     for frame, label in zip(frames, together, strict=True):
-        np.testing.assert_array_equal(predictor.predict([frame])[0], label)
+        np.testing.assert_array_equal(labels(predictor, [frame])[0], label)
     assert [label.shape for label in together] == [(50, 61), (50, 61), (37, 45), (50, 61), (50, 61)]
+
+
+def test_a_prediction_says_what_it_rests_on_and_how_sure_it_is(raw: Batch, predictor: Predictor) -> None:
+    frame = images(raw, 0)
+    (whole,) = predictor.predict([frame])
+    assert (whole.used, whole.left_out) == (("camera", "depth"), {})
+    blank = np.full_like(frame["depth"], np.nan)
+    (partial,) = predictor.predict([{"camera": frame["camera"], "depth": blank}])
+    assert (partial.used, partial.left_out) == (("camera",), {"depth": "has no valid pixel"})
+    (lone,) = predictor.predict([{"depth": frame["depth"]}], SIZE)
+    assert (lone.used, lone.left_out) == (("depth",), {"camera": "not given"})
+    inputs, present = predictor.tensors([{"depth": frame["depth"]}])
+    with torch.inference_mode():
+        expected = predictor.model(inputs, present).softmax(1).amax(1)[0].numpy()
+    assert lone.confidence.shape == lone.labels.shape
+    np.testing.assert_allclose(lone.confidence, expected, rtol=1e-5)
 
 
 @settings(max_examples=15, deadline=None)
@@ -115,20 +137,20 @@ def test_any_size_gives_class_ids_at_the_size_of_the_reference(
 ) -> None:
     rng = np.random.default_rng(0)
     frame = {"camera": rng.integers(0, 256, (3, *camera)), "depth": rng.uniform(1, 50, (1, *depth))}
-    (label,) = predictor.predict([frame])
+    (label,) = labels(predictor, [frame])
     assert label.shape == camera
     assert label.dtype == np.uint8
     assert set(np.unique(label)) <= {c.id for c in predictor.description.classes}
-    assert predictor.predict([{"depth": frame["depth"]}])[0].shape == depth
+    assert labels(predictor, [{"depth": frame["depth"]}])[0].shape == depth
 
 
 def test_nodata_and_what_is_not_finite_are_invalid(raw: Batch, predictor: Predictor) -> None:
     frame = images(raw, 0)
     as_zero = np.nan_to_num(frame["depth"], nan=0.0)
     as_infinite = np.nan_to_num(frame["depth"], nan=np.inf)
-    expected = predictor.predict([frame])[0]
+    expected = labels(predictor, [frame])[0]
     for depth in (as_zero, as_infinite):
-        np.testing.assert_array_equal(predictor.predict([{**frame, "depth": depth}])[0], expected)
+        np.testing.assert_array_equal(labels(predictor, [{**frame, "depth": depth}])[0], expected)
     beyond = np.full_like(frame["depth"], 1e30)
     assert np.isfinite(predictor.tensors([{"depth": beyond}])[0]["depth"].numpy()).all()
 
@@ -158,7 +180,7 @@ def test_a_batch_is_predicted_file_by_file(raw: Batch, predictor: Predictor, tmp
     assert table.sensors.tolist() == ["camera+depth", "camera", "depth", "camera+depth", "camera+depth"]
     for row, file in enumerate(table.prediction):
         written = np.asarray(Image.open(tmp_path / "out" / file))
-        np.testing.assert_array_equal(written, predictor.predict([images(raw, row)])[0])
+        np.testing.assert_array_equal(written, labels(predictor, [images(raw, row)])[0])
 
 
 def test_a_sensor_can_be_left_out(raw: Batch, predictor: Predictor, tmp_path: Path) -> None:
@@ -255,15 +277,15 @@ def test_the_command_predicts_with_a_model_folder(
     assert command("predict", folder, raw.root, out, "--without", "camera", "--device", "cpu") == 0
     assert "4 of 5 frames predicted, 4 of them without some sensor" in capsys.readouterr().out
     written = np.asarray(Image.open(out / "labels/f0.png"))
-    np.testing.assert_array_equal(written, predictor.predict([{"depth": images(raw, 0)["depth"]}])[0])
+    np.testing.assert_array_equal(written, labels(predictor, [{"depth": images(raw, 0)["depth"]}])[0])
 
 
 @pytest.mark.parametrize(
     ("model", "code", "fault"),
     [
         ("nowhere", 1, "nowhere/model.json: is missing"),
-        ("models:/", 2, "models:/: is no address of a model"),
-        ("models:/sensorproof/x", 2, "is no address of a model"),
+        ("models:/", 2, "models:/: is not the address of a model"),
+        ("models:/sensorproof/x", 2, "is not the address of a model"),
     ],
 )
 def test_a_model_that_is_not_there_is_one_line(
@@ -293,12 +315,13 @@ def test_a_packaged_model_carries_the_code_and_libraries_that_it_needs_and_no_mo
     """That it is enough is shown where a registered model is loaded anew."""
     files = needed_files("sensorproof.adapters.mlflow_pyfunc")
     names = {str(path.relative_to(PACKAGE)) for path in files}
-    assert {"__init__.py", "serving/predictor.py", "models/segmenter.py", "data/images.py"} <= names
+    assert {"__init__.py", "serving/predictor.py", "models/segmenter.py", "data/preprocessing.py"} <= names
     assert not [name for name in names if name.startswith(("cli/", "data/simulator/", "alignment/", "reporting/"))]
     copied = copy_code(files, tmp_path)
     assert {str(path.relative_to(copied)) for path in copied.rglob("*.py")} == names
     libraries = dict(line.split("==") for line in requirements(files))
-    assert {"mlflow", "torch", "transformers", "safetensors", "numpy", "opencv-python-headless"} <= set(libraries)
+    assert {"mlflow", "torch", "transformers", "safetensors", "numpy"} <= set(libraries)
+    assert {"opencv-python-headless", "ruamel.yaml"} <= set(libraries)  # names other than those of their modules
     assert not {"matplotlib", "typer", "dvc", "optuna", "mlflow-tracing"} & set(libraries)
     assert "+" not in libraries["torch"]
 
@@ -329,7 +352,7 @@ def test_a_model_is_scored_again_with_its_own_statistics(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"size": [16, 40]}, "works at 32 x 40 pixels, the present data at 16 x 40"),
+        ({"size": [16, 40]}, "its image size is 32 x 40 pixels, that of the present data 16 x 40"),
         ({"classes": [{"id": 3, "name": "ground"}, {"id": 13, "name": "box"}, {"id": 23, "name": "sky"}]}, "classes"),
         ({"sensors": {"camera": make_meta().sensors["camera"].model_dump(mode="json")}}, "sensors are"),
     ],

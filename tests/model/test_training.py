@@ -1,6 +1,5 @@
-"""Training learns, repeats itself under a seed, and goes on where it was cut short."""
+"""Training learns, gives the same result for the same seed, and resumes after an interruption."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,15 @@ from sensorproof.data.batch import Class
 from sensorproof.data.dataset import PreparedDataset, TrainingSampler, mirror
 from sensorproof.data.metadata import PreparedMeta, SensorInput
 from sensorproof.errors import SensorproofError
-from sensorproof.evaluation.subsets import all_subsets, score_subsets, subset_name
+from sensorproof.evaluation.subsets import score_subsets
 from sensorproof.experiment import score_split
 from sensorproof.files import write_json
 from sensorproof.models import Segmenter, build_model, describe_model
 from sensorproof.objectives.base import Objective
-from sensorproof.objectives.build import NO_REGULARIZATION, Regularized, build_objective
+from sensorproof.objectives.build import NO_REGULARIZATION, build_objective
+from sensorproof.objectives.regularized import Regularized
 from sensorproof.settings import Arm, ModelSettings, TrainSettings
-from sensorproof.training.loop import choose_device, learning_rate_factor, train
+from sensorproof.training.loop import train
 
 MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
 TRAIN = TrainSettings(
@@ -42,7 +42,7 @@ REGULARIZER = NO_REGULARIZATION.model_copy(update={"strength": 0.1, "sigma": 0.3
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    """24 frames, two sensors: `one` shows the label as it is, `two` its negative with noise and gaps."""
+    """24 frames, two sensors: `one` shows the label, `two` its negative with noise and gaps."""
     root = tmp_path_factory.mktemp("prepared")
     rng = np.random.default_rng(0)
     label = np.zeros((24, 32, 32), np.uint8)
@@ -83,51 +83,50 @@ def run(
 
 
 @pytest.mark.parametrize("arm", ["baseline", "regularized"])
-def test_it_learns_what_is_easy_to_see(data: PreparedDataset, arm: Arm) -> None:
+def test_an_easy_task_is_learnt(data: PreparedDataset, arm: Arm) -> None:
     model, history = run(data, arm, steps=80)
     assert history[-1]["cross_entropy"] < 0.5 * history[0]["cross_entropy"]
     assert score_split(model, data, "test", "cpu", 3).full > 70
 
 
 @pytest.mark.parametrize("arm", ["baseline", "regularized"])
-def test_cut_short_and_resumed_is_as_uncut(data: PreparedDataset, arm: Arm, tmp_path: Path) -> None:
-    class Cut(Exception):
-        pass
-
-    def cut(step: int, row: dict[str, float]) -> None:
+def test_a_resumed_training_gives_the_same_weights_as_an_uninterrupted_one(
+    data: PreparedDataset, arm: Arm, tmp_path: Path
+) -> None:
+    def interrupt(step: int, row: dict[str, float]) -> None:
         if step == 20:
-            raise Cut
+            raise KeyboardInterrupt
 
-    uncut, _ = run(data, arm)
-    with pytest.raises(Cut):
-        run(data, arm, checkpoint=tmp_path / "state.safetensors", progress=cut)
+    uninterrupted, _ = run(data, arm)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, arm, checkpoint=tmp_path / "state.safetensors", progress=interrupt)
     resumed, history = run(data, arm, checkpoint=tmp_path / "state.safetensors")
     assert [row["step"] for row in history] == [10, 20, 30]
-    for name, tensor in uncut.state_dict().items():
+    for name, tensor in uninterrupted.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=0, atol=0)
 
 
-def test_a_broken_checkpoint_is_one_line(data: PreparedDataset, tmp_path: Path) -> None:
+def test_a_broken_checkpoint_is_an_error_of_one_line(data: PreparedDataset, tmp_path: Path) -> None:
     (tmp_path / "state.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     with pytest.raises(SensorproofError, match="cannot be resumed"):
         run(data, checkpoint=tmp_path / "state.safetensors")
 
 
-def test_a_loss_that_is_not_finite_stops(data: PreparedDataset) -> None:
+def test_a_loss_that_is_not_finite_stops_the_training(data: PreparedDataset) -> None:
     torch.manual_seed(0)
     model = build_model(describe_model(MODEL, data.meta))
     with torch.no_grad():
         model.decoder.classifier.bias.fill_(torch.nan)
     objective = build_objective("baseline", REGULARIZER)
-    with pytest.raises(SensorproofError):
+    with pytest.raises(SensorproofError, match="training step 10: the loss is nan"):
         train(model, TrainingSampler(data, 4, 0, False), objective, TRAIN, steps=10, seed=0)
 
 
-def test_every_frame_is_seen_once_an_epoch(data: PreparedDataset) -> None:
+def test_every_frame_is_sampled_once_an_epoch(data: PreparedDataset) -> None:
     sampler = TrainingSampler(data, 5, 3, False)
-    seen = torch.cat([sampler(step).target for step in range(16)])
+    targets = torch.cat([sampler(step).target for step in range(16)])
     labels = torch.from_numpy(data.labels[:16].astype(np.int64))
-    counts = [(seen == each).flatten(1).all(1).sum().item() for each in labels]
+    counts = [(targets == label).flatten(1).all(1).sum().item() for label in labels]
     assert counts == [5] * 16
 
 
@@ -155,7 +154,7 @@ def test_quarantined_and_faulty_frames_are_left_out(data: PreparedDataset, tmp_p
         PreparedDataset(data.root, tmp_path / "all.csv").rows("train")
 
 
-def test_all_subsets_are_scored_as_if_the_others_had_never_been_there(data: PreparedDataset) -> None:
+def test_a_subset_is_scored_as_by_a_model_given_only_its_sensors(data: PreparedDataset) -> None:
     torch.manual_seed(0)
     model = build_model(describe_model(MODEL, data.meta)).eval()
     scores = score_subsets(model, data.ordered("train", 5), ["ground", "box"])
@@ -164,9 +163,8 @@ def test_all_subsets_are_scored_as_if_the_others_had_never_been_there(data: Prep
     for batch in data.ordered("train", 1):
         if batch.present["two"]:
             prediction = model({"two": batch.inputs["two"]}).argmax(1)
-            hits += torch.stack([((batch.target == t) & (prediction == p)).sum() for t in (0, 1) for p in (0, 1)]).view(
-                2, 2
-            )
+            counts = [((batch.target == t) & (prediction == p)).sum() for t in (0, 1) for p in (0, 1)]
+            hits += torch.stack(counts).view(2, 2)
             frames += 1
     assert frames == 15
     union = hits.sum(0) + hits.sum(1) - hits.diagonal()
@@ -174,27 +172,8 @@ def test_all_subsets_are_scored_as_if_the_others_had_never_been_there(data: Prep
     assert scores.support == {"ground": 16 * 1024 - scores.support["box"], "box": 16 * 144}
 
 
-def test_subsets_are_all_and_named_by_sorted_names() -> None:
-    assert len(all_subsets("abcd")) == 15
-    assert subset_name(["rgb", "depth"]) == "depth+rgb"
-
-
-def test_the_learning_rate_rises_and_falls() -> None:
-    rates = [learning_rate_factor(step, 100, 0.1) for step in range(101)]
-    assert rates[0] == pytest.approx(1 / 11)
-    assert max(rates) == rates[10] == 1.0
-    assert rates[-1] == 0.0
-    assert all(a > b for a, b in pairwise(rates[10:]))
-
-
-def test_a_device_that_is_not_there_is_named() -> None:
-    assert choose_device("cpu").type == "cpu"
-    with pytest.raises(SensorproofError, match="cuda:63"):
-        choose_device("cuda:63")
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_sensor_that_tells_little_can_be_added(data: PreparedDataset, kind: Kind, tmp_path: Path) -> None:
+def test_an_uninformative_sensor_can_be_added(data: PreparedDataset, kind: Kind, tmp_path: Path) -> None:
     add_sensor(data.root, tmp_path / "prepared", kind)
     changed = PreparedDataset(tmp_path / "prepared")
     assert set(changed.sensors) == {*data.sensors, kind}
@@ -207,14 +186,14 @@ def test_a_sensor_that_tells_little_can_be_added(data: PreparedDataset, kind: Ki
     assert all(bool(torch.isfinite(x).all()) for x in inputs.values())
 
 
-def test_a_sensor_that_tells_nothing_loses_its_weight_and_no_other(data: PreparedDataset, tmp_path: Path) -> None:
-    """Also not one that is learnt late, as `two` is: its usefulness is near zero for the first hundred steps."""
+def test_only_an_uninformative_sensor_loses_its_weight(data: PreparedDataset, tmp_path: Path) -> None:
+    """`two`, which is learnt late, keeps its weight: its relevance is near zero for the first hundred steps."""
     kinds: tuple[Kind, ...] = ("constant", "half_broken")
     for kind in kinds:
         add_sensor(data.root, tmp_path / kind, kind)
         objective = Regularized(REGULARIZER, "any")
         run(PreparedDataset(tmp_path / kind), steps=260, objective=objective)
-        assert objective.term.relevance is not None
-        weights = objective.term.relevance.weights(["one", "two", kind])
+        assert objective.regularizer.relevance is not None
+        weights = objective.regularizer.relevance.weights(["one", "two", kind])
         assert min(weights["one"], weights["two"]) > 0.8
         assert weights[kind] < (0.2 if kind == "constant" else 0.95)

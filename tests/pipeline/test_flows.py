@@ -167,14 +167,14 @@ def test_batches_come_in_and_are_trained_on(here: Path, field_data: ModuleType) 
     state = field_data.field_data(quiet_period_s=0, return_state=True)
     assert state.name == "Refused"
     assert "data/inbox/broken/frames.csv: is missing" in state.message
-    assert "good taken in (9 frames, 0 aside)" in state.message
+    assert "good ingested (9 frames, 0 quarantined)" in state.message
     assert ": prepare ran" in state.message
     assert hash_files(Path("data/raw/good")) == listing
     assert Path("names.txt").read_text() == "good\ngood.dvc\n"
     assert sorted(path.name for path in Path("data/inbox").iterdir()) == ["broken", "broken.refused.yaml", "loose.zip"]
     state = field_data.field_data(quiet_period_s=0, return_state=True)
     assert state.is_completed()
-    assert state.message == "broken refused before; loose.zip is no folder"
+    assert state.message == "broken refused before; loose.zip is not a folder"
 
 
 def test_an_empty_inbox_needs_no_server(

@@ -1,4 +1,4 @@
-"""What the adapter promises whatever the release of Great Expectations: the verdict of the rules, row by row."""
+"""The contract of the adapter, whatever the release of Great Expectations: violations of the rules by row."""
 
 import json
 import re
@@ -8,84 +8,98 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.synthetic_scenes import broken, checks
+from helpers.synthetic_scenes import broken_rules, checks
 from sensorproof.adapters import great_expectations as adapter
 from sensorproof.adapters.great_expectations import check_expectations, describe
 from sensorproof.alignment.decision.rules import Rule, make_rules, suite_name
+from sensorproof.errors import SensorproofError
 
 RULES = [
-    Rule("a", "at_most", 1.0, "critical", "frame", "a is large"),
-    Rule("a", "below", 2.0, "warning", "frame", "a is larger"),
-    Rule("b", "at_least", -1.0, "critical", "frame", "b is small"),
-    Rule("b", "above", 0.0, "warning", "frame", "b is not above"),
-    Rule("a", "within", 0.0, "critical", "frame", "a is beyond its limit", other="limit"),
-    Rule("a", "unless_still", 0.5, "critical", "frame", "a is still", other="b", other_limit=0.25),
-    Rule("whole", "at_most", 0.0, "critical", "batch", "the batch is at fault"),
+    Rule("deviation_px", "at_most", 1.0, "critical", "frame", "is displaced"),
+    Rule("deviation_px", "below", 2.0, "warning", "frame", "is displaced further"),
+    Rule("scene_change", "at_least", -1.0, "critical", "frame", "changes too little"),
+    Rule("scene_change", "above", 0.0, "warning", "frame", "does not change"),
+    Rule("deviation_px", "within", 0.0, "critical", "frame", "is above its limit", other="deviation_limit_px"),
+    Rule("image_change", "unless_still", 0.5, "critical", "frame", "is frozen", other="scene_change", other_limit=0.25),
+    Rule("time_unit", "at_most", 0.0, "critical", "batch", "times are not in seconds"),
 ]
 
 
-def table(rows: int, seed: int = 0) -> pd.DataFrame:
-    """Values on, above and below every limit, many of them missing."""
+def columns_of(rules: list[Rule]) -> list[str]:
+    """The measures that rules are on."""
+    return sorted({c for r in rules for c in (r.column, r.other) if c})
+
+
+def make_table(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Measures on, above and below every limit, some of them missing."""
     rng = np.random.default_rng(seed)
     values = np.array([-2, -1, -0.5, 0, 0.25, 0.5, 1, 2, 3, np.nan])
-    frame = pd.DataFrame({c: rng.choice(values, rows) for c in ("a", "b")})
-    frame["limit"] = rng.choice([0.5, 1, np.nan], rows)
-    frame["sensor"] = np.resize(["camera", "depth", "label"], rows)
-    frame["whole"] = frame.sensor.map({"camera": 0.0, "depth": 1.0, "label": np.nan})
-    frame["frame_id"] = [f"f{k // 3}" for k in range(rows)]
-    frame.index = pd.Index(rng.permutation(rows) + 1000)
-    return frame
+    table = pd.DataFrame({c: rng.choice(values, rows) for c in ("deviation_px", "image_change", "scene_change")})
+    table["deviation_limit_px"] = rng.choice([0.5, 1, np.nan], rows)
+    table["sensor"] = np.resize(["camera", "depth", "label"], rows)
+    table["time_unit"] = table.sensor.map({"camera": 0.0, "depth": 1.0, "label": np.nan})
+    table["frame_id"] = [f"f{k // 3}" for k in range(rows)]
+    table.index = pd.Index(rng.permutation(rows) + 1000)
+    return table
 
 
-def pairs(found: pd.DataFrame) -> list[tuple[int, int]]:
-    return sorted(zip(found.rule.astype(int), found.row.astype(int), strict=True))
+def violations(broken: pd.DataFrame) -> list[tuple[int, int]]:
+    """Sorted pairs of a rule and a row that breaks it."""
+    return sorted(zip(broken.rule.astype(int), broken.row.astype(int), strict=True))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_exactly_the_rows_that_break_a_rule_are_reported(seed: int) -> None:
-    rows = table(120, seed)
-    found = check_expectations(rows, RULES, "contract")
-    assert pairs(found.broken) == pairs(broken(rows, RULES))
-    assert len(found.broken) > 50
-    assert not found.success
+    rows = make_table(120, seed)
+    results = check_expectations(rows, RULES, "contract")
+    assert violations(results.broken) == violations(broken_rules(rows, RULES))
+    assert len(results.broken) > 50
+    assert not results.success
 
 
 def test_rows_without_values_abstain() -> None:
-    rows = table(30).assign(a=np.nan, b=np.nan, whole=np.nan)
-    found = check_expectations(rows, RULES, "contract")
-    assert found.broken.empty
-    assert found.success
+    rows = make_table(30).assign(**dict.fromkeys(columns_of(RULES), np.nan))
+    results = check_expectations(rows, RULES, "contract")
+    assert results.broken.empty
+    assert results.success
 
 
 def test_the_suite_carries_severities_and_numbers() -> None:
-    suite = check_expectations(table(9), RULES, "contract-v1").suite
+    suite = check_expectations(make_table(9), RULES, "contract-v1").suite
     assert suite["name"] == "contract-v1"
     entries = sorted(suite["expectations"], key=lambda e: e["meta"]["rule"])
     assert [e["severity"] for e in entries] == [r.severity for r in RULES]
     assert [e["meta"]["scope"] for e in entries] == [r.scope for r in RULES]
-    assert json.dumps(suite) == json.dumps(check_expectations(table(12), RULES, "contract-v1").suite)
+    assert json.dumps(suite) == json.dumps(check_expectations(make_table(12), RULES, "contract-v1").suite)
 
 
-def test_an_expectation_that_cannot_be_evaluated_is_no_success() -> None:
-    rows = table(9)
-    rows["a"] = "text"
+def test_an_expectation_that_cannot_be_evaluated_is_an_error() -> None:
+    rows = make_table(9)
+    rows["deviation_px"] = "text"
     with pytest.raises(RuntimeError, match="did not run"):
         check_expectations(rows, RULES[:1], "contract")
 
 
-def test_the_projects_own_rules_agree_too() -> None:
+def test_the_rules_of_the_project_are_reported_exactly_too() -> None:
     rules = make_rules(checks())
     rng = np.random.default_rng(0)
-    rows = table(60)
-    for column in {c for r in rules for c in (r.column, r.other) if c}:
+    rows = make_table(60)
+    for column in columns_of(rules):
         rows[column] = rng.choice([-5.0, 0.0, 0.001, 0.5, 0.97, 1, 2, 5, 1000, np.nan], len(rows))
-    found = check_expectations(rows, rules, suite_name(checks()))
-    assert pairs(found.broken) == pairs(broken(rows, rules))
+    results = check_expectations(rows, rules, suite_name(checks()))
+    assert violations(results.broken) == violations(broken_rules(rows, rules))
 
 
-def test_data_docs_need_nothing_from_the_net(tmp_path: Path) -> None:
+def test_without_great_expectations_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "find_spec", lambda name: None)
+    with pytest.raises(SensorproofError) as error:
+        check_expectations(make_table(9), RULES, "contract")
+    assert str(error.value) == ('validation: great_expectations is not installed; pip install "sensorproof[pipeline]"')
+
+
+def test_data_docs_need_no_network(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
-    check_expectations(table(60), RULES, "contract", docs)
+    check_expectations(make_table(60), RULES, "contract", docs)
     pages = sorted(docs.rglob("*.html"))
     assert {p.relative_to(docs).parts[0] for p in pages} == {"index.html", "expectations", "validations"}
     for page in pages:
@@ -106,16 +120,16 @@ def test_data_docs_are_replaced_whole(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "old.html").write_text("old")
-    check_expectations(table(9), RULES, "contract", docs)
+    check_expectations(make_table(9), RULES, "contract", docs)
     assert not (docs / "old.html").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["docs"]
 
 
-def test_nothing_is_left_where_data_docs_could_not_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_docs_that_fail_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(folder: Path) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(adapter, "make_offline", fail)
     with pytest.raises(OSError, match="no space left"):
-        check_expectations(table(9), RULES, "contract", tmp_path / "docs")
+        check_expectations(make_table(9), RULES, "contract", tmp_path / "docs")
     assert list(tmp_path.iterdir()) == []

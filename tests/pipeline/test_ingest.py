@@ -85,7 +85,7 @@ def test_a_batch_is_copied_versioned_and_seen_by_the_pipeline(here: Path, second
     assert Path("names.txt").read_text() == "first\nsecond\nsecond.dvc\n"
     assert dvc.status() == {}
     before = bytes_of(Path("data/raw"))
-    with pytest.raises(RejectedError, match="has been taken in already, as data/raw/second; remove it"):
+    with pytest.raises(RejectedError, match="is already ingested as data/raw/second; delete this copy"):
         ingest_batch(second, settings)
     with pytest.raises(
         RejectedError, match="lies in data/raw already; version it where it is: `dvc add data/raw/first`"
@@ -157,10 +157,10 @@ def link_out(batch: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (same_name, "a batch called 'first' is there already, with other content; give this one another `name`"),
+        (same_name, "there is already a batch 'first' with other content; give this one another `name`"),
         (other_classes, "classes or reference differ from first's"),
         (same_ids, "is in batch 'first' too (1 in all)"),
-        (same_frames, "is batch 'first' over again"),
+        (same_frames, "is batch 'first' again"),
         (no_table, "frames.csv: is missing"),
         (broken_images, "second"),
         (link_out, "out of the batch"),
@@ -193,7 +193,7 @@ def test_quarantined_frames_give_exit_code_3(
     assert run_cli("ingest", str(second), monkeypatch=monkeypatch) == 3
     printed = capsys.readouterr().out
     assert "second: 9 frames" in printed
-    assert "1 aside" in printed
+    assert "1 quarantined" in printed
     assert Path("data/raw/second", image.relative_to(second)).read_bytes() == image.read_bytes()
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from mlflow import MlflowClient
 
 from helpers.mlflow_registry import (
     BAD,
+    BEST,
     GOOD,
     aliases,
     flip_a_byte,
@@ -25,6 +27,7 @@ from helpers.mlflow_registry import (
 from helpers.project_artifacts import make_meta, write_model, write_results
 from sensorproof.adapters.mlflow_registry import Registry
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.documents.promotion import LOSS_CHAMPION
 from sensorproof.files import read_json, write_json
 from sensorproof.serving.package import hash_model
 from sensorproof.serving.predictor import load_predictor
@@ -32,7 +35,7 @@ from sensorproof.serving.rescore import rescore
 from sensorproof.settings import load_settings
 
 
-def test_a_real_gain_is_logged_registered_and_promoted(home: Path, client: MlflowClient) -> None:
+def test_a_proven_gain_is_logged_registered_and_promoted(home: Path, client: MlflowClient) -> None:
     write_results(home, GOOD)
     run_stage()
     evaluation = read_json(home / "artifacts/evaluation.json")
@@ -99,17 +102,17 @@ def test_unchanged_results_are_found_again(home: Path, client: MlflowClient) -> 
     assert Path(client.download_artifacts(run_id, "report.html")).read_text() == "drawn anew"
 
 
-def test_results_that_come_again_are_judged_against_the_champion_of_now(home: Path, client: MlflowClient) -> None:
+def test_results_registered_again_are_compared_with_the_present_champion(home: Path, client: MlflowClient) -> None:
     register_again(GOOD, 0)
     shutil.copytree("artifacts", "first")
-    assert register_again({"baseline": [80.0, 80.0], "regularized_dropout": [90.0, 91.0]}, 10)["version"] == 2
+    assert register_again(BEST, 10).version == 2
     shutil.rmtree("artifacts")
     Path("first").rename("artifacts")
     path = Path("artifacts/evaluate/regularized_dropout-1.json")
     write_json(path, {**read_json(path), "mean": 0.5})
     run_stage()
-    assert (promotion()["decision"], promotion()["version"]) == ("refused", 1)
-    assert promotion()["reasons"][0].startswith("loss_champion: its mean lies")
+    assert (promotion().decision, promotion().version) == ("refused", 1)
+    assert promotion().reasons[0].startswith("loss_champion: its mean lies")
     assert aliases(client) == {"challenger": 1, "champion": 2, "previous": 1}
     assert len(runs_of(client, "pipeline")) == 2
     assert client.get_model_version("sensorproof", "1").tags["decision"] == "refused"
@@ -121,11 +124,11 @@ def test_a_refusal_is_recorded_with_its_reasons(
     write_results(home, BAD)
     run_stage()
     printed = capsys.readouterr().out
-    assert (promotion()["decision"], promotion()["version"]) == ("refused", 1)
-    assert [g["name"] for g in promotion()["gates"] if not g["passed"]] == ["gain_mean"]
+    assert (promotion().decision, promotion().version) == ("refused", 1)
+    assert [gate.name for gate in promotion().gates if not gate.passed] == ["gain_mean"]
     assert aliases(client) == {"challenger": 1}
     version = client.get_model_version("sensorproof", "1")
-    (reason,) = promotion()["reasons"]
+    (reason,) = promotion().reasons
     assert reason in printed
     assert reason in version.tags["reasons"]
     assert version.tags["decision"] == "refused"
@@ -135,7 +138,7 @@ def test_a_refusal_is_recorded_with_its_reasons(
     assert promotion() == before
 
 
-def test_a_process_that_died_leaves_nothing_open(home: Path, client: MlflowClient) -> None:
+def test_the_run_of_a_process_that_died_is_closed(home: Path, client: MlflowClient) -> None:
     write_results(home, GOOD)
     run_stage()
     (parent,) = runs_of(client, "pipeline")
@@ -143,12 +146,10 @@ def test_a_process_that_died_leaves_nothing_open(home: Path, client: MlflowClien
     run_stage()
     assert {run.info.status for run in runs_of(client, "pipeline")} == {"KILLED", "FINISHED"}
     assert len(client.search_model_versions("name = 'sensorproof'")) == 1
-    assert promotion()["decision"] == "promoted"
+    assert promotion().decision == "promoted"
 
 
-def test_a_fault_on_the_way_marks_the_run_as_failed(
-    home: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_marks_the_run_as_failed(home: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
     write_results(home, GOOD)
     with monkeypatch.context() as patch:
         patch.setattr(Registry, "add", lambda *a, **k: 1 / 0)
@@ -157,23 +158,23 @@ def test_a_fault_on_the_way_marks_the_run_as_failed(
     assert not (home / "artifacts/summary.json").exists()
     assert [run.info.status for run in runs_of(client, "pipeline")] == ["FAILED"]
     run_stage()
-    assert promotion()["version"] == 1
+    assert promotion().version == 1
 
 
 @pytest.mark.parametrize(("figure", "decision"), [(90.0, "promoted"), (10.0, "refused")])
 def test_a_candidate_must_reach_the_champion(home: Path, client: MlflowClient, figure: float, decision: str) -> None:
-    """The champion is really scored: an untrained model lies between 10 and 90 points."""
+    """The champion is scored for this: an untrained model lies between 10 and 90 points."""
     register_again(GOOD, 0)
     better = {"baseline": [figure - 8, figure - 8], "regularized_dropout": [figure - 1, figure]}
     decided = register_again(better, 10)
-    assert decided["decision"] == decision
-    (gate,) = (g for g in decided["gates"] if g["name"] == "loss_champion")
+    assert decided.decision == decision
+    (gate,) = (gate for gate in decided.gates if gate.name == LOSS_CHAMPION)
     champion = rescore(
         stored(client, client.get_model_version("sensorproof", "1")),
         PreparedDataset(Path("artifacts/prepared")),
         load_settings(),
     )
-    assert gate["value"] == pytest.approx(champion.mean - figure)
+    assert gate.value == pytest.approx(champion.mean - figure)
     expected = {"champion": 2, "previous": 1} if decision == "promoted" else {"champion": 1, "challenger": 2}
     assert aliases(client) == expected
 
@@ -191,35 +192,45 @@ def test_a_champion_that_cannot_be_compared_is_not_replaced(home: Path, client: 
         others = tuple(c.model_copy(update={"name": f"other {c.name}"}) for c in meta.classes)
         write_model(folder, 1, meta.model_copy(update={"classes": others}))
         client.set_model_version_tag("sensorproof", "1", "model.sha256", hash_model(folder))
-    decided = register_again({"baseline": [80.0, 80.0], "regularized_dropout": [90.0, 91.0]}, 10)
-    assert decided["decision"] == "refused"
-    (reason,) = decided["reasons"]
-    words = {"weights": "its files hash to", "gone": "cannot be fetched", "classes": "its classes are not"}
+    decided = register_again(BEST, 10)
+    assert decided.decision == "refused"
+    (reason,) = decided.reasons
+    faults = {"weights": "its files hash to", "gone": "cannot be fetched", "classes": "its classes are not"}
     assert reason.startswith("loss_champion: champion version 1 cannot be compared: ")
-    assert words[fault] in reason
-    assert decided["gates"][-1]["value"] is None
+    assert faults[fault] in reason
+    assert decided.gates[-1].value is None
     assert aliases(client) == {"champion": 1, "challenger": 2}
 
 
-def test_a_model_that_is_not_the_one_that_was_scored_is_not_registered(
+def test_only_the_model_that_was_scored_is_registered(
     home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_results(home, GOOD)
-    path = home / "artifacts/evaluate/regularized_dropout-1.json"
-    folder = home / "artifacts/train/regularized_dropout-1/model"
-    write_json(path, {**read_json(path), "model_sha256": hash_model(folder)})
-    flip_a_byte(folder / "model.safetensors")
+    flip_a_byte(home / "artifacts/train/regularized_dropout-1/model/model.safetensors")
     with pytest.raises(SystemExit, match="1"):
         run_stage()
     assert "regularized_dropout-1/model: is not the model that was scored" in capsys.readouterr().err
     assert client.search_registered_models() == []
 
 
-def test_one_seed_proves_nothing(home: Path) -> None:
+def test_one_seed_is_not_enough(home: Path) -> None:
     write_results(home, {"baseline": [50.0], "regularized_dropout": [60.0]})
     run_stage()
-    assert promotion()["decision"] == "refused"
-    assert promotion()["reasons"] == ["gain_mean: one seed gives no interval: the gain is unproven"]
+    assert promotion().decision == "refused"
+    assert list(promotion().reasons) == ["gain_mean: one seed gives no interval: the gain is unproven"]
+
+
+def test_a_candidate_that_was_not_trained_is_refused(home: Path, client: MlflowClient) -> None:
+    write_results(home, GOOD)
+    params = yaml.safe_load((home / "params.yaml").read_text())
+    params["train"]["arms"], params["promotion"]["candidate"] = ["baseline", "regularized"], "regularized"
+    (home / "params.yaml").write_text(yaml.safe_dump(params))
+    run_stage()
+    assert (promotion().decision, promotion().version) == ("refused", None)
+    assert list(promotion().reasons) == ["complete: arm regularized is missing"]
+    (parent,) = runs_of(client, "pipeline")
+    assert parent.data.tags["reasons"] == "complete: arm regularized is missing"
+    assert client.search_registered_models() == []
 
 
 LOAD = """
@@ -234,8 +245,8 @@ print(json.dumps([sensorproof.__file__, model.metadata.signature.to_dict()]))
 """
 
 
-def test_the_registered_model_loads_anew_and_predicts_as_ours(home: Path, client: MlflowClient) -> None:
-    """In a process of its own, from the code that the model carries; the last depth frame is missing."""
+def test_the_registered_model_predicts_as_the_model_folder(home: Path, client: MlflowClient) -> None:
+    """In a process of its own, with the code in the package; the last depth frame is missing."""
     write_results(home, GOOD)
     run_stage()
     rng = np.random.default_rng(0)
@@ -263,8 +274,8 @@ def test_the_registered_model_loads_anew_and_predicts_as_ours(home: Path, client
     predictor = load_predictor(home / "artifacts/train/regularized_dropout-1/model", "cpu")
     frames = [{name: pixels[i] for name, pixels in inputs.items()} for i in range(3)]
     out = np.load(home / "out.npz")
-    np.testing.assert_array_equal(out["all"], predictor.predict(frames))
-    alone = predictor.predict([{"depth": frame["depth"]} for frame in frames[:2]])
+    np.testing.assert_array_equal(out["all"], [p.labels for p in predictor.predict(frames)])
+    alone = [p.labels for p in predictor.predict([{"depth": frame["depth"]} for frame in frames[:2]])]
     np.testing.assert_array_equal(out["without"], alone)
     assert len(np.unique(out["all"])) > 1
     files = [p.name for p in (home / "mlruns").rglob("*") if p.is_file()]

@@ -14,12 +14,12 @@ from sensorproof.serving.rescore import rescore
 from sensorproof.settings import load_settings
 
 
-def test_promotion_by_hand_is_judged_as_of_now(
+def test_promotion_by_hand_evaluates_the_gates_again(
     home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two refused versions: the thresholds are lowered, then only the better of them may be champion."""
+    """Two refused versions: with lower thresholds, only the better one may be champion."""
     for number in (0, 10):
-        assert register_again(BAD, number)["decision"] == "refused"
+        assert register_again(BAD, number).decision == "refused"
     assert aliases(client) == {"challenger": 2}
     assert command("registry", "promote") == 4
     error = capsys.readouterr().err
@@ -44,7 +44,7 @@ def test_promotion_by_hand_is_judged_as_of_now(
     assert client.get_model_version("sensorproof", str(better)).tags["decision"] == "promoted"
 
 
-def test_force_needs_a_reason_and_goes_into_the_history(
+def test_a_forced_promotion_needs_a_reason_and_is_in_the_history(
     home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     register_again(GOOD, 0)
@@ -68,8 +68,8 @@ def test_force_needs_a_reason_and_goes_into_the_history(
     assert command("registry", "status") == 0
     status = capsys.readouterr().out
     versions = [line.split() for line in status.splitlines()[1:] if not line.startswith(" ")]
-    assert [each[:2] for each in versions] == [["2", "previous"], ["1", "champion"]]
-    assert [each[5] for each in versions] == ["forced", "promoted"]
+    assert [columns[:2] for columns in versions] == [["2", "previous"], ["1", "champion"]]
+    assert [columns[5] for columns in versions] == ["forced", "promoted"]
 
 
 def test_files_that_have_changed_are_never_promoted(
@@ -89,13 +89,13 @@ def test_files_that_have_changed_are_never_promoted(
     assert command("predict", "models:/sensorproof@champion", home, home / "out") == 1
 
 
-def test_a_registry_that_is_not_there_is_one_line(
+def test_a_missing_registry_is_an_error_of_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert command("registry", "status") == 1
-    assert "mlflow.db: is not there yet" in capsys.readouterr().err
+    assert "mlflow.db: does not exist yet" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
@@ -106,11 +106,11 @@ def test_a_registry_that_is_not_there_is_one_line(
 
 
 @pytest.mark.parametrize("arguments", [("promote",), ("promote", "7"), ("rollback",)])
-def test_what_is_not_registered_cannot_be_promoted(
+def test_a_missing_version_or_alias_is_named(
     home: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
     write_results(home, GOOD)
     assert command("registry", *arguments) == 2
-    assert "is not there" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
     assert command("registry", "status") == 0
     assert "no version is registered yet" in capsys.readouterr().out

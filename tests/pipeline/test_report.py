@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from helpers.paths import ROOT
-from helpers.report_fixtures import OPTIONS, VERDICT, make_data, make_evaluation, make_page, make_runs
+from helpers.report_fixtures import OPTIONS, VERDICT, make_data, make_evaluation, make_page, make_runs, make_verdict
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.documents import Evaluation
 from sensorproof.errors import SensorproofError
 from sensorproof.files import write_json
 from sensorproof.models import load_model
@@ -73,13 +74,13 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict, Path]:
+def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Evaluation, Path]:
     root = tmp_path_factory.mktemp("report")
     page, evaluation = make_page(root)
     return page, evaluation, root
 
 
-def test_the_page_stands_alone(material: tuple[str, dict, Path]) -> None:
+def test_the_page_stands_alone(material: tuple[str, Evaluation, Path]) -> None:
     page = material[0]
     reader = Reader(page)
     assert {address.partition(",")[0] for address in reader.addresses} == {"data:image/png;base64", "data:"}
@@ -87,49 +88,49 @@ def test_the_page_stands_alone(material: tuple[str, dict, Path]) -> None:
     assert not re.search(r"@import|url\(|https?:", page)
 
 
-def test_scores_are_those_of_the_evaluation(material: tuple[str, dict, Path]) -> None:
+def test_scores_are_those_of_the_evaluation(material: tuple[str, Evaluation, Path]) -> None:
     page, evaluation, _ = material
     reader = Reader(page)
-    baseline, ours = evaluation["arms"]["baseline"], evaluation["arms"]["regularized"]
+    baseline, ours = evaluation.arms["baseline"], evaluation.arms["regularized"]
     for label, name in {
         "all sensors": "camera+depth+thermal",
         "without depth": "camera+thermal",
         "only depth": "depth",
     }.items():
         cells = reader.row(label)
-        low, high = baseline["subsets"][name], ours["subsets"][name]
+        low, high = baseline.subsets[name], ours.subsets[name]
         assert cells[4:7] == [
-            f"{points(low['mean'])} ±{points(low['std'])}",
-            f"{points(high['mean'])} ±{points(high['std'])}",
-            signed(high["mean"] - low["mean"]),
+            f"{points(low.mean)} ±{points(low.std)}",
+            f"{points(high.mean)} ±{points(high.std)}",
+            signed(high.mean - low.mean),
         ]
     figures = reader.row("regularised")
     for cell, figure in zip(figures[1:], ("full", "mean", "worst", "spread"), strict=True):
-        change = signed(ours[figure]["mean"] - baseline[figure]["mean"])
-        assert cell == f"{points(ours[figure]['mean'])} ±{points(ours[figure]['std'])}{change}"
+        change = signed(ours.figure(figure).mean - baseline.figure(figure).mean)
+        assert cell == f"{points(ours.figure(figure).mean)} ±{points(ours.figure(figure).std)}{change}"
     subsets = [row[0] for row in reader.rows if row[0] == "all sensors" or re.match(r"without|only|.+ \+ ", row[0])]
     assert len(set(subsets)) == len(subsets) == 7
-    gain = evaluation["gain"]["mean"]
-    assert f"{signed(gain['value'])} {signed(gain['ci95'][0])} to {signed(gain['ci95'][1])}" in reader.words
+    gain = evaluation.gain.mean
+    assert f"{signed(gain.value)} {signed(gain.ci95[0])} to {signed(gain.ci95[1])}" in reader.words
 
 
-def test_class_scores_are_those_of_the_evaluation(material: tuple[str, dict, Path]) -> None:
+def test_class_scores_are_those_of_the_evaluation(material: tuple[str, Evaluation, Path]) -> None:
     page, evaluation, _ = material
     reader = Reader(page)
     row = reader.row("vehicle")
     expected = [
-        points(evaluation["arms"][arm]["per_class"][subset]["vehicle"])
+        points(evaluation.arms[arm].per_class[subset]["vehicle"])
         for subset in ("camera+depth+thermal", "depth+thermal", "camera+thermal", "camera+depth")
         for arm in ("baseline", "regularized")
     ]
     assert row[2:] == expected
-    support = evaluation["arms"]["baseline"]["support"]
+    support = evaluation.arms["baseline"].support
     assert row[1] == f"{100 * support['vehicle'] / sum(support.values()):.1f} %"
     assert support["unicorn"] == 0
     assert reader.row("unicorn")[1:] == ["0", "not in the test split, so it is left out of every score"]
 
 
-def test_what_was_validated_and_searched_is_shown(material: tuple[str, dict, Path]) -> None:
+def test_what_was_validated_and_searched_is_shown(material: tuple[str, Evaluation, Path]) -> None:
     words = Reader(material[0]).words
     assert "in quarantine 2" in words
     assert "batch-1 depth aligned 0.3 0.3 px at the corners" in words
@@ -138,10 +139,9 @@ def test_what_was_validated_and_searched_is_shown(material: tuple[str, dict, Pat
     assert "strength 0.123" in words
 
 
-@pytest.mark.parametrize("verdict", [{}, {"frames": {"quarantined": 7}}, {"frames": {"quarantined": 7}, "batches": {}}])
-def test_a_verdict_without_pairs_is_fine(verdict: dict, tmp_path: Path) -> None:
-    words = Reader(make_page(tmp_path, verdict=verdict, seeds=(0,))[0]).words
-    assert f"in quarantine {7 if verdict else 0}" in words
+def test_a_verdict_without_pairs_is_shown_without_a_table(tmp_path: Path) -> None:
+    words = Reader(make_page(tmp_path, verdict=make_verdict({}), seeds=(0,))[0]).words
+    assert "in quarantine 2" in words
     assert "Alignment" not in words
 
 
@@ -160,7 +160,7 @@ def test_one_arm_alone_has_nothing_to_compare(tmp_path: Path) -> None:
     assert "There is nothing to compare" in reader.words
     assert "Only regularised was trained; a comparison also needs baseline." in reader.words
     assert "Gain of" not in reader.words
-    assert reader.row("regularised")[1].startswith(points(evaluation["arms"]["regularized"]["full"]["mean"]))
+    assert reader.row("regularised")[1].startswith(points(evaluation.arms["regularized"].full.mean))
 
 
 def test_one_sensor_has_one_subset(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     data = make_data(
         tmp_path / "prepared", classes=(evil, "b<i>", "c&amp;", "d"), frame_id=evil, batch=evil, site="<s>"
     )
-    page, _ = make_page(tmp_path, data=data, verdict={"batches": {evil: {"pairs": {evil: {"state": evil}}}}})
+    page, _ = make_page(tmp_path, data=data, verdict=make_verdict({evil: ("aligned", evil, 0.1)}, evil))
     reader = Reader(page)
     assert not {"script", "s"} & set(reader.tags)
     assert reader.words.count("<script>alert(1)</script>") >= 6
@@ -203,7 +203,7 @@ def decode(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 
-def test_predictions_are_those_of_the_first_seed_without_that_sensor(material: tuple[str, dict, Path]) -> None:
+def test_predictions_are_those_of_the_first_seed_without_that_sensor(material: tuple[str, Evaluation, Path]) -> None:
     root = material[2]
     data = PreparedDataset(root / "prepared")
     runs = {arm: (0, root / f"train/{arm}-0/model") for arm in ("baseline", "regularized")}
@@ -304,7 +304,7 @@ def test_a_run_that_is_not_whole_is_one_line(change: Callable[[Path], object], f
     assert "\n" not in str(raised.value)
 
 
-def test_the_stage_writes_the_page(material: tuple[str, dict, Path], tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_stage_writes_the_page(material: tuple[str, Evaluation, Path], tmp_path: Path, monkeypatch, capsys) -> None:
     page, evaluation, root = material
     (tmp_path / "artifacts/validation").mkdir(parents=True)
     params = (ROOT / "params.yaml").read_text().replace("examples: 4", "examples: 2")
@@ -312,10 +312,17 @@ def test_the_stage_writes_the_page(material: tuple[str, dict, Path], tmp_path: P
     for name in ("prepared", "train"):
         (tmp_path / "artifacts" / name).symlink_to(root / name)
     (tmp_path / "artifacts/validation/quarantined.csv").write_text("batch,frame_id\n")
-    write_json(tmp_path / "artifacts/validation/verdict.json", VERDICT)
+    VERDICT.write(tmp_path / "artifacts/validation/verdict.json")
     monkeypatch.chdir(tmp_path)
     stage = str(ROOT / "pipelines/stages/report.py")
-    for document, fault in ((None, "is missing"), ({}, "no arm"), ({"arms": {"baseline": {}}}, "without seeds")):
+    whole = evaluation.to_json()
+    for document, fault in (
+        (None, "is missing"),
+        ({}, "evaluation.json: data: missing"),
+        ({**whole, "arms": {"baseline": {}}}, "arms.baseline.seeds: missing"),
+        ({**whole, "arms": {}}, "no arm"),
+        ({**whole, "extra": 1}, "extra: unknown key"),
+    ):
         if document is not None:
             write_json(tmp_path / "artifacts/evaluation.json", document)
         with pytest.raises(SystemExit) as stopped:
@@ -325,6 +332,6 @@ def test_the_stage_writes_the_page(material: tuple[str, dict, Path], tmp_path: P
         assert fault in message
         assert len(message.splitlines()) == 1
         assert not (tmp_path / "artifacts/report.html").exists()
-    write_json(tmp_path / "artifacts/evaluation.json", evaluation)
+    evaluation.write(tmp_path / "artifacts/evaluation.json")
     runpy.run_path(stage, run_name="__main__")
     assert (tmp_path / "artifacts/report.html").read_text() == page

@@ -1,36 +1,30 @@
-"""Stage and command give the same answer on the same data, and a refused batch stops the stage."""
+"""The stage and the command give the same results on the same data, and a refused batch stops the stage."""
 
-import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
-from helpers.synthetic_scenes import ROOT, write_files
-
-FRAMES = 16
+from helpers.fault_batches import FRAMES, shift_images
+from helpers.paths import ROOT
+from helpers.synthetic_scenes import write_synthetic_batch
+from sensorproof.artifacts import CHECKS, QUARANTINED, VALIDATION, VERDICT
+from sensorproof.documents.validation import BatchRecord, ValidationRecord, VerdictFrames
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two batches in data/raw; one of them has frames at fault."""
+    """Two batches in data/raw, one of which has faulty frames."""
     root = tmp_path_factory.mktemp("stage")
-    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    shutil.copy(ROOT / "params.yaml", root)
     for name in ("first", "second"):
-        write_files(root / "data/raw" / name, FRAMES, 2)
-    shift(root / "data/raw/second", range(2, 4))
+        write_synthetic_batch(root / "data/raw" / name, FRAMES, 2)
+    shift_images(root / "data/raw/second", range(2, 4), 9)
     return root
-
-
-def shift(batch: Path, rows: range) -> None:
-    for row in rows:
-        path = batch / "other" / f"{row}.png"
-        Image.fromarray(np.roll(np.asarray(Image.open(path)), 9, axis=0)).save(path)
 
 
 def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -38,33 +32,33 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
-def stage(project: Path) -> subprocess.CompletedProcess[str]:
+def run_stage(project: Path) -> subprocess.CompletedProcess[str]:
     return run(project, sys.executable, str(ROOT / "pipelines/stages/validate.py"))
 
 
 def test_stage_and_command_agree_and_a_refusal_stops_the_stage(project: Path) -> None:
-    done = stage(project)
+    done = run_stage(project)
     assert done.returncode == 0, done.stderr
-    verdict = json.loads((project / "artifacts/validation/verdict.json").read_text())
-    assert verdict["frames"] == {"total": 2 * FRAMES, "quarantined": 2, "released": 0}
-    aside = pd.read_csv(project / "artifacts/validation/quarantined.csv", dtype=str)
-    assert set(zip(aside.batch, aside.frame_id, strict=True)) == {("second", "f0002"), ("second", "f0003")}
+    record = ValidationRecord.read(project / VERDICT)
+    assert record.frames == VerdictFrames(total=2 * FRAMES, quarantined=2, released=0)
+    quarantined = pd.read_csv(project / QUARANTINED, dtype=str)
+    assert set(zip(quarantined.batch, quarantined.frame_id, strict=True)) == {("second", "f0002"), ("second", "f0003")}
     ledger = (project / "data/quarantine/ledger.csv").read_text()
     for name, code in (("first", 0), ("second", 3)):
-        said = run(project, "sensorproof", "validate", f"data/raw/{name}", "--json", "said.json")
-        assert said.returncode == code, said.stderr
-        assert json.loads((project / "said.json").read_text()) == verdict["batches"][name]
+        command = run(project, "sensorproof", "validate", f"data/raw/{name}", "--json", "verdict.json")
+        assert command.returncode == code, command.stderr
+        assert BatchRecord.read(project / "verdict.json") == record.batches[name]
         for file in ("verdict.json", "measures.csv", "quarantined.csv", "suite.json"):
-            ours = project / "artifacts/checks" / name / file
-            assert ours.read_bytes() == (project / "artifacts/validation" / name / file).read_bytes()
+            by_command, by_stage = (project / folder / name / file for folder in (CHECKS, VALIDATION))
+            assert by_command.read_bytes() == by_stage.read_bytes()
     assert (project / "data/quarantine/ledger.csv").read_text() == ledger
 
-    shift(project / "data/raw/second", range(4, FRAMES))
-    refused = stage(project)
+    shift_images(project / "data/raw/second", range(4, FRAMES), 9)
+    refused = run_stage(project)
     assert refused.returncode == 4
     error = refused.stderr.strip().splitlines()
     assert len(error) == 1
     assert error[0].startswith("error: second: is refused: ")
-    left = json.loads((project / "artifacts/validation/verdict.json").read_text())
-    assert (left["decision"], left["batches"]["first"]["decision"]) == ("refused", "accepted")
-    assert (project / "artifacts/validation/second/docs/index.html").is_file()
+    record = ValidationRecord.read(project / VERDICT)
+    assert (record.decision, record.batches["first"].decision) == ("refused", "accepted")
+    assert (project / VALIDATION / "second/docs/index.html").is_file()

@@ -1,9 +1,9 @@
-"""One module for each tool from outside (DVC, MLflow, Optuna, Great Expectations); nothing else imports them."""
+"""One module for each external tool (DVC, MLflow, Optuna, Great Expectations); nothing else imports them."""
 
 import os
 from pathlib import Path
 
-QUIET = {
+_QUIET = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -12,15 +12,18 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-"""Reports that the tools would send home, and look-ups that block where there is no network."""
+"""Turns off the tools' reports to their makers, and look-ups that block where there is no network."""
 
 
 def quiet_environment(project: Path = Path()) -> None:
-    """Turn telemetry off and keep the tools' own state inside the project, unless the environment says otherwise.
+    """Turn telemetry off and keep the tools' own state in the project; variables that are set stay as they are.
 
-    Call it before a tool is imported: they read these variables then. Child processes inherit them.
+    Call it before a tool is imported, as the tools read these variables then. Child processes inherit them.
+
+    Args:
+        project: the project's folder.
     """
-    for name, value in QUIET.items():
+    for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str((project / ".prefect").resolve()))
     os.environ.setdefault("DVC_SITE_CACHE_DIR", str((project / ".dvc" / "site").resolve()))

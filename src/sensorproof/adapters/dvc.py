@@ -1,6 +1,6 @@
-"""DVC owns the bytes: batches are added, stages reproduced, remotes pushed and pulled, all through its command line.
+"""Run DVC: add batches, reproduce stages, push and pull, all through its command line.
 
-The command line is its stable face, and a process of its own leaves no lock or state behind in ours.
+The command line is DVC's stable interface, and a separate process leaves no lock or state behind in ours.
 """
 
 import json
@@ -17,11 +17,9 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sensorproof.adapters import quiet_environment
 from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError, UsageError
-from sensorproof.files import read_json
+from sensorproof.files import parse_yaml, read_json
 
 _Echo = Callable[[str], None]
 _TAIL = 200
@@ -31,7 +29,7 @@ PATIENCE_S = 3600.0
 
 
 class StageKilledError(SensorproofError):
-    """A stage that did not end by itself: out of memory, or the machine went away. Its checkpoint is worth a retry."""
+    """A stage was killed, such as for lack of memory. It continues from its checkpoint when it is run again."""
 
 
 class DvcCommandError(SensorproofError):
@@ -89,13 +87,13 @@ def run_dvc(*arguments: str, project: Path = Path(), echo: _Echo | None = None) 
 
 
 def environment() -> dict[str, str]:
-    """The environment of a DVC process: its stages find the same Python as we run on."""
+    """Return the environment of a DVC process: its stages find the Python that runs this one."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def find_error(lines: list[str]) -> str:
-    """The line that names the fault: a stage's own `error: …` before DVC's summary of it, else the last line."""
+    """Find the line that names the fault: a stage's own `error: …` before DVC's summary, else the last line."""
     for start in ("error: ", "ERROR: "):
         for line in reversed(lines):
             fault = line.removeprefix(start).strip()
@@ -158,7 +156,7 @@ def writing(path: Path, project: Path = Path()) -> Iterator[None]:
 
 
 def added_hash(pointer: Path) -> str:
-    """The hash that a .dvc file records."""
+    """Return the hash that a .dvc file records."""
     return str(_read_yaml(pointer)["outs"][0]["md5"])
 
 
@@ -193,13 +191,13 @@ def reproduce(stage: str, project: Path = Path(), *, force: bool = False, echo: 
 
 
 def stage_exit_code(lines: list[str]) -> int | None:
-    """The exit code of the stage that failed a `dvc repro`, negative for a signal; None if it was DVC that failed."""
+    """Find the exit code of the stage that failed, negative for a signal; None if DVC itself failed."""
     codes = [match[1] for line in lines if (match := re.match(r"ERROR: .*, exited with (-?\d+)$", line))]
     return int(codes[-1]) if codes else None
 
 
 def stage_graph(project: Path = Path()) -> dict[str, set[str]]:
-    """The stages of dvc.yaml in an order in which they can run, each with the stages that it waits for.
+    """List the stages of dvc.yaml in an order in which they can run, each with the stages that it waits for.
 
     A matrix is expanded (`train@baseline-0`); .dvc files are left out: they are data, not work.
     """
@@ -218,7 +216,7 @@ def locked_outputs(stage: str, project: Path = Path()) -> dict[str, str]:
 
 
 def locked_hash(stage: str, dependency: str, project: Path = Path()) -> str:
-    """The hash of a dependency when the stage last ran, out of dvc.lock: `<md5>.dir` for a folder.
+    """Return a dependency's hash when the stage last ran, from dvc.lock: `<md5>.dir` for a folder.
 
     A stage that runs for the first time is not locked yet, but those before it are. Without DVC (a stage script
     that was run by hand before any `dvc repro`) the answer is `none`.
@@ -228,14 +226,14 @@ def locked_hash(stage: str, dependency: str, project: Path = Path()) -> str:
 
 
 def locked(stage: str, part: str, project: Path) -> list[dict[str, Any]]:
-    """The entries of one part of a stage in dvc.lock; none if it has never run."""
+    """Return the entries of one part of a stage in dvc.lock; none if it has never run."""
     lock = project / "dvc.lock"
     stages = (_read_yaml(lock).get("stages") or {}) if lock.exists() else {}
     return (stages.get(stage) or {}).get(part) or []
 
 
 def status(*targets: str, project: Path = Path()) -> dict[str, Any]:
-    """What differs from the last run, as DVC's JSON: {stage or .dvc file: [changes]}; empty if nothing does."""
+    """Return what differs from the last run, {stage or .dvc file: [changes]}; empty if nothing does."""
     answer: dict[str, Any] = json.loads(run_dvc("status", "--json", *targets, project=project) or "{}")
     return answer
 
@@ -252,7 +250,7 @@ def _changed_outputs(pointers: list[Path], project: Path = Path()) -> dict[str, 
 
 
 def has_remote(project: Path = Path()) -> bool:
-    """True if a default remote is configured."""
+    """Return whether a default remote is configured."""
     return "core.remote=" in run_dvc("config", "--list", project=project)
 
 
@@ -273,9 +271,9 @@ def _transfer(verb: str, targets: tuple[str, ...], project: Path) -> None:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping that DVC wrote."""
+    """Read a YAML mapping that DVC wrote."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        document = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise SensorproofError(path, f"cannot be read ({error})", "restore it from git, or run DVC again") from error
     return document if isinstance(document, dict) else {}

@@ -1,6 +1,7 @@
-"""Great Expectations judges the table of measures: rules in, broken rules by row out, Data Docs beside.
+"""Great Expectations checks the table of measures: rules in, violations by row out, Data Docs beside them.
 
-The only module that imports great_expectations. Contract test: tests/pipeline/test_great_expectations.py.
+The only module that imports great_expectations, and only inside its functions, so that the library works without it.
+Contract test: tests/pipeline/test_great_expectations.py.
 """
 
 import json
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +18,55 @@ import pandas as pd
 
 from sensorproof.adapters.data_docs import make_offline
 from sensorproof.alignment.decision.rules import Rule
+from sensorproof.errors import SensorproofError
 from sensorproof.files import atomic_folder
 
 _ROW = "row"
-"""Column that leads from a broken expectation back to the row of the table."""
+"""Column that leads from a violation back to the row of the table."""
 _FIRST = "first_of_pair"
-"""Marks one row a pair: rules on the batch are the same in every row and are judged once."""
+"""Column that marks one row per pair: rules on the batch are the same in every row and are checked once."""
 _SITE = "alignment"
 
 
 @dataclass(frozen=True)
-class _ExpectationResults:
-    """What Great Expectations found.
-
-    `broken` has a line for every rule and row that breaks it: rule (its number), row (index label in the table).
-    """
+class ExpectationResults:
+    """The result of Great Expectations."""
 
     success: bool
     broken: pd.DataFrame
+    """A row per rule and row that breaks it: rule (its number) and row (index label in the table)."""
     suite: dict[str, Any]
     """The suite as Great Expectations writes it, without ids."""
 
 
+def check_installed() -> None:
+    """Check that Great Expectations can be imported.
+
+    Raises:
+        SensorproofError: it is not installed.
+    """
+    if find_spec("great_expectations") is None:
+        fault, fix = "great_expectations is not installed", 'pip install "sensorproof[pipeline]"'
+        raise SensorproofError("validation", fault, fix)
+
+
 def check_expectations(
     table: pd.DataFrame, rules: Sequence[Rule], suite_name: str, docs: Path | None = None
-) -> _ExpectationResults:
-    """Judge a table by rules.
+) -> ExpectationResults:
+    """Check a table of measures by rules.
 
     Args:
-        table: a row per frame and sensor pair; rules name its columns, NaN abstains.
+        table: a row per frame and pair with the measures that the rules name; NaN abstains.
+        rules: what to check.
         suite_name: name and version of the suite.
-        docs: where the Data Docs go (a folder, replaced whole), or None for none.
+        docs: folder for the Data Docs, which is replaced as a whole; None writes none.
+
+    Raises:
+        SensorproofError: Great Expectations is not installed.
+        RuntimeError: an expectation could not be evaluated.
     """
-    with quiet():
+    check_installed()
+    with _quiet():
         import great_expectations as gx
         from great_expectations.checkpoint import UpdateDataDocsAction
 
@@ -56,7 +74,7 @@ def check_expectations(
         context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
         for name in list(context.get_site_names()):
             context.delete_data_docs_site(name)
-        suite = context.suites.add_or_update(gx.ExpectationSuite(name=suite_name, expectations=expectations(rules)))
+        suite = context.suites.add_or_update(gx.ExpectationSuite(name=suite_name, expectations=_expectations(rules)))
         source = context.data_sources.add_or_update_pandas("measures")
         asset = source.add_dataframe_asset("frames and pairs")
         definition = gx.ValidationDefinition(
@@ -96,25 +114,25 @@ def check_expectations(
                 )
                 result = run([UpdateDataDocsAction(name="docs", site_names=[_SITE])])
                 make_offline(folder)
-        found = next(iter(result.run_results.values()))
-        return _ExpectationResults(bool(result.success), _broken_rules(found, len(rules)), plain(suite.to_json_dict()))
+        broken = _broken_rules(next(iter(result.run_results.values())), len(rules))
+        return ExpectationResults(bool(result.success), broken, _without_ids(suite.to_json_dict()))
 
 
-def plain(value: Any) -> Any:
-    """A suite as JSON without the ids that Great Expectations draws anew each time: the same rules, the same text."""
-    value = json.loads(json.dumps(value))
-    for each in (value, *value["expectations"]):
-        each.pop("id", None)
-    return value
+def _without_ids(suite: Any) -> Any:
+    """Return a suite as JSON without ids, which Great Expectations draws anew each time."""
+    suite = json.loads(json.dumps(suite))
+    for part in (suite, *suite["expectations"]):
+        part.pop("id", None)
+    return suite
 
 
-def expectations(rules: Sequence[Rule]) -> list[Any]:
-    """One expectation a rule; its number in `meta` leads back to the rule."""
+def _expectations(rules: Sequence[Rule]) -> list[Any]:
+    """Return one expectation per rule, with the rule's number in `meta`."""
     import great_expectations.expectations as gxe
 
     from sensorproof.adapters.great_expectations_custom import ExpectMagnitudeWithin, ExpectMotionUnlessStill
 
-    made: list[Any] = []
+    expectations: list[Any] = []
     for number, rule in enumerate(rules):
         common: dict[str, Any] = {
             "severity": rule.severity,
@@ -124,9 +142,9 @@ def expectations(rules: Sequence[Rule]) -> list[Any]:
         if rule.scope == "batch":
             common |= {"row_condition": f"{_FIRST} == True", "condition_parser": "pandas"}
         if rule.test == "within":
-            made.append(ExpectMagnitudeWithin(column_A=rule.column, column_B=rule.other, **common))
+            expectations.append(ExpectMagnitudeWithin(column_A=rule.column, column_B=rule.other, **common))
         elif rule.test == "unless_still":
-            made.append(
+            expectations.append(
                 ExpectMotionUnlessStill(
                     column_A=rule.column,
                     column_B=rule.other,
@@ -136,12 +154,12 @@ def expectations(rules: Sequence[Rule]) -> list[Any]:
                 )
             )
         else:
-            made.append(gxe.ExpectColumnValuesToBeBetween(column=rule.column, **_bounds(rule), **common))
-    return made
+            expectations.append(gxe.ExpectColumnValuesToBeBetween(column=rule.column, **_bounds(rule), **common))
+    return expectations
 
 
 def _bounds(rule: Rule) -> dict[str, Any]:
-    """The limits of a one-column rule as ExpectColumnValuesToBeBetween takes them."""
+    """Return the limits of a rule on one measure as arguments of ExpectColumnValuesToBeBetween."""
     return {
         "at_most": {"max_value": rule.limit},
         "below": {"max_value": rule.limit, "strict_max": True},
@@ -151,7 +169,7 @@ def _bounds(rule: Rule) -> dict[str, Any]:
 
 
 def describe(rule: Rule) -> str:
-    """The line of a rule in the Data Docs."""
+    """Return the line that describes a rule in the Data Docs."""
     sign = {"at_most": "<=", "below": "<", "at_least": ">=", "above": ">"}
     if rule.test == "within":
         condition = f"|{rule.column}| <= {rule.other}"
@@ -163,20 +181,24 @@ def describe(rule: Rule) -> str:
         ("batch", "critical"): "refuses the batch",
         ("frame", "critical"): "quarantines the frame",
     }.get((rule.scope, rule.severity), "warns")
-    once = " The same in all frames: judged in the first." if rule.scope == "batch" else ""
+    once = " The same in all frames: checked in the first." if rule.scope == "batch" else ""
     return f"{condition}. Broken: {rule.reason}; {consequence}.{once}"
 
 
-def _broken_rules(found: Any, rules: int) -> pd.DataFrame:
-    """Rows that break a rule, from a validation result.
+def _broken_rules(validation: Any, rules: int) -> pd.DataFrame:
+    """Return the violations of a validation result.
+
+    Args:
+        validation: of Great Expectations.
+        rules: number of rules that must have been evaluated.
 
     Raises:
-        RuntimeError: an expectation could not be evaluated: a fault of ours, which must not pass for success.
+        RuntimeError: an expectation could not be evaluated. That is an internal error, which must not count as success.
     """
     parts = []
-    for result in found.results:
+    for result in validation.results:
         if "element_count" not in result.result:
-            # Its exception_info is nested by metric in some releases and flat in others; a result is in all.
+            # exception_info is nested by metric in some releases and flat in others; a result is in all of them.
             raise RuntimeError(f"{result.expectation_config.type} did not run: {result.exception_info}")
         rows = [entry[_ROW] for entry in result.result.get("unexpected_index_list") or []]
         parts.append(pd.DataFrame({"rule": result.expectation_config.meta["rule"], "row": rows}))
@@ -186,8 +208,8 @@ def _broken_rules(found: Any, rules: int) -> pd.DataFrame:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No telemetry, no progress bars, no deprecation chatter while Great Expectations works."""
+def _quiet() -> Iterator[None]:
+    """Turn off telemetry, progress bars and warnings of Great Expectations."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     os.environ.setdefault("TQDM_DISABLE", "1")
     with warnings.catch_warnings():

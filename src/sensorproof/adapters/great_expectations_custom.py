@@ -1,4 +1,6 @@
-"""Two expectations that the stock ones do not say; importing this module registers them with Great Expectations."""
+"""Two expectations that Great Expectations does not have; importing this module registers them."""
+
+# ruff: noqa: N803, N805 - Great Expectations gives these names to the arguments.
 
 from typing import Any
 
@@ -11,11 +13,11 @@ from great_expectations.expectations.metrics.map_metric_provider import (
 )
 
 _DOMAIN = ("batch_id", "table", "column_A", "column_B", "row_condition")
-"""Without ignore_row_if, whose default the engine does not read: rows that abstain are told by the metrics here."""
+"""Without ignore_row_if, whose default the engine ignores. The metrics below handle rows that abstain."""
 
 
 class _MagnitudeWithin(ColumnPairMapMetricProvider):
-    """|A| <= B, row by row; a row without either abstains."""
+    """Checks |A| <= B row by row; a row that lacks one of them abstains."""
 
     condition_metric_name = "column_pair_values.magnitude_within"
     condition_domain_keys = _DOMAIN
@@ -27,7 +29,7 @@ class _MagnitudeWithin(ColumnPairMapMetricProvider):
 
 
 class _MovesUnlessStill(ColumnPairMapMetricProvider):
-    """A > limit, or B <= other_limit, row by row; a row without either abstains."""
+    """Checks A > limit or B <= other_limit row by row; a row that lacks one of them abstains."""
 
     condition_metric_name = "column_pair_values.moves_unless_still"
     condition_domain_keys = _DOMAIN
@@ -41,7 +43,7 @@ class _MovesUnlessStill(ColumnPairMapMetricProvider):
 
 
 class ExpectMagnitudeWithin(ColumnPairMapExpectation):
-    """Expect the magnitude of column A to lie within the row's own tolerance in column B."""
+    """Expects the magnitude of column A to be within the row's own tolerance in column B."""
 
     map_metric = "column_pair_values.magnitude_within"
     success_keys = ("column_A", "column_B", "mostly")
@@ -49,7 +51,7 @@ class ExpectMagnitudeWithin(ColumnPairMapExpectation):
 
 
 class ExpectMotionUnlessStill(ColumnPairMapExpectation):
-    """Expect column A (a sensor's change) above limit wherever column B (the scene's change) is above other_limit."""
+    """Expects column A (a sensor's change) above limit where column B (the scene's change) is above other_limit."""
 
     map_metric = "column_pair_values.moves_unless_still"
     success_keys = ("column_A", "column_B", "limit", "other_limit", "mostly")

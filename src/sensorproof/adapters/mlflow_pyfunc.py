@@ -1,6 +1,6 @@
 """The packaged model as MLflow serves it. MLflow copies this file into the model and runs it there: no pickle.
 
-Nothing imports this module. Beside it in the model lie our own code and the model folder (JSON and safetensors).
+Nothing imports this module. The model also contains our own code and the model folder (JSON and safetensors).
 """
 
 from collections.abc import Mapping
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 
 class _Serving:
-    """Maps {sensor: (B, C, H, W)} in the sensors' own units to class ids (B, H, W).
+    """Segmentation of {sensor: (B, C, H, W)} in the sensors' own units into class ids (B, H, W).
 
-    NaN marks a pixel that is missing; a sensor that is all NaN in a sample, at any size, is absent there. The
-    parameter `without` names sensors to leave out of every sample. The label maps have the size of the reference
-    sensor, or, in a call without it, of the largest one.
+    NaN marks a missing pixel. A sensor that is all NaN in a sample, at any size, is absent there. The parameter
+    `without` names sensors to leave out of every sample. The label maps have the size of the reference sensor; in a
+    call without it, that of the largest sensor.
     """
 
     predictor: "Predictor"
 
     def load_context(self, context: Any) -> None:
+        """Load the model folder."""
         from sensorproof.serving.predictor import load_predictor  # torch loads slowly, and logging needs none
 
         self.predictor = load_predictor(Path(context.artifacts["model"]))
@@ -36,6 +37,7 @@ class _Serving:
     def predict(
         self, context: Any, model_input: Mapping[str, NDArray], params: Mapping[str, Any] | None = None
     ) -> NDArray[np.uint8]:
+        """Segment one batch; see the class."""
         left_out = self.predictor.check_without((params or {}).get("without") or [])
         kept = {name: pixels for name, pixels in model_input.items() if name not in left_out}
         counts = {name: len(pixels) for name, pixels in model_input.items()}
@@ -44,11 +46,11 @@ class _Serving:
         frames = [{name: pixels[row] for name, pixels in kept.items()} for row in range(next(iter(counts.values())))]
         valid = {name: pixels[0] for name, pixels in kept.items() if np.isfinite(pixels).any()}
         size = self.predictor.natural_size(valid) if valid else None
-        return np.stack(self.predictor.predict(frames, size))
+        return np.stack([prediction.labels for prediction in self.predictor.predict(frames, size)])
 
 
 class _PackagedModel(_Serving, PythonModel):
-    """Serving as a PythonModel; `predict` comes from a plain class, for MLflow would read a schema from its hints."""
+    """Serving as a PythonModel. `predict` comes from a plain class, as MLflow would infer a schema from its hints."""
 
 
 set_model(_PackagedModel())

@@ -1,36 +1,30 @@
-"""Optuna owns the search: a study in a journal file, trials proposed by TPE, each reported as plain data."""
+"""Search with Optuna: a study in a journal file, trials proposed by TPE, each returned as plain data."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
+from sensorproof.documents.runs import Trial
 from sensorproof.settings import Scales, SearchSettings, name_scales
 
-_STARTUP_SHARE = 0.5
-"""Share of the trials drawn at random before TPE takes over."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One setting of the regulariser and its score in points; None where the training failed."""
-
-    number: int
-    strength: float
-    scales: Scales
-    score: float | None
+_STARTUP_FRACTION = 0.5
+"""Fraction of the trials drawn at random before TPE (Bergstra et al., NeurIPS 2011) proposes them."""
 
 
 def search(settings: SearchSettings, objective: Callable[[int, float, Scales], float], journal: Path) -> list[Trial]:
-    """Maximise `objective(trial number, strength, scales)`; a study cut short goes on from its journal.
+    """Maximise `objective(trial number, strength, scales)`; an interrupted study resumes from its journal.
 
     Args:
-        settings: how many trials, and the space.
+        settings: the number of trials, and the space.
         objective: trains and returns a score in points.
-        journal: the study's file. It is kept, so that finished trials are not run again.
+        journal: the study's file. It is kept, so that finished trials are not repeated.
+
+    Returns:
+        The finished trials, in order.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +34,7 @@ def search(settings: SearchSettings, objective: Callable[[int, float, Scales], f
         direction="maximize",
         load_if_exists=True,
         sampler=optuna.samplers.TPESampler(
-            seed=settings.seeds[0], n_startup_trials=max(1, round(settings.trials * _STARTUP_SHARE))
+            seed=settings.seeds[0], n_startup_trials=max(1, round(settings.trials * _STARTUP_FRACTION))
         ),
     )
     choices = {name_scales(scales): scales for scales in settings.scales}
@@ -50,10 +44,9 @@ def search(settings: SearchSettings, objective: Callable[[int, float, Scales], f
         scales = trial.suggest_categorical("scales", sorted(choices))
         return objective(trial.number, strength, choices[scales])
 
-    done = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
-    study.optimize(run, n_trials=max(0, settings.trials - len(done)))
+    finished = study.get_trials(states=(TrialState.COMPLETE,))
+    study.optimize(run, n_trials=max(0, settings.trials - len(finished)))
     return [
-        Trial(t.number, t.params["strength"], choices[t.params["scales"]], t.value)
-        for t in study.trials
-        if t.state == optuna.trial.TrialState.COMPLETE
+        Trial(number=t.number, strength=t.params["strength"], scales=choices[t.params["scales"]], score=t.values[0])
+        for t in study.get_trials(states=(TrialState.COMPLETE,))
     ]

@@ -1,1 +1,5 @@
-"""Did the sensors of a batch see the same thing, at the same time, from the place they claim?"""
+"""Check that the sensors of a batch agree in time, geometry and image content.
+
+The way through it: `measurement` reads every frame once (`frames`) and builds one flat table of measures, whose columns
+`measures.registry` names. `decision` applies rules to that table. `sensorproof.validation` ties both together.
+"""

@@ -1,4 +1,4 @@
-"""A picture that shows a person what is wrong: the worst frames of every sensor, with edges and tile vectors."""
+"""The contact sheet: the frames with the largest faults of every sensor, with edges and tile vectors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,35 +8,39 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image as Pictures
+from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFont
 
 from sensorproof.alignment.frames import Reader, in_order, read_frame
-from sensorproof.alignment.registration.edges import Edges, Picture, edges_of
+from sensorproof.alignment.images import resize
+from sensorproof.alignment.registration.edges import Edges, GrayImage, edges_of
 from sensorproof.alignment.registration.frame_features import FrameFeatures
 from sensorproof.alignment.registration.tile_registration import Registration, register
 from sensorproof.data.batch import Batch
 from sensorproof.settings import ValidationSettings
 
-Color = NDArray[np.uint8]
-_PANEL = 300
-"""Width of a panel in pixels."""
-GAP, TEXT = 8, 20
+_Gray = NDArray[np.uint8]
+"""(H, W)."""
+_Color = NDArray[np.uint8]
+"""(H, W, 3)."""
+_PANEL_PX = 300
+"""Width of a panel."""
+_GAP_PX, _LINE_PX = 8, 20
 _PANELS = ("reference, tile vectors x 5", "sensor, edges of the reference", "sensor moved back, edges of the reference")
-_LENGTHEN = 5
+_VECTOR_FACTOR = 5
 """Tile vectors are drawn this much longer than they are."""
-_STRONG = 0.85
+_STRONG_QUANTILE = 0.85
 """Quantile of the edges' strength from which they are drawn."""
-INK, PAPER, EDGE, ARROW = (28, 37, 48), (255, 255, 255), (255, 120, 0), (0, 200, 255)
-_MEASURES = {"deviation_px": "off by", "corner_deviation_px": "at a corner by", "reliability": "reliability"}
+_TEXT, _BACKGROUND, _EDGE, _ARROW = (28, 37, 48), (255, 255, 255), (255, 120, 0), (0, 200, 255)
+_TITLE_MEASURES = {"deviation_px": "off by", "corner_deviation_px": "at a corner by", "reliability": "reliability"}
 
 
 @dataclass(frozen=True)
-class _Strip:
-    """One frame of one sensor: its panels side by side, and what is said of it."""
+class Strip:
+    """One frame of one sensor: its title and its panels side by side."""
 
     title: str
-    panels: tuple[Color, ...]
+    panels: tuple[_Color, ...]
 
 
 def draw_contact_sheet(
@@ -47,138 +51,141 @@ def draw_contact_sheet(
     settings: ValidationSettings,
     read: Reader = read_frame,
 ) -> bool:
-    """Write a PNG with the worst frames of every sensor; False, and no file, where there is nothing to draw.
+    """Write a PNG with the worst frames of every sensor.
 
     Args:
+        path: of the image.
+        batch: the batch.
         table: the measures, with `state`.
-        faults: frame_id, sensor and reason of what frames are at fault with.
+        faults: with frame_id, sensor and reason.
+        settings: the section validation.
         read: how a frame is read.
+
+    Returns:
+        Whether there was anything to draw. If not, no file is written.
     """
     strips = [
-        s
-        for row in chosen(table, faults, settings.contact_sheet_frames)
-        for s in strip(batch, row, _reasons_of(row, faults), settings, read)
+        strip
+        for row in _worst_rows(table, faults, settings.contact_sheet_frames)
+        for strip in _strips(batch, row, _reasons_of(row, faults), settings, read)
     ]
     if not strips:
         return False
-    compose(batch.name, strips).save(path, format="PNG")
+    compose_sheet(batch.name, strips).save(path, format="PNG")
     return True
 
 
 def _reasons_of(row: pd.Series, faults: pd.DataFrame) -> list[str]:
-    """What the pair of a row is at fault with: its sensor, or the reference."""
+    """Return the faults of a row's sensor and of its reference."""
     own = faults[(faults.frame_id == row.frame_id) & faults.sensor.isin([row.sensor, row.reference])]
     return [str(reason) for reason in own.reason.unique()]
 
 
-def chosen(table: pd.DataFrame, faults: pd.DataFrame, frames: int) -> Iterator[pd.Series]:
-    """The rows to draw: of every sensor, those that are misaligned, then other faults, then what is furthest off."""
+def _worst_rows(table: pd.DataFrame, faults: pd.DataFrame, frames: int) -> Iterator[pd.Series]:
+    """Yield the rows to draw: per sensor, misaligned frames, then other faults, then the largest deviations."""
     at_fault = set(zip(faults.frame_id, faults.sensor, strict=True))
-    there = table[(table.sensor != table.reference) & table.height.notna()]
-    for _, part in there.groupby("sensor", sort=False):
-        off = part[["deviation_px", "corner_deviation_px"]].max(axis=1).fillna(-1.0)
-        sound = [
+    with_image = table[(table.sensor != table.reference) & table.height.notna()]
+    for _, rows in with_image.groupby("sensor", sort=False):
+        deviation = rows[["deviation_px", "corner_deviation_px"]].max(axis=1).fillna(-1.0)
+        fault_free = [
             (frame, name) not in at_fault and (frame, reference) not in at_fault
-            for frame, name, reference in zip(part.frame_id, part.sensor, part.reference, strict=True)
+            for frame, name, reference in zip(rows.frame_id, rows.sensor, rows.reference, strict=True)
         ]
-        order = np.lexsort((part.position, -off, np.array(sound), part.state != "misaligned"))
+        order = np.lexsort((rows.position, -deviation, np.array(fault_free), rows.state != "misaligned"))
         for k in order[:frames]:
-            yield part.iloc[k]
+            yield rows.iloc[k]
 
 
-def strip(
+def _strips(
     batch: Batch, row: pd.Series, reasons: list[str], settings: ValidationSettings, read: Reader
-) -> Iterator[_Strip]:
-    """The panels of one frame; none where its files cannot be read."""
+) -> Iterator[Strip]:
+    """Yield the strip of one frame; nothing if its files cannot be read."""
     order, _ = in_order(batch)
     frame = read(batch, int(order[int(row.position)]))
-    seen = FrameFeatures(batch.info, frame.images, frame.label, settings.content)
-    grid = seen.grid(row.sensor)
+    features = FrameFeatures(batch.info, frame.images, frame.label, settings.content)
+    grid = features.grid(row.sensor)
     if grid is None:
         return
-    spectra = seen.spectra_of(seen.reference, grid), seen.spectra_of(row.sensor, grid)
-    found, _ = register(*spectra, seen.edges_of(row.sensor, grid), grid, settings.content)
+    spectra = features.spectra_of(features.reference, grid), features.spectra_of(row.sensor, grid)
+    registration, _ = register(*spectra, features.edges_of(row.sensor, grid), grid, settings.content)
     size = (grid.image[0] * grid.step, grid.image[1] * grid.step)
-    reference, sensor = (visible(seen.pictures[name], size) for name in (seen.reference, row.sensor))
-    edges = edges_of(seen.pictures[seen.reference], size)
+    reference, sensor = (_visible(features.grays[name], size) for name in (features.reference, row.sensor))
+    edges = edges_of(features.grays[features.reference], size)
     panels = (
-        _with_vectors(enlarge(reference), found, grid.centers * grid.step),
-        _with_edges(enlarge(sensor), edges),
-        _with_edges(enlarge(_moved_back(sensor, found)), edges),
+        _with_vectors(_enlarge(reference), registration, grid.centers * grid.step),
+        _with_edges(_enlarge(sensor), edges),
+        _with_edges(_enlarge(_moved_back(sensor, registration)), edges),
     )
-    said = [f"{text} {row[c]:.1f}" for c, text in _MEASURES.items() if np.isfinite(row[c])]
-    yield _Strip(f"{row.frame_id}  {row.sensor}: {row.state}  ({', '.join([*said, *reasons[:2]])})", panels)
+    remarks = [f"{text} {row[c]:.1f}" for c, text in _TITLE_MEASURES.items() if np.isfinite(row[c])]
+    yield Strip(f"{row.frame_id}  {row.sensor}: {row.state}  ({', '.join([*remarks, *reasons[:2]])})", panels)
 
 
-def visible(picture: Picture, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W) the values from the 1st to the 99th percentile as 0 to 255, invalid pixels 0."""
-    values = np.where(picture.valid, picture.values, np.nan)
+def _visible(image: GrayImage, size: tuple[int, int]) -> _Gray:
+    """Map the 1st to 99th percentile of the values to 0 to 255, invalid pixels to 0, and resize to (H, W)."""
+    values = np.where(image.valid, image.values, np.nan)
     known = values[np.isfinite(values)]
     low, high = np.percentile(known, [1, 99]) if len(known) else (0.0, 1.0)
     scaled = np.nan_to_num(255 * (values - low) / max(high - low, 1e-9), nan=0)
-    return np.asarray(cv2.resize(np.clip(scaled, 0, 255).astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA))
+    return resize(np.clip(scaled, 0, 255).astype(np.uint8), size, cv2.INTER_AREA)
 
 
-def enlarge(image: NDArray[np.uint8]) -> Color:
-    """(h, PANEL, 3) of (H, W)."""
-    height = max(1, round(_PANEL * image.shape[0] / image.shape[1]))
-    return np.repeat(cv2.resize(image, (_PANEL, height), interpolation=cv2.INTER_NEAREST)[..., None], 3, 2)
+def _enlarge(image: _Gray) -> _Color:
+    """Enlarge an image (H, W) to the width of a panel, with three channels."""
+    height = max(1, round(_PANEL_PX * image.shape[0] / image.shape[1]))
+    return np.repeat(resize(image, (height, _PANEL_PX), cv2.INTER_NEAREST)[..., None], 3, 2)
 
 
-def _moved_back(image: NDArray[np.uint8], found: Registration) -> NDArray[np.uint8]:
-    """The sensor's image where it would lie on the reference's, by what was found; as it is where nothing was."""
-    if found.shift is None:
+def _moved_back(image: _Gray, registration: Registration) -> _Gray:
+    """Undo the measured displacement of a sensor's image (H, W); unchanged if it is unmeasurable."""
+    if registration.shift is None:
         return image
-    matrix = np.eye(2) if found.field is None else np.eye(2) + found.field.matrix
-    shift = found.shift if found.field is None else found.field.shift
+    field = registration.field
+    matrix = np.eye(2) if field is None else np.eye(2) + field.matrix
+    shift = registration.shift if field is None else field.shift
     height, width = image.shape
     center = np.array([height - 1, width - 1]) / 2
     offset = center + shift - matrix @ center
     inverse = np.array([[matrix[1, 1], matrix[1, 0], offset[1]], [matrix[0, 1], matrix[0, 0], offset[0]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(image, inverse, (width, height), flags=flags))
+    return np.asarray(cv2.warpAffine(image, inverse, (width, height), flags=flags), np.uint8)
 
 
-def _with_edges(image: Color, edges: Edges) -> Color:
-    """The strongest of edges (H, W) drawn over an enlarged image."""
-    strength = cv2.resize(np.abs(edges), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    there = strength > max(float(np.quantile(strength, _STRONG)), 1e-6)
-    image[there] = (0.35 * image[there] + 0.65 * np.array(EDGE)).astype(np.uint8)
+def _with_edges(image: _Color, edges: Edges) -> _Color:
+    """Draw the strongest of edges (H, W) over an enlarged image, in place."""
+    strength = resize(np.abs(edges), (image.shape[0], image.shape[1]), cv2.INTER_LINEAR)
+    strong = strength > max(float(np.quantile(strength, _STRONG_QUANTILE)), 1e-6)
+    image[strong] = (0.35 * image[strong] + 0.65 * np.array(_EDGE)).astype(np.uint8)
     return image
 
 
-def _with_vectors(image: Color, found: Registration, centers: NDArray[np.float64]) -> Color:
-    """The tiles' displacements as arrows from the tiles' centres, and a dot where a tile says nothing."""
+def _with_vectors(image: _Color, registration: Registration, centers: NDArray[np.float64]) -> _Color:
+    """Draw the tiles' displacements as arrows from their centres (n, 2), and a dot for a tile without one."""
     image = np.ascontiguousarray(image * 0.7, np.uint8)
-    factor = image.shape[1] / found.size[1]
-    middle = np.array(found.size) / 2
-    for center, vector in zip(centers + middle, found.vectors, strict=True):
+    factor = image.shape[1] / registration.size[1]
+    middle = np.array(registration.size) / 2
+    for center, vector in zip(centers + middle, registration.vectors, strict=True):
         start = tuple(np.round(center[::-1] * factor).astype(int).tolist())
         if np.isfinite(vector).all():
-            end = tuple(np.round((center + _LENGTHEN * vector)[::-1] * factor).astype(int).tolist())
-            cv2.arrowedLine(image, start, end, ARROW, 2, cv2.LINE_AA, tipLength=0.3)
-        cv2.circle(image, start, 2, ARROW, -1, cv2.LINE_AA)
+            end = tuple(np.round((center + _VECTOR_FACTOR * vector)[::-1] * factor).astype(int).tolist())
+            cv2.arrowedLine(image, start, end, _ARROW, 2, cv2.LINE_AA, tipLength=0.3)
+        cv2.circle(image, start, 2, _ARROW, -1, cv2.LINE_AA)
     return image
 
 
-def compose(name: str, strips: list[_Strip]) -> Pictures.Image:
-    """All strips below each other, under one line that says what the panels are."""
-    heights = [TEXT + max(panel.shape[0] for panel in s.panels) + GAP for s in strips]
-    width = GAP + len(_PANELS) * (_PANEL + GAP)
-    sheet = Pictures.new("RGB", (width, 2 * TEXT + 2 * GAP + sum(heights)), PAPER)
+def compose_sheet(name: str, strips: list[Strip]) -> PilImage.Image:
+    """Place all strips below each other, under the batch's name and the titles of the panels."""
+    heights = [_LINE_PX + max(panel.shape[0] for panel in strip.panels) + _GAP_PX for strip in strips]
+    width = _GAP_PX + len(_PANELS) * (_PANEL_PX + _GAP_PX)
+    sheet = PilImage.new("RGB", (width, 2 * _LINE_PX + 2 * _GAP_PX + sum(heights)), _BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    draw.text(
-        (GAP, GAP),
-        f"{name}: of every sensor, frames at fault, then those furthest off",
-        INK,
-        ImageFont.load_default(15),
-    )
-    for k, title in enumerate(_PANELS):
-        draw.text((GAP + k * (_PANEL + GAP), GAP + TEXT), title, INK, font)
-    top = 2 * TEXT + 2 * GAP
-    for s, height in zip(strips, heights, strict=True):
-        draw.text((GAP, top), s.title, INK, font)
-        for k, panel in enumerate(s.panels):
-            sheet.paste(Pictures.fromarray(panel), (GAP + k * (_PANEL + GAP), top + TEXT))
+    title = f"{name}: for each sensor, frames at fault, then the largest deviations"
+    draw.text((_GAP_PX, _GAP_PX), title, _TEXT, ImageFont.load_default(15))
+    for k, panel_title in enumerate(_PANELS):
+        draw.text((_GAP_PX + k * (_PANEL_PX + _GAP_PX), _GAP_PX + _LINE_PX), panel_title, _TEXT, font)
+    top = 2 * _LINE_PX + 2 * _GAP_PX
+    for strip, height in zip(strips, heights, strict=True):
+        draw.text((_GAP_PX, top), strip.title, _TEXT, font)
+        for k, panel in enumerate(strip.panels):
+            sheet.paste(PilImage.fromarray(panel), (_GAP_PX + k * (_PANEL_PX + _GAP_PX), top + _LINE_PX))
         top += height
     return sheet

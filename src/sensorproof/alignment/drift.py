@@ -1,121 +1,112 @@
-"""Does a new batch look like the training data? Statistics of every sensor, and a classifier two-sample test.
+"""Drift: whether a new batch looks like the training data, by a classifier two-sample test.
 
-A classifier that can tell frames of one from frames of the other, in sequences it has not seen, has found a
-difference (Lopez-Paz and Oquab 2017). Whole groups are held out: neighbouring frames are alike, and single frames
-would be told apart by the place they show. Few places lie apart by chance: groups are also dealt out at random.
+If a classifier can tell frames of one from frames of the other in sequences that it was not trained on, the two differ
+(Lopez-Paz and Oquab 2017). Whole groups are held out, because neighbouring frames are alike: single frames would be
+told apart by the place that they show. A few places differ by chance, so the test is repeated with groups that are
+assigned at random.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensorproof.alignment.measures.image_statistics import FEATURES
+from sensorproof.alignment.measures.image_statistics import STATISTICS
+from sensorproof.alignment.sampling import evenly_spaced
+from sensorproof.documents.validation import DifferenceRecord, DriftRecord
 from sensorproof.settings import DriftChecks
 
 _FOLDS = 5
 _STRONGEST = 5
-"""Differences that are named."""
+"""Differences that are reported."""
 _SHUFFLES = 39
-"""Times that groups are dealt out at random, to see how far apart they lie by chance."""
-_LIKELY = 0.05
-"""Chance from which a difference is none."""
+"""Random assignments of groups, with which the chance level is measured."""
+_CHANCE = 0.05
+"""Above this chance a difference is not significant."""
 
 
-@dataclass(frozen=True)
-class _Difference:
-    """One statistic of one sensor. `effect` is Cohen's d: batch less training, in pooled standard deviations."""
+def measure_drift(batch: pd.DataFrame, training: pd.DataFrame, settings: DriftChecks) -> DriftRecord:
+    """Compare the image statistics of a batch with those of the training data.
 
-    sensor: str
-    statistic: str
-    effect: float
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How far a batch lies from the training data."""
-
-    auc: float | None
-    """Area under the classifier's curve on held-out groups: 0.5 no difference, 1 all told apart; None unmeasurable."""
-    effect: float | None
-    """The same as Cohen's d of two normal distributions with that area: 0.2 small, 0.5 medium, 0.8 large."""
-    drifted: bool
-    reason: str
-    frames: int
-    training_frames: int
-    strongest: tuple[_Difference, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"strongest": [asdict(d) for d in self.strongest]}
-
-
-def compare(batch: pd.DataFrame, training: pd.DataFrame, settings: DriftChecks) -> Drift:
-    """Compare image statistics (alignment.statistics, with the columns site and sequence) of a batch with training.
-
-    At most settings.max_frames frames of each are taken, evenly spread.
+    Args:
+        batch: a row per frame and sensor, see `image_statistics`.
+        training: the same of training frames.
+        settings: the limit of the area under the curve, and the number of frames to compare, evenly spread.
     """
-    one, other = wide(batch, settings.max_frames), wide(training, settings.max_frames)
-    strongest = differences(one, other)
-    groups = _grouping(one, other)
+    new, old = _wide_table(batch, settings.max_frames), _wide_table(training, settings.max_frames)
+    strongest = _differences(new, old)
+    groups = _grouping(new, old)
+
+    def record(
+        reason: str, auc: float | None = None, effect: float | None = None, drifted: bool = False
+    ) -> DriftRecord:
+        return DriftRecord(
+            auc=auc,
+            effect=effect,
+            drifted=drifted,
+            reason=reason,
+            frames=len(new),
+            training_frames=len(old),
+            strongest=strongest,
+        )
+
     if not strongest:
-        return Drift(None, None, False, "has no sensor in common with the training data", len(one), len(other), ())
+        return record("has no sensor in common with the training data")
     if groups is None:
-        reason = "needs two sequences, or sites, in the batch and in the training data"
-        return Drift(None, None, False, reason, len(one), len(other), strongest)
-    samples = Samples.of(one, other, groups)
+        return record("needs two sequences, or sites, in the batch and in the training data")
+    samples = _Samples.of(new, old, groups)
     auc = samples.auc(samples.new)
-    effect = effect_of(auc)
+    effect = cohens_d(auc)
     chance = samples.chance(auc) if auc >= settings.auc else 1.0
-    drifted = auc >= settings.auc and chance <= _LIKELY
-    says = "looks different from the training data" if drifted else "looks like the training data"
+    drifted = auc >= settings.auc and chance <= _CHANCE
+    finding = "looks different from the training data" if drifted else "looks like the training data"
     if auc >= settings.auc and not drifted:
-        says = "may look different from the training data, but so few places do by chance"
+        finding = "may look different from the training data, but so few places differ by chance"
     named = ", ".join(f"{d.sensor} {d.statistic} {d.effect:+.1f} sd" for d in strongest[:3])
-    reason = f"{says} (AUC {auc:.2f}, d {effect:.1f}{'; ' + named if drifted else ''})"
-    return Drift(round(auc, 4), round(effect, 3), drifted, reason, len(one), len(other), strongest)
+    reason = f"{finding} (AUC {auc:.2f}, d {effect:.1f}{'; ' + named if drifted else ''})"
+    return record(reason, round(auc, 4), round(effect, 3), drifted)
 
 
-def wide(statistics: pd.DataFrame, most: int) -> pd.DataFrame:
-    """A row per frame, indexed by site and sequence, a column per sensor and statistic."""
+def _wide_table(statistics: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return a row per frame, indexed by site and sequence, and a column per statistic and sensor."""
     table = statistics.pivot_table(
-        index=["site", "sequence", "frame_id"], columns="sensor", values=list(FEATURES), dropna=False, observed=True
+        index=["site", "sequence", "frame_id"], columns="sensor", values=list(STATISTICS), dropna=False, observed=True
     )
     table = table.dropna(how="all")
-    kept = np.unique(np.linspace(0, len(table) - 1, min(most, len(table))).round().astype(int))
-    return table.iloc[kept]
+    return table.iloc[evenly_spaced(len(table), most)]
 
 
-def differences(one: pd.DataFrame, other: pd.DataFrame) -> tuple[_Difference, ...]:
-    """The statistics that differ most, by Cohen's d."""
-    found = []
-    for column in one.columns.intersection(other.columns):
+def _differences(new: pd.DataFrame, old: pd.DataFrame) -> tuple[DifferenceRecord, ...]:
+    """Return the statistics that differ most, by Cohen's d."""
+    differences = []
+    for column in new.columns.intersection(old.columns):
         statistic, sensor = column[0], column[1]
-        a, b = one[column].dropna(), other[column].dropna()
+        a, b = new[column].dropna(), old[column].dropna()
         if min(len(a), len(b)) < 2:
             continue
-        spread = float(np.sqrt((a.var() + b.var()) / 2))
-        if spread > 1e-9:
-            found.append(_Difference(str(sensor), str(statistic), round(float(a.mean() - b.mean()) / spread, 3)))
-    return tuple(sorted(found, key=lambda d: (-abs(d.effect), d.sensor, d.statistic))[:_STRONGEST])
+        pooled = float(np.sqrt((a.var() + b.var()) / 2))
+        if pooled > 1e-9:
+            effect = round(float(a.mean() - b.mean()) / pooled, 3)
+            differences.append(DifferenceRecord(sensor=str(sensor), statistic=str(statistic), effect=effect))
+    return tuple(sorted(differences, key=lambda d: (-abs(d.effect), d.sensor, d.statistic))[:_STRONGEST])
 
 
-def _grouping(one: pd.DataFrame, other: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Numbers of the groups to hold out: sites where both have two, else sequences, else None."""
+def _grouping(new: pd.DataFrame, old: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the number of each frame's group: its site if both sides have two, else its sequence, else None."""
     for level in ("site", "sequence"):
-        names = [table.index.get_level_values(level) for table in (one, other)]
+        names = [table.index.get_level_values(level) for table in (new, old)]
         if level == "sequence":
-            names = [t.index.get_level_values("site") + "/" + n for t, n in zip((one, other), names, strict=True)]
+            names = [t.index.get_level_values("site") + "/" + n for t, n in zip((new, old), names, strict=True)]
         if all(n.nunique() >= 2 for n in names):
             number = pd.factorize(np.concatenate(names))[0]
-            return number[: len(one)], number[len(one) :]
+            return number[: len(new)], number[len(new) :]
     return None
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Frames of both sides: values (n, c), the number of each one's group, and whether each group is new."""
+class _Samples:
+    """Frames of both sides: values (n, c), the number (n,) of each one's group, and whether each group is new (g,)."""
 
     values: NDArray[np.float64]
     group: NDArray[np.int64]
@@ -123,18 +114,23 @@ class Samples:
 
     @classmethod
     def of(
-        cls, one: pd.DataFrame, other: pd.DataFrame, groups: tuple[NDArray[np.int64], NDArray[np.int64]]
-    ) -> "Samples":
-        columns = one.columns.intersection(other.columns)
-        both = pd.concat([one[columns], other[columns]])
+        cls, new: pd.DataFrame, old: pd.DataFrame, groups: tuple[NDArray[np.int64], NDArray[np.int64]]
+    ) -> "_Samples":
+        """Join both sides; missing values become the median over both."""
+        columns = new.columns.intersection(old.columns)
+        both = pd.concat([new[columns], old[columns]])
         values = both.fillna(both.median()).dropna(axis=1).to_numpy(float)
-        # A place in both is a group of its own on either side.
-        side = np.repeat([0, 1], [len(one), len(other)])
+        # A place that is in both is a group of its own on either side.
+        side = np.repeat([0, 1], [len(new), len(old)])
         pairs, group = np.unique(np.stack([side, np.concatenate(groups)]), axis=1, return_inverse=True)
         return cls(values, group.ravel(), pairs[0] == 0)
 
     def auc(self, new: NDArray[np.bool_]) -> float:
-        """Area under the curve of a regularised logistic regression on held-out groups, if these groups were new."""
+        """Return the area under the curve of a logistic regression on held-out groups.
+
+        Args:
+            new: (g,) which groups to regard as new.
+        """
         from sklearn.linear_model import LogisticRegression
         from sklearn.metrics import roc_auc_score
         from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
@@ -149,18 +145,18 @@ class Samples:
         return float(roc_auc_score(target, score))
 
     def chance(self, auc: float) -> float:
-        """How likely an area as large is when groups are dealt out at random; stops once it is clearly likely."""
+        """Return how often groups that are assigned at random reach an area; stops once it is not significant."""
         rng = np.random.default_rng(0)
         reached = 0
         for done in range(1, _SHUFFLES + 1):
             reached += self.auc(rng.permutation(self.new)) >= auc
-            if reached + 1 > _LIKELY * (_SHUFFLES + 1):
+            if reached + 1 > _CHANCE * (_SHUFFLES + 1):
                 return (reached + 1) / (done + 1)
         return (reached + 1) / (_SHUFFLES + 1)
 
 
-def effect_of(auc: float) -> float:
-    """Cohen's d of two normal distributions of equal spread that a threshold tells apart with this area."""
+def cohens_d(auc: float) -> float:
+    """Return Cohen's d of two normal distributions of equal variance that a threshold separates with this area."""
     from scipy.stats import norm
 
     return float(np.sqrt(2) * norm.ppf(np.clip(auc, 1e-6, 1 - 1e-6)))

@@ -1,4 +1,4 @@
-"""Known faults, put into frames as they are read: what detection and false alarms are measured with."""
+"""Known faults that are put into frames as they are read, to measure detection and false alarms."""
 
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
@@ -7,62 +7,66 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sensorproof.alignment.corners import image_corners, largest_length
 from sensorproof.alignment.frames import Frame, Reader, read_frame
-from sensorproof.data.batch import LABEL, Batch
+from sensorproof.data.batch import Batch
+from sensorproof.data.frame_table import LABEL
 
 Affine = NDArray[np.float64]
+"""(2, 3) map of points (y, x, 1) in pixels from the image's centre."""
 Change = Callable[[Batch, int, str, NDArray], NDArray]
-"""(batch, row of frames.csv, sensor, its image or label) -> what it has become."""
-_AXES = ((0, 1), (1, 0), (0, -1), (-1, 0))
-"""Directions (y, x) that shifts take in turn."""
+"""(batch, row of frames.csv, sensor or LABEL, its image or label) -> the changed image or label."""
+_DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
+"""Directions (y, x) of shifts, in turn."""
 
 
-def shift(pixels: float, turn: int) -> Affine:
-    """(2, 3) map of points (y, x, 1) from the image's centre: a shift along one of AXES."""
-    y, x = _AXES[turn % len(_AXES)]
+def shift(pixels: float, index: int) -> Affine:
+    """Return a shift to the right, down, left or up, by the index in turn."""
+    y, x = _DIRECTIONS[index % len(_DIRECTIONS)]
     return np.array([[1.0, 0, y * pixels], [0, 1.0, x * pixels]])
 
 
-def scale(percent: float, turn: int) -> Affine:
-    """(2, 3) map that enlarges, or at every other turn shrinks."""
-    factor = 1 + (percent if turn % 2 else -percent) / 100
+def scale(percent: float, index: int) -> Affine:
+    """Return a map that enlarges for an odd index and shrinks for an even one."""
+    factor = 1 + (percent if index % 2 else -percent) / 100
     return np.array([[factor, 0, 0], [0, factor, 0]])
 
 
-def rotation(degrees: float, turn: int) -> Affine:
-    """(2, 3) map that turns, at every other turn the other way."""
-    angle = np.radians(degrees if turn % 2 else -degrees)
+def rotation(degrees: float, index: int) -> Affine:
+    """Return a rotation, clockwise for an odd index and counterclockwise for an even one."""
+    angle = np.radians(degrees if index % 2 else -degrees)
     return np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0]])
 
 
 def corner_px(affine: Affine, size: tuple[int, int]) -> float:
-    """How far a map moves the corners of an image (height, width), pixels."""
-    corners = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]]) * np.array(size) / 2
-    moved = corners @ affine[:, :2].T + affine[:, 2]
-    return float(np.hypot(*(moved - corners).T).max())
+    """Return how far a map displaces the corners of an image (height, width), in pixels."""
+    corners = image_corners(size)
+    displaced = corners @ affine[:, :2].T + affine[:, 2]
+    return largest_length(displaced - corners)
 
 
 def warp(image: NDArray, affine: Affine) -> NDArray:
-    """Move the content of (H, W) or (C, H, W), mirrored at the border.
+    """Displace the content of an image (H, W) or (C, H, W); the border is mirrored.
 
-    Labels and images with invalid pixels, which must not be mixed, take the nearest pixel.
+    Labels, and images with invalid pixels, take the nearest pixel, because their values must not be mixed.
     """
     if image.ndim == 3:
         return np.stack([warp(channel, affine) for channel in image])
     height, width = image.shape
     center = np.array([(height - 1) / 2, (width - 1) / 2])
     offset = center + affine[:, 2] - affine[:, :2] @ center
-    # OpenCV counts x first, and takes where each point goes.
+    # OpenCV counts x first.
     matrix = np.array([[affine[1, 1], affine[1, 0], offset[1]], [affine[0, 1], affine[0, 0], offset[0]]])
     mixable = image.dtype.kind == "f" and bool(np.isfinite(image).all())
-    how = cv2.INTER_LINEAR if mixable else cv2.INTER_NEAREST
+    method = cv2.INTER_LINEAR if mixable else cv2.INTER_NEAREST
     values = image.astype(np.float32)
-    return cv2.warpAffine(values, matrix, (width, height), flags=how, borderMode=cv2.BORDER_REFLECT).astype(image.dtype)
+    warped = cv2.warpAffine(values, matrix, (width, height), flags=method, borderMode=cv2.BORDER_REFLECT)
+    return warped.astype(image.dtype)
 
 
 @dataclass(frozen=True)
-class Faulty:
-    """Reads frames as `read` does, with a fault in the given rows of frames.csv and sensors (or the label)."""
+class FaultyReader:
+    """A reader of frames that puts a fault into some rows of frames.csv and some sensors (or the label)."""
 
     rows: Set[int]
     sensors: Set[str]
@@ -70,6 +74,7 @@ class Faulty:
     read: Reader = read_frame
 
     def __call__(self, batch: Batch, row: int) -> Frame:
+        """Read a frame and put the fault into it."""
         frame = self.read(batch, row)
         if row not in self.rows:
             return frame
@@ -83,24 +88,24 @@ class Faulty:
         return replace(frame, images=images, label=label)
 
 
-def moved(affine: Callable[[int], Affine]) -> Change:
-    """A change that moves the image, by a map for each row."""
+def displace(affine: Callable[[int], Affine]) -> Change:
+    """Return a change that displaces the image by a map for each row."""
     return lambda batch, row, sensor, image: warp(image, affine(row))
 
 
-def taken_from(partner: dict[int, int]) -> Change:
-    """A change that shows the image of another row, where that has one: swapped, shuffled and frozen frames."""
+def show_other_rows(other_row: dict[int, int]) -> Change:
+    """Return a change that shows the image of another row, if that row has one: swapped and frozen frames."""
 
     def change(batch: Batch, row: int, sensor: str, image: NDArray) -> NDArray:
-        other = read_frame(batch, partner[row])
-        found = other.label if sensor == LABEL else other.images.get(sensor)
-        return image if found is None else found
+        frame = read_frame(batch, other_row[row])
+        other = frame.label if sensor == LABEL else frame.images.get(sensor)
+        return image if other is None else other
 
     return change
 
 
-def blanked(tiles: int, grid: int = 3) -> Change:
-    """A change that sets some of grid x grid tiles to one value."""
+def blank_tiles(tiles: int, grid: int = 3) -> Change:
+    """Return a change that sets some of grid x grid tiles to a single value."""
 
     def change(batch: Batch, row: int, sensor: str, image: NDArray) -> NDArray:
         image = image.copy()
@@ -114,7 +119,7 @@ def blanked(tiles: int, grid: int = 3) -> Change:
     return change
 
 
-def with_times(batch: Batch, sensor: str, added: NDArray[np.float64]) -> Batch:
-    """The batch with seconds (N,) added to a sensor's stamps."""
+def add_to_timestamps(batch: Batch, sensor: str, seconds: NDArray[np.float64]) -> Batch:
+    """Return the batch with seconds (N,) added to a sensor's timestamps."""
     column = f"{sensor}_time"
-    return replace(batch, frames=batch.frames.assign(**{column: batch.frames[column] + added}))
+    return replace(batch, frames=batch.frames.assign(**{column: batch.frames[column] + seconds}))

@@ -1,4 +1,4 @@
-"""The files of one frame read: what cannot be read is noted, never raised, so that no frame is lost."""
+"""Reading the files of a frame: a file that cannot be read is recorded as a fault, never raised."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,39 +7,41 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensorproof.alignment.registration.edges import Image
-from sensorproof.data.batch import LABEL, Batch, Sensor
+from sensorproof.alignment.images import Image
+from sensorproof.data.batch import Batch, Sensor
+from sensorproof.data.frame_table import LABEL
 from sensorproof.data.images import read_ids, read_image
 from sensorproof.errors import SensorproofError
 
-_FARTHEST = 1e6
-"""Values farther out than this many of their sensor's ranges are cut there, so that no measure overflows."""
+_CLIP_RANGES = 1e6
+"""Values are clipped this many ranges beyond their sensor's range, so that no measure overflows."""
 
 
 @dataclass
 class Frame:
-    """What was read of row `row` of frames.csv."""
+    """What could be read of row `row` of frames.csv."""
 
     row: int
     images: dict[str, Image] = field(default_factory=dict)
-    """(C, H, W) by sensor, in the sensor's own units, NaN where invalid."""
+    """{sensor: (C, H, W)} in the sensor's own units, NaN where invalid."""
     label: NDArray[np.integer] | None = None
-    """(H, W) as the file has it: ids may be unknown."""
+    """(H, W) as in the file: ids may be unknown."""
     faults: dict[str, str] = field(default_factory=dict)
-    """Why a sensor's file or the label could not be read."""
+    """{sensor or LABEL: why its file could not be read}."""
 
 
 Reader = Callable[[Batch, int], Frame]
+"""(batch, row of frames.csv) -> the frame."""
 
 
 def read_frame(batch: Batch, row: int) -> Frame:
-    """Read all files that a row of frames.csv names."""
+    """Read all files that a row of frames.csv names; faults of files are in the result."""
     frame = Frame(row)
     for name, sensor in batch.sensors.items():
         relative = str(batch.frames[name].iat[row])
         if relative:
             try:
-                frame.images[name] = _within_reach(read_image(batch.path(relative), sensor), sensor)
+                frame.images[name] = _clip(read_image(batch.path(relative), sensor), sensor)
             except SensorproofError as error:
                 frame.faults[name] = error.fault
     relative = str(batch.frames.label.iat[row])
@@ -51,15 +53,19 @@ def read_frame(batch: Batch, row: int) -> Frame:
     return frame
 
 
-def _within_reach(image: Image, sensor: Sensor) -> Image:
-    """The image, with absurd values cut; NaN stays NaN."""
+def _clip(image: Image, sensor: Sensor) -> Image:
+    """Clip absurd values in place; NaN stays NaN."""
     low, high = sensor.range
-    room = _FARTHEST * (high - low)
-    return np.clip(image, low - room, high + room, out=image)
+    margin = _CLIP_RANGES * (high - low)
+    return np.clip(image, low - margin, high + margin, out=image)
 
 
 def in_order(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of batch.frames sequence by sequence, each in the file's order, and the number of each one's sequence."""
+    """Return the rows of batch.frames sequence by sequence, each in the file's order, and their sequences' numbers.
+
+    Returns:
+        (N,) rows of batch.frames, and (N,) the number of each one's sequence. An index into them is a *position*.
+    """
     number, _ = pd.factorize(batch.frames.sequence)
     order = np.argsort(number, kind="stable")
     return order, number[order].astype(np.int64)

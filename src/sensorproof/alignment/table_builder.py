@@ -1,42 +1,47 @@
-"""Rows of numbers that come one by one, kept in little memory."""
+"""A table that is built row by row in little memory."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-CHUNK = 2000
+_CHUNK = 2000
+"""Rows that are kept as dictionaries before they become columns."""
 
 
 class TableBuilder:
-    """A table that grows by rows; a row lacks what it has no value for. Numbers keep single precision."""
+    """A table that grows by rows; numbers keep single precision.
+
+    Args:
+        columns: columns that the table has even if no row has a value for them.
+    """
 
     def __init__(self, columns: tuple[str, ...] = ()) -> None:
-        self.columns = columns
-        """Columns that are there even where no row has them."""
-        self.rows: list[dict[str, Any]] = []
-        self.chunks: list[pd.DataFrame] = []
+        self._columns = columns
+        self._rows: list[dict[str, Any]] = []
+        self._chunks: list[pd.DataFrame] = []
 
     def add(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
-        if len(self.rows) == CHUNK:
-            self.pack()
+        """Add a row; columns that it lacks are NaN."""
+        self._rows.append(row)
+        if len(self._rows) == _CHUNK:
+            self._pack()
 
-    def pack(self) -> None:
-        """Turn the latest rows into columns: a dictionary a row takes ten times the memory."""
-        if not self.rows:
+    def _pack(self) -> None:
+        """Turn the latest rows into columns, because a dictionary per row takes ten times the memory."""
+        if not self._rows:
             return
-        chunk = pd.DataFrame(self.rows)
+        chunk = pd.DataFrame(self._rows)
         for column in chunk.columns:
             if chunk[column].dtype.kind == "f":
                 chunk[column] = chunk[column].astype(np.float32)
-        self.chunks.append(chunk)
-        self.rows = []
+        self._chunks.append(chunk)
+        self._rows = []
 
     def table(self) -> pd.DataFrame:
-        """All rows so far."""
-        self.pack()
-        table = pd.concat(self.chunks, ignore_index=True) if self.chunks else pd.DataFrame()
-        self.chunks = [table] if len(table) else []
-        missing = [column for column in self.columns if column not in table]
+        """Return all rows so far."""
+        self._pack()
+        table = pd.concat(self._chunks, ignore_index=True) if self._chunks else pd.DataFrame()
+        self._chunks = [table] if len(table) else []
+        missing = [column for column in self._columns if column not in table]
         return table.assign(**dict.fromkeys(missing, np.nan)) if missing else table

@@ -1,4 +1,4 @@
-"""The training data that a batch is compared with: image statistics of what was there before it."""
+"""Image statistics of the training data that a batch is compared with: the data that were there before it."""
 
 from collections.abc import Set
 from pathlib import Path
@@ -9,21 +9,28 @@ import pandas as pd
 
 from sensorproof.alignment.frames import read_frame
 from sensorproof.alignment.measures.image_statistics import image_statistics
+from sensorproof.alignment.sampling import evenly_spaced
 from sensorproof.data.batch import Batch, read_batch
 from sensorproof.data.splits import assign_splits, first_time
 from sensorproof.settings import DataSettings
 
 
 def training_statistics(
-    batch: Batch, settings: DataSettings, most: int, aside: Set[tuple[str, str]] = frozenset()
+    batch: Batch, settings: DataSettings, most: int, quarantined: Set[tuple[str, str]] = frozenset()
 ) -> pd.DataFrame | None:
-    """Statistics of at most `most` training frames, evenly spread over the batches before this one; None for none.
+    """Measure training frames, evenly spread over the batches before this one.
 
-    A batch that waits outside of the raw data is compared with all of it, one inside with those that begin earlier:
-    what comes later makes no old batch drift.
+    A batch outside the raw data is compared with all of them. A batch inside is compared with those that begin
+    earlier, so that later batches do not make an old one drift.
 
     Args:
-        aside: batch and frame id of frames that are left out.
+        batch: the batch to be compared.
+        settings: the section data.
+        most: largest number of frames.
+        quarantined: (batch, frame id) of frames to leave out.
+
+    Returns:
+        A row per frame and sensor, see `image_statistics`; None if there is no training frame.
     """
     others = _batches_before(batch, Path(settings.raw))
     if not others:
@@ -32,17 +39,16 @@ def training_statistics(
         (other, int(row))
         for other, split in zip(others, assign_splits(others, settings.split), strict=True)
         for row in np.flatnonzero((split == "train").to_numpy())
-        if (other.name, str(other.frames.frame_id.iat[int(row)])) not in aside
+        if (other.name, str(other.frames.frame_id.iat[int(row)])) not in quarantined
     ]
     if not frames:
         return None
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
-    rows = [row for k in chosen for row in _frame_statistics(*frames[k])]
+    rows = [row for k in evenly_spaced(len(frames), most) for row in _frame_statistics(*frames[k])]
     return pd.DataFrame(rows) if rows else None
 
 
 def _batches_before(batch: Batch, raw: Path) -> list[Batch]:
-    """The other batches of the raw data that count as being there before this one."""
+    """Return the batches of the raw data that count as being there before this one."""
     roots = sorted(p.parent for p in raw.glob("*/batch.yaml") if not p.parent.name.startswith("."))
     others = [read_batch(root) for root in roots if root.name != batch.name]
     if batch.root.resolve() not in {root.resolve() for root in roots}:
@@ -51,7 +57,7 @@ def _batches_before(batch: Batch, raw: Path) -> list[Batch]:
 
 
 def _frame_statistics(batch: Batch, row: int) -> list[dict[str, Any]]:
-    """The statistics of every sensor of one frame; what cannot be read is left out."""
+    """Return the statistics of every sensor of one frame, without files that cannot be read."""
     cells = batch.frames.iloc[row]
     keys = {"batch": batch.name, "frame_id": cells.frame_id, "site": cells.site, "sequence": cells.sequence}
     images = read_frame(batch, row).images

@@ -1,18 +1,19 @@
-"""What a sensor that tells little costs the others: trainings with it and without it, paired by seed."""
+"""What an uninformative sensor costs: trainings with it and without it, paired by seed."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensorproof.compare import experiment, prepared_dataset, run_all, tune
-from sensorproof.data.metadata import SensorInput, read_meta
+from sensorproof.compare import Report, prepare_dataset, specify, train_and_test, tune
+from sensorproof.data.metadata import PreparedMeta, SensorInput, read_meta
+from sensorproof.documents import Gain
 from sensorproof.errors import UsageError
-from sensorproof.evaluation.comparison import gain
+from sensorproof.evaluation.comparison import compute_gains
 from sensorproof.files import atomic_folder, write_json
 from sensorproof.settings import Arm, BenchmarkDataset, Settings
 
@@ -22,64 +23,81 @@ ARMS: tuple[Arm, ...] = ("baseline", "regularized", "regularized_dropout")
 
 
 def bench_added_sensor(
-    each: BenchmarkDataset,
+    dataset: BenchmarkDataset,
     settings: Settings,
     root: Path,
     workers: int,
     kinds: Sequence[Kind] = KINDS,
-    say: Callable[[str], None] = print,
-) -> dict[str, dict[str, Any]]:
-    """The score of all sensors with an added one, less that of the same training without it, test split, points.
+    report: Report = print,
+) -> dict[str, Gain]:
+    """Measure the score with all sensors and an added one, less that of the same training without it.
 
     Every arm keeps the strength that it was tuned to without the added sensor.
 
     Args:
-        root: where `sensorproof compare` keeps its results; those that are there are used.
+        dataset: the data, and the length and seeds of the trainings.
+        settings: everything else about the trainings.
+        root: the folder of `sensorproof compare`, whose results are used.
+        workers: number of processes.
+        kinds: of added sensors; see `add_sensor`.
+        report: prints one line for each training.
 
     Returns:
-        {"<kind>/<arm>": {value, ci95}}.
+        {"<kind>/<arm>": gain on the test split, in points}.
     """
-    folder = root / each.name
-    prepared = prepared_dataset(each, settings, root)
-    strengths = tune(each, settings, folder, workers, say, ARMS)
-    figures = {}
+    folder = root / dataset.name
+    prepared = prepare_dataset(dataset, settings, root)
+    strengths = tune(dataset, settings, folder, workers, report, ARMS)
+    gains = {}
     for kind in kinds:
-        changed = root / f"{each.name}-{kind}"
-        add_sensor(prepared, changed / "prepared", kind)
+        extended = root / f"{dataset.name}-{kind}"
+        add_sensor(prepared, extended / "prepared", kind)
         for arm in ARMS:
-            experiments = [experiment(arm, strengths[arm], seed, each.steps, each, settings) for seed in each.seeds]
-            without, with_it = (run_all(experiments, place, workers, True, say) for place in (folder, changed))
-            figures[f"{kind}/{arm}"] = gain(with_it, without, settings.evaluate.confidence)["full"]
-    return figures
+            specs = [specify(arm, strengths[arm], s, dataset.steps, dataset, settings) for s in dataset.seeds]
+            without, with_sensor = (train_and_test(specs, place, workers, report) for place in (folder, extended))
+            gains[f"{kind}/{arm}"] = compute_gains(with_sensor, without, settings.evaluate.confidence).full
+    return gains
 
 
 def add_sensor(prepared: Path, target: Path, kind: Kind) -> None:
-    """Copy prepared data and give them one sensor more, which is named after its kind.
+    """Copy prepared data and add a sensor, which is named after its kind.
 
-    `noise` is normal noise in every frame, `constant` one value everywhere; `half_broken` is a copy of a sensor of one
-    channel (the first that is not the reference) which has given way to noise in every other frame, at random.
+    Args:
+        prepared: the folder of the data.
+        target: the folder to write.
+        kind: `noise` is normal noise in every frame, `constant` one value everywhere. `half_broken` copies a sensor
+            of one channel (the first that is not the reference), with noise instead in a random half of the frames.
+
+    Raises:
+        UsageError: there is no sensor to copy.
     """
     meta = read_meta(prepared)
     frames = pd.read_csv(prepared / "frames.csv", keep_default_na=False, dtype={"frame_id": str, "batch": str})
+    pixels = _draw_pixels(prepared, meta, len(frames), kind)
+    with atomic_folder(target) as folder:
+        shutil.copytree(prepared, folder, dirs_exist_ok=True)
+        np.save(folder / f"{kind}.npy", pixels.astype(np.float16))
+        frames.assign(**{f"present_{kind}": True}).to_csv(folder / "frames.csv", index=False, lineterminator="\n")
+        training = pixels[(frames.split == "train").to_numpy()]
+        std = max(float(np.nanstd(training)), 1e-3)
+        added = SensorInput(
+            kind="other", channels=1, range=(0.0, 1.0), nodata=None, mean=(float(np.nanmean(training)),), std=(std,)
+        )
+        extended = meta.model_copy(update={"sensors": {**meta.sensors, kind: added}})
+        write_json(folder / "meta.json", extended.model_dump(mode="json"))
+
+
+def _draw_pixels(prepared: Path, meta: PreparedMeta, count: int, kind: Kind) -> NDArray[np.floating]:
+    """Draw the added sensor's pixels (count, 1, H, W)."""
     rng = np.random.default_rng(0)
-    pixels: NDArray[np.floating] = rng.normal(0.5, 0.2, (len(frames), 1, *meta.size))
+    pixels: NDArray[np.floating] = rng.normal(0.5, 0.2, (count, 1, *meta.size))
     if kind == "constant":
         pixels = np.full_like(pixels, 0.5)
     if kind == "half_broken":
         sources = [n for n, s in sorted(meta.sensors.items()) if s.channels == 1 and n != meta.reference]
         if not sources:
-            fault = f"has no sensor of one channel but {meta.reference}, its reference, to break"
-            raise UsageError("--kind half_broken", f"the data set {fault}", "take noise or constant")
-        whole = rng.random(len(frames)) < 0.5
+            fault = f"the data set has no sensor of one channel to copy besides its reference {meta.reference}"
+            raise UsageError("--kind half_broken", fault, "choose noise or constant")
+        whole = rng.random(count) < 0.5
         pixels[whole] = np.load(prepared / f"{sources[0]}.npy", mmap_mode="r", allow_pickle=False)[whole]
-    with atomic_folder(target) as folder:
-        shutil.copytree(prepared, folder, dirs_exist_ok=True)
-        np.save(folder / f"{kind}.npy", pixels.astype(np.float16))
-        frames.assign(**{f"present_{kind}": True}).to_csv(folder / "frames.csv", index=False, lineterminator="\n")
-        seen = pixels[(frames.split == "train").to_numpy()]
-        spread = max(float(np.nanstd(seen)), 1e-3)
-        added = SensorInput(
-            kind="other", channels=1, range=(0.0, 1.0), nodata=None, mean=(float(np.nanmean(seen)),), std=(spread,)
-        )
-        changed = meta.model_copy(update={"sensors": {**meta.sensors, kind: added}})
-        write_json(folder / "meta.json", changed.model_dump(mode="json"))
+    return pixels

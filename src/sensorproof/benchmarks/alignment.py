@@ -1,4 +1,4 @@
-"""How fast frames are registered and tables judged, and whether memory grows with the number of frames."""
+"""Speed of registration and of the rules, and whether memory grows with the number of frames."""
 
 import json
 import subprocess
@@ -16,73 +16,78 @@ from numpy.typing import NDArray
 
 from sensorproof.adapters import quiet_environment
 from sensorproof.alignment.decision.rules import Rule, make_rules, suite_name
+from sensorproof.alignment.images import Image
 from sensorproof.alignment.pairs.pair_tracker import PairTracker
-from sensorproof.alignment.registration.edges import Image
 from sensorproof.alignment.registration.frame_features import FrameFeatures
 from sensorproof.alignment.registration.phase_correlation import Grid, make_grid
 from sensorproof.data.batch import BatchInfo, write_batch
 from sensorproof.settings import ContentChecks, ValidationSettings, load_settings
 
-_SIDE = 512
-ROWS = 10_000
-FEW, MANY = 500, 2500
+_SIDE_PX = 512
+_ROWS = 10_000
+_FEW, _MANY = 500, 2500
 """Frames of the two batches whose memory is compared."""
-_SHIFT = (3.25, -2.5)
-BROKEN = 0.01
-"""Share of the rows that break each rule of the table that is judged."""
+_SHIFT_PX = (3.25, -2.5)
+"""y and x of the shift between the two images."""
+_BROKEN_SHARE = 0.01
+"""Share of the table's rows that break each rule."""
 
 
 def bench_alignment() -> dict[str, Any]:
-    """All figures, by name."""
+    """Return all figures by name."""
     settings = load_settings().validation
-    return {**_bench_registration(settings.content), **_bench_judging(settings), **_bench_memory()}
+    return {**_bench_registration(settings.content), **_bench_rules(settings), **_bench_memory()}
 
 
 def _bench_registration(settings: ContentChecks) -> dict[str, Any]:
-    """One pair at 512 x 512 in 3 x 3 tiles: all content measures of ours, phase_cross_correlation of scikit-image."""
+    """Measure one pair at 512 x 512 in 3 x 3 tiles.
+
+    Sensorproof computes all content measures, scikit-image runs phase_cross_correlation on the same tiles.
+    """
     from skimage.registration import phase_cross_correlation
     from threadpoolctl import threadpool_limits
 
-    reference, sensor = _made_pair(_SIDE)
+    reference, sensor = _make_pair(_SIDE_PX)
     info = _pair_info()
-    grid = make_grid(_SIDE, _SIDE, settings.grid, settings.tile)
+    grid = make_grid(_SIDE_PX, _SIDE_PX, settings.grid, settings.tile)
     assert grid is not None
     tracker = PairTracker("sensor", settings)
-    frame = iter(range(10**6))
+    position = iter(range(10**6))
 
-    def ours() -> None:
-        seen = FrameFeatures(info, {"reference": reference[None], "sensor": sensor[None]}, None, settings)
-        tracker.add(next(frame), 0, seen)
+    def register_ours() -> None:
+        features = FrameFeatures(info, {"reference": reference[None], "sensor": sensor[None]}, None, settings)
+        tracker.add(next(position), 0, features)
 
     tiles = _cut_tiles(reference, grid), _cut_tiles(sensor, grid)
 
-    def theirs() -> None:
-        for one, other in zip(*tiles, strict=True):
-            phase_cross_correlation(one, other, upsample_factor=20)
+    def register_theirs() -> None:
+        for reference_tile, sensor_tile in zip(*tiles, strict=True):
+            phase_cross_correlation(reference_tile, sensor_tile, upsample_factor=20)
 
-    for _ in range(4):  # as in a long batch: windows are at hand, and frames before to compare with
-        ours()
-    own, other = _median_seconds(ours, 15), _median_seconds(theirs, 5)
+    for _ in range(4):  # as in a long batch, windows are cached and there are previous frames to compare with
+        register_ours()
+    ours, theirs = _median_seconds(register_ours, 15), _median_seconds(register_theirs, 5)
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # threadpool_limits does not know OpenCV's own
+    cv2.setNumThreads(1)  # threadpool_limits does not know OpenCV's threads
     with threadpool_limits(1):
-        alone, other_alone = _median_seconds(ours, 45), _median_seconds(theirs, 15)
+        ours_single, theirs_single = _median_seconds(register_ours, 45), _median_seconds(register_theirs, 15)
     cv2.setNumThreads(threads)
-    row = tracker.recent[-1].row
-    error = np.hypot(row["shift_y_px"] - _SHIFT[0], row["shift_x_px"] - _SHIFT[1])
+    tracker.close()
+    last = tracker.frames.table().iloc[-1]
+    error = np.hypot(last["shift_y_px"] - _SHIFT_PX[0], last["shift_x_px"] - _SHIFT_PX[1])
     return {
-        "registration: ours, ms a pair": 1000 * own,
-        "registration: scikit-image, ms a pair": 1000 * other,
-        "registration: times faster": other / own,
-        "registration: ours, one thread, ms a pair": 1000 * alone,
-        "registration: scikit-image, one thread, ms a pair": 1000 * other_alone,
-        "registration: times faster, one thread each": other_alone / alone,
+        "registration: ours, ms a pair": 1000 * ours,
+        "registration: scikit-image, ms a pair": 1000 * theirs,
+        "registration: times faster": theirs / ours,
+        "registration: ours, one thread, ms a pair": 1000 * ours_single,
+        "registration: scikit-image, one thread, ms a pair": 1000 * theirs_single,
+        "registration: times faster, one thread each": theirs_single / ours_single,
         "registration: error of the shift, px": float(error),
     }
 
 
-def _made_pair(side: int) -> tuple[Image, Image]:
-    """Shapes in front of each other, and what another sensor makes of them: other values, shifted, with noise."""
+def _make_pair(side: int) -> tuple[Image, Image]:
+    """Draw overlapping shapes as two sensors show them: with other values, shifted, with noise; (side, side) each."""
     rng = np.random.default_rng(0)
     scene = np.zeros((side + 64, side + 64), np.float32)
     for _ in range(120):
@@ -90,16 +95,16 @@ def _made_pair(side: int) -> tuple[Image, Image]:
         color, angle = float(rng.uniform(20, 235)), float(rng.uniform(0, 180))
         cv2.ellipse(scene, center.tolist(), axes.tolist(), angle, 0, 360, color, -1)
     values = rng.permutation(256).astype(np.float32)
-    there = np.array([[1, 0, 32 - _SHIFT[1]], [0, 1, 32 - _SHIFT[0]]])
-    moved = cv2.warpAffine(cv2.GaussianBlur(values[scene.astype(np.uint8)], (0, 0), 0.8), there, (side, side),
+    matrix = np.array([[1, 0, 32 - _SHIFT_PX[1]], [0, 1, 32 - _SHIFT_PX[0]]])
+    moved = cv2.warpAffine(cv2.GaussianBlur(values[scene.astype(np.uint8)], (0, 0), 0.8), matrix, (side, side),
                            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)  # fmt: skip
-    seen = cv2.GaussianBlur(scene, (0, 0), 0.8)[32 : 32 + side, 32 : 32 + side]
+    still = cv2.GaussianBlur(scene, (0, 0), 0.8)[32 : 32 + side, 32 : 32 + side]
     noise = rng.normal(0, 2, (2, side, side)).astype(np.float32)
-    return np.asarray(seen + noise[0], np.float32), np.asarray(moved + noise[1], np.float32)
+    return np.asarray(still + noise[0], np.float32), np.asarray(moved + noise[1], np.float32)
 
 
 def _pair_info() -> BatchInfo:
-    """A batch of two sensors."""
+    """Return batch.yaml of a batch with two sensors."""
     sensor = {"kind": "other", "channels": 1, "range": [0, 255], "nodata": None, "max_time_offset_s": 0.01}
     return BatchInfo.model_validate(
         {
@@ -114,44 +119,44 @@ def _pair_info() -> BatchInfo:
 
 
 def _cut_tiles(image: Image, grid: Grid) -> list[NDArray[np.float32]]:
-    """The tiles of an image at its full resolution: gradient magnitudes, as gradient phase correlation takes them."""
+    """Return the tiles of an image (H, W) at full resolution: gradient magnitudes for gradient phase correlation."""
     gradient: Image = np.hypot(cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1), dtype=np.float32)
     height, width = (side * grid.step for side in grid.tile)
-    corners = zip(grid.tops, grid.lefts, strict=True)
-    return [gradient[y * grid.step :, x * grid.step :][:height, :width].copy() for y, x in corners]
+    origins = zip(grid.tops, grid.lefts, strict=True)
+    return [gradient[y * grid.step :, x * grid.step :][:height, :width].copy() for y, x in origins]
 
 
 def _median_seconds(work: Callable[[], None], times: int) -> float:
-    """The median time of one call."""
-    taken = []
+    """Return the median time of one call."""
+    seconds = []
     for _ in range(times):
         start = perf_counter()
         work()
-        taken.append(perf_counter() - start)
-    return float(np.median(taken))
+        seconds.append(perf_counter() - start)
+    return float(np.median(seconds))
 
 
-def _bench_judging(settings: ValidationSettings) -> dict[str, Any]:
-    """10,000 rows judged by the whole suite, with Data Docs, after the imports."""
+def _bench_rules(settings: ValidationSettings) -> dict[str, Any]:
+    """Check 10,000 rows by the whole suite, with Data Docs; imports do not count."""
     quiet_environment()
     from sensorproof.adapters.great_expectations import check_expectations
 
     rules = make_rules(settings)
-    table = _made_table(rules, ROWS)
+    table = _make_table(rules, _ROWS)
     with tempfile.TemporaryDirectory() as folder:
         check_expectations(table.iloc[:100], rules, suite_name(settings), Path(folder) / "first")
         start = perf_counter()
-        judgement = check_expectations(table, rules, suite_name(settings), Path(folder) / "docs")
+        results = check_expectations(table, rules, suite_name(settings), Path(folder) / "docs")
         seconds = perf_counter() - start
     return {
-        f"judging: {ROWS} rows with Data Docs, s": seconds,
-        "judging: rules": len(rules),
-        "judging: broken rules by row": len(judgement.broken),
+        f"rules: {_ROWS} rows with Data Docs, s": seconds,
+        "rules: number": len(rules),
+        "rules: violations by row": len(results.broken),
     }
 
 
-def _made_table(rules: list[Rule], rows: int) -> pd.DataFrame:
-    """A table of measures in which BROKEN of the rows break each rule on frames."""
+def _make_table(rules: list[Rule], rows: int) -> pd.DataFrame:
+    """Make a table of measures in which a share of the rows breaks each rule on frames."""
     rng = np.random.default_rng(0)
     sensors = ("camera", "thermal", "depth", "lidar", "label")
     table = pd.DataFrame({"frame_id": [f"frame-{k // 5:06d}" for k in range(rows)], "sensor": np.resize(sensors, rows)})
@@ -161,33 +166,33 @@ def _made_table(rules: list[Rule], rows: int) -> pd.DataFrame:
         if rule.other:
             table[rule.other] = 1.0
             good, bad = (good, bad) if rule.test == "unless_still" else (0.5, 2.0)
-        at_fault = (rng.random(rows) < BROKEN) & (rule.scope == "frame")
+        at_fault = (rng.random(rows) < _BROKEN_SHARE) & (rule.scope == "frame")
         table[rule.column] = np.where(at_fault, bad, good)
     return table
 
 
 def _bench_memory() -> dict[str, Any]:
-    """Peak memory of measuring few and many frames, each in a process of its own."""
+    """Measure the peak memory for few and many frames, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        _sensor_files(root)
-        few, many = (_peak_mib(root, frames) for frames in (FEW, MANY))
+        _write_images(root)
+        few, many = (_peak_mib(root, frames) for frames in (_FEW, _MANY))
     return {
-        f"memory: peak with {FEW} frames, MiB": few,
-        f"memory: peak with {MANY} frames, MiB": many,
-        "memory: table and all, KiB more a frame": 1024 * max(0.0, many - few) / (MANY - FEW),
+        f"memory: peak with {_FEW} frames, MiB": few,
+        f"memory: peak with {_MANY} frames, MiB": many,
+        "memory: table and all, KiB more a frame": 1024 * max(0.0, many - few) / (_MANY - _FEW),
     }
 
 
-def _sensor_files(root: Path) -> None:
-    """A few images that long batches name again and again."""
+def _write_images(root: Path) -> None:
+    """Write a few images that the rows of a long batch name again and again."""
     for k in range(8):
-        for name, image in zip(("reference", "sensor"), _made_pair(96), strict=True):
+        for name, image in zip(("reference", "sensor"), _make_pair(96), strict=True):
             cv2.imwrite(str(root / f"{name}-{k}.png"), np.clip(np.roll(image, k * 5, 1), 0, 255).astype(np.uint8))
 
 
 def _peak_mib(root: Path, frames: int) -> float:
-    """Peak resident memory of a process that measures a batch of that many frames."""
+    """Return the peak resident memory of a process that measures a batch of that many frames."""
     rows = [
         {
             "frame_id": f"{k:06d}", "sequence": f"{k // 100}", "site": "a", "condition": "", "label": "",
@@ -197,13 +202,13 @@ def _peak_mib(root: Path, frames: int) -> float:
         for k in range(frames)
     ]  # fmt: skip
     write_batch(root, _pair_info().model_dump(mode="json"), pd.DataFrame(rows))
-    code = "import sys; from sensorproof.benchmarks.alignment import measure_and_tell; measure_and_tell(sys.argv[1])"
+    code = "import sys; from sensorproof.benchmarks.alignment import print_peak; print_peak(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True)
     return float(json.loads(done.stdout)["peak_mib"])
 
 
-def _measure_and_tell(root: str) -> None:
-    """Measure a batch and print this process's peak memory, as JSON."""
+def print_peak(root: str) -> None:
+    """Measure a batch and print this process's peak memory as JSON; called in a process of its own."""
     import resource
 
     from sensorproof.alignment.measurement import measure_batch

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from sensorproof import __version__
 from sensorproof.cli import bench, quarantine, registry
 from sensorproof.cli.compare import compare
 from sensorproof.cli.configure import configure
-from sensorproof.cli.errors import report_errors
 from sensorproof.cli.figure import figure
 from sensorproof.cli.importing import import_data
 from sensorproof.cli.ingest import ingest
@@ -16,13 +16,26 @@ from sensorproof.cli.predict import predict
 from sensorproof.cli.simulate import simulate
 from sensorproof.cli.summary import summary
 from sensorproof.cli.validate import validate
+from sensorproof.console import report_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sensorproof {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def options(debug: Annotated[bool, typer.Option(help="show tracebacks")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option(help="show tracebacks")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
     """Train multi-sensor segmentation models that keep working when a sensor fails, and prove it."""
+    del version
     if debug:
         os.environ["SENSORPROOF_DEBUG"] = "1"
 
@@ -43,5 +56,5 @@ app.command()(figure)
 
 @report_errors
 def main() -> None:
-    """Entry point."""
+    """Run the command `sensorproof`."""
     app()

@@ -35,7 +35,7 @@ def faults(
     json: _Json = None,
     frames: Annotated[int | None, typer.Option(help="only the first frames of each batch", min=24)] = None,
 ) -> None:
-    """Detection and false alarms: known faults put into sound batches. Prints the table of docs/alignment.md."""
+    """Measure detection and false alarms with known faults; print the table of docs/explanation/alignment.md."""
     from sensorproof.benchmarks.fault_summary import summary
     from sensorproof.benchmarks.faults import bench_faults
 
@@ -63,7 +63,7 @@ def sensor(
     root: Annotated[Path, typer.Option(help="folder of `sensorproof compare`")] = Path("artifacts/compare"),
     workers: Annotated[int | None, typer.Option(min=1, help="processes; else one for each processor")] = None,
 ) -> None:
-    """The score of all sensors with one of noise, a constant or a half-broken one added, less that without it."""
+    """Measure what adding a sensor of noise, of a constant, or a half-broken one does to the full score."""
     from sensorproof.benchmarks.added_sensor import KINDS, bench_added_sensor
     from sensorproof.errors import UsageError
     from sensorproof.settings import load_settings
@@ -75,8 +75,9 @@ def sensor(
     if unknown := sorted(set(kind or ()) - set(KINDS)):
         raise UsageError("--kind", f"{unknown} are unknown", f"choose from {', '.join(KINDS)}")
     chosen = [k for k in KINDS if not kind or k in kind]
-    found = bench_added_sensor(each, settings, root, workers or os.cpu_count() or 1, chosen, partial(print, flush=True))
-    for key, gained in found.items():
-        print(f"{key:<24} {gained['value']:+6.2f}  [{gained['ci95'][0]:+.2f}, {gained['ci95'][1]:+.2f}]")
+    gains = bench_added_sensor(each, settings, root, workers or os.cpu_count() or 1, chosen, partial(print, flush=True))
+    for key, gain in gains.items():
+        ends = ", ".join("none" if end is None else f"{end:+.2f}" for end in gain.ci95)
+        print(f"{key:<24} {gain.value:+6.2f}  [{ends}]")
     if json is not None:
-        write_json(json, found)
+        write_json(json, {key: gain.to_json() for key, gain in gains.items()})

@@ -1,10 +1,14 @@
-"""`sensorproof compare`: the regulariser beside its rivals, in one table."""
+"""`sensorproof compare`: the regulariser beside the competing methods, in one table."""
 
 import os
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from sensorproof.documents import ComparedArm
 
 
 def compare(
@@ -22,24 +26,26 @@ def compare(
     from sensorproof.settings import load_settings
 
     settings = load_settings()
-    names = [each.name for each in settings.compare.datasets]
+    names = [dataset.name for dataset in settings.compare.datasets]
     if unknown := sorted(set(only or ()) - set(names)):
         raise UsageError("--only", f"{unknown} are unknown", f"compare.datasets of params.yaml has {names}")
-    wanted = [each for each in settings.compare.datasets if not only or each.name in only]
-    there = [each for each in wanted if any(Path(each.raw).glob("*/batch.yaml"))]
-    for each in wanted:
-        if each not in there:
-            print(f"{each.name}: {each.raw} holds no batch, left out")
-    if not there:
-        raise UsageError("compare.datasets", "none of them has data", "make one: `sensorproof simulate` or `import`")
-    found: dict[str, Any] = {}
-    for each in there:
-        found[each.name] = compare_dataset(
-            each, settings, root, workers or os.cpu_count() or 1, lambda s: print(s, flush=True)
-        )
+    wanted = [dataset for dataset in settings.compare.datasets if not only or dataset.name in only]
+    available = [dataset for dataset in wanted if any(Path(dataset.raw).glob("*/batch.yaml"))]
+    for dataset in wanted:
+        if dataset not in available:
+            print(f"{dataset.name}: {dataset.raw} holds no batch, left out")
+    if not available:
+        fix = "make data: `sensorproof simulate` or `import`"
+        raise UsageError("compare.datasets", "none of the data sets has data", fix)
+    results: dict[str, dict[str, ComparedArm]] = {}
+    for dataset in available:
+        report = partial(print, flush=True)
+        results[dataset.name] = compare_dataset(dataset, settings, root, workers or os.cpu_count() or 1, report)
         if json is not None:
-            write_json(json, found)
-    text = "\n\n".join(comparison_table(each, found[each.name], settings.compare) for each in there) + "\n"
+            documents = {name: {arm: s.to_json() for arm, s in arms.items()} for name, arms in results.items()}
+            write_json(json, documents)
+    tables = [comparison_table(dataset, results[dataset.name], settings.compare) for dataset in available]
+    text = "\n\n".join(tables) + "\n"
     print(text)
     if table is not None:
         write_text(table, text)

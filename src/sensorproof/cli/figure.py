@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from sensorproof.errors import UsageError
-from sensorproof.files import read_json
 
 
 def figure(
@@ -16,8 +15,11 @@ def figure(
     """Draw the score of every subset, baseline against candidate, and the gain with its interval."""
     if out.suffix.lower() != ".png":
         raise UsageError(out, "is not a .png file", "give a name that ends in .png")
-    document = read_json(summary)
+    from sensorproof.documents import Evaluation, Summary
+    from sensorproof.files import read_json
     from sensorproof.reporting.figure import draw_figure
 
-    draw_figure(document, out)
+    document = read_json(summary)
+    kind = Summary if isinstance(document, dict) and "promotion" in document else Evaluation
+    draw_figure(kind.parse(document, summary), out)
     print(out)

@@ -15,19 +15,20 @@ def ingest(
 ) -> None:
     """Validate BATCH, copy it to the raw data and version it with DVC; the next `dvc repro` trains on it too.
 
-    Exit code 3: taken in, with frames quarantined. 4: refused; nothing has changed.
+    Exit code 3: result in, with frames quarantined. 4: refused; nothing has changed.
     """
     from sensorproof.ingestion import ingest_batch, publish
 
     settings = load_settings()
-    taken = ingest_batch(batch, settings, move=move)
-    target = Path(settings.data.raw) / taken.name
-    print(f"{taken.name}: {taken.frames} frames ({taken.size / 1e6:.1f} MB) are in {target}, {taken.quarantined} aside")
-    for warning in taken.warnings:
+    result = ingest_batch(batch, settings, move=move)
+    target = Path(settings.data.raw) / result.name
+    size = f"{result.size / 1e6:.1f} MB"
+    print(f"{result.name}: {result.frames} frames ({size}) are in {target}, {result.quarantined} quarantined")
+    for warning in result.warnings:
         print(f"warning: {warning}")
-    for relative in taken.left:
-        print(f"warning: {Path(taken.source) / relative} came after the copy and stays where it is")
-    if push and publish(taken, settings):
+    for relative in result.left:
+        print(f"warning: {Path(result.source) / relative} appeared after the copy and stays there")
+    if push and publish(result, settings):
         print("pushed to the DVC remote")
     print(f"commit {target}.dvc and run `make repro` (or `dvc repro`)")
-    raise typer.Exit(taken.exit_code)
+    raise typer.Exit(result.exit_code)

@@ -1,4 +1,4 @@
-"""`sensorproof quarantine …`: which frames are set aside and why, and letting some of them pass."""
+"""`sensorproof quarantine …`: list the frames in quarantine with the reasons, and release some."""
 
 from getpass import getuser
 from pathlib import Path
@@ -17,9 +17,11 @@ app = typer.Typer(no_args_is_help=True, help="Frames that failed validation: lis
 @app.command("list")
 def list_frames(
     batch: Annotated[str | None, typer.Argument(help="only of this batch")] = None,
-    history: Annotated[bool, typer.Option("--history", help="every entry of the ledger, not only what holds")] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="every entry of the ledger, not only those in force")
+    ] = False,
 ) -> None:
-    """Show which frames are set aside."""
+    """List the frames in quarantine."""
     entries = quarantine.read_ledger(Path(load_settings().data.quarantine))
     shown = [e for e in entries if batch in (None, e.batch)] if history else quarantine.standing(entries, batch)
     for e in shown:
@@ -34,13 +36,13 @@ def list_frames(
 def release(
     batch: Annotated[str, typer.Argument(help="name of the batch")],
     frames: Annotated[list[str] | None, typer.Argument(help="ids of the frames")] = None,
-    all_frames: Annotated[bool, typer.Option("--all", help="all frames of the batch that are set aside")] = False,
+    all_frames: Annotated[bool, typer.Option("--all", help="all quarantined frames of the batch")] = False,
     reason: Annotated[str, typer.Option(help="why; it is recorded")] = "",
     sensor: Annotated[str, typer.Option(help="only what was found in this sensor")] = "",
     measure: Annotated[str, typer.Option(help="only what this measure found")] = "",
-    by: Annotated[str | None, typer.Option(help="who says so; else the user's name")] = None,
+    by: Annotated[str | None, typer.Option(help="who decides; by default the user's name")] = None,
 ) -> None:
-    """Let frames pass from the next validation on, in spite of what was found. New faults set them aside again."""
+    """Release frames from the next validation on. A new fault quarantines them again."""
     if bool(frames) == all_frames:
         raise UsageError("frames", "are given twice" if frames else "are missing", "name frames, or give --all")
     if not reason.strip():
@@ -50,4 +52,4 @@ def release(
         entries = quarantine.read_ledger(folder)
         added = quarantine.release(entries, batch, frames or [], sensor, measure, reason, by or getuser())
         quarantine.append(folder, added)
-    print(f"{batch}: {len({e.frame_id for e in added})} frames released; `dvc repro` takes them in")
+    print(f"{batch}: {len({e.frame_id for e in added})} frames released; `dvc repro` trains on them")

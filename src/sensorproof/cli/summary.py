@@ -1,32 +1,33 @@
-"""`sensorproof summary`: what the last run came to, in a few lines."""
+"""`sensorproof summary`: the result of the last run in a few lines."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sensorproof.artifacts import REPORT, SUMMARY
-from sensorproof.files import read_json
 
 
 def summary(path: Annotated[Path, typer.Argument(help="a summary.json")] = SUMMARY) -> None:
     """Print scores, gain and decision of a run."""
-    document = read_json(path)
+    from sensorproof.documents import Summary
+    from sensorproof.documents.evaluation import FIGURES
+
+    document = Summary.read(path)
     print(f"\n{'mIoU, test split':<20}{'full':>14}{'mean':>14}{'worst':>14}")
-    for arm, scores in document["arms"].items():
-        cells = "".join(f"{scores[f]['mean']:>8.1f} ± {scores[f]['std']:<3.1f}" for f in ("full", "mean", "worst"))
-        print(f"{arm:<20}{cells}")
-    print("\n".join(f"gain in {figure}: {_show_gain(document['gain'][figure])}" for figure in document["gain"]))
-    promotion = document["promotion"]
-    print(f"{promotion['decision']}: {promotion['model']} version {promotion['version']}")
-    for gate in promotion["gates"]:
-        if not gate["passed"]:
-            value = "no figure" if gate["value"] is None else f"{gate['value']:.4g}"
-            print(f"  gate {gate['name']}: {value} against {gate['threshold']:g}")
+    for arm, scores in document.arms.items():
+        statistics = [scores.figure(figure) for figure in FIGURES]
+        print(f"{arm:<20}" + "".join(f"{s.mean:>8.1f} ± {s.std:<3.1f}" for s in statistics))
+    for figure in FIGURES:
+        gain = document.gain.figure(figure)
+        low, high = gain.ci95
+        known = low is not None and high is not None
+        interval = f"95 % interval {low:+.1f} to {high:+.1f}" if known else "one seed, no interval"
+        print(f"gain in {figure}: {gain.value:+.1f} points ({interval})")
+    promotion = document.promotion
+    print(f"{promotion.decision}: {promotion.model} version {promotion.version}")
+    for gate in promotion.gates:
+        if not gate.passed:
+            value = "no figure" if gate.value is None else f"{gate.value:.4g}"
+            print(f"  gate {gate.name}: {value}, threshold {gate.threshold:g}")
     print(f"report: {REPORT}")
-
-
-def _show_gain(gain: dict[str, Any]) -> str:
-    low, high = gain["ci95"]
-    interval = "one seed, no interval" if low is None else f"95 % interval {low:+.1f} to {high:+.1f}"
-    return f"{gain['value']:+.1f} points ({interval})"

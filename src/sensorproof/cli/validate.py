@@ -1,4 +1,4 @@
-"""`sensorproof validate`: may a batch be trained on, and without which of its frames?"""
+"""`sensorproof validate`: check whether a batch may be used for training, and without which frames."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,6 @@ import typer
 from sensorproof.artifacts import CHECKS
 from sensorproof.data.batch import read_batch
 from sensorproof.data.prepare import require_own_name
-from sensorproof.files import write_json
 from sensorproof.settings import load_settings
 
 
@@ -16,7 +15,7 @@ def validate(
     batch: Annotated[Path, typer.Argument(help="folder of the batch")],
     json: Annotated[Path | None, typer.Option(help="write the verdict to this file as well")] = None,
 ) -> None:
-    """Measure the sensors' alignment, judge it, set frames aside. Exit code 3: some were; 4: the batch is refused."""
+    """Check the alignment of the sensors and quarantine faulty frames. Exit code 3: some were; 4: refused."""
     from sensorproof.validation import validate_batch
 
     settings = load_settings()
@@ -25,7 +24,7 @@ def validate(
     out = CHECKS / described.name
     verdict = validate_batch(batch, settings, out)
     if json is not None:
-        write_json(json, verdict.to_json())
+        verdict.record().write(json)
     print("\n".join(verdict.lines()))
     sheet = out / "contact_sheet.png"
     print((f"look at {sheet}; " if sheet.exists() else "") + f"every rule: {out / 'docs' / 'index.html'}")

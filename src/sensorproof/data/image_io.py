@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF and NPY files -> arrays, and every way in which a file can disappoint, as one line."""
+"""Decode PNG, JPEG, TIFF and NPY files; every fault of a file is an error of one line."""
 
 import logging
 import math
@@ -18,19 +18,27 @@ from PIL import Image
 from sensorproof.errors import BatchError
 
 MAX_PIXELS = 2**26
-"""Larger images (8192 x 8192) are refused before they are decoded: a sensor's are smaller, a bomb's are not."""
+"""Images with more pixels (8192 x 8192) are refused before they are decoded, as decompression bombs."""
 _MAX_NPY_HEADER = 10_000
 _PNG_END = b"IEND\xae\x42\x60\x82"
-PLAIN, PACKBITS, DEFLATE, FLOATING_POINT = 1, 32773, (8, 32946), 3
-"""TIFF's numbers of the compressions that tifffile undoes by itself, and of a predictor that it does not."""
-_GRAY_STEPS = {2: 85, 4: 17}
-"""By bits: what Pillow multiplies the values of a grey PNG of so few bits with."""
+"""The last bytes of a PNG's stream: the chunk IEND with its checksum."""
+_NO_COMPRESSION, _PACKBITS, _DEFLATE = 1, 32773, (8, 32946)
+"""TIFF's numbers of the compressions that tifffile decodes without further libraries."""
+_FLOATING_POINT_PREDICTOR = 3
+"""TIFF's number of a predictor that tifffile does not undo without further libraries."""
+_GREY_STEPS = {2: 85, 4: 17}
+"""{bits per pixel of a grey PNG: the factor by which Pillow multiplies its values}."""
 
 
 def read_pixels(path: Path, channels: int = 1) -> NDArray[Any]:
-    """Decode a file by its ending: (H, W) or (H, W, C) in the file's own type, the values as they are stored.
+    """Decode a file by its ending.
 
-    A palette image gives its colours if `channels` is 3, else its indices.
+    Args:
+        path: the file.
+        channels: what batch.yaml claims. A palette image gives its colours for 3, its indices otherwise.
+
+    Returns:
+        (H, W) or (H, W, C) in the file's own type, the values as they are stored.
 
     Raises:
         BatchError: the file is missing, truncated, too large or of an unknown format.
@@ -52,7 +60,7 @@ def read_pixels(path: Path, channels: int = 1) -> NDArray[Any]:
         return reader()
     except BatchError:
         raise
-    # The decoders meet a broken file with more kinds of error than their documentation names.
+    # The decoders raise more kinds of error for a broken file than their documentation names.
     except Exception as error:
         raise BatchError(path, f"is not a whole image ({error})", "copy the file again") from error
 
@@ -64,7 +72,10 @@ def _refuse_size(path: Path, pixels: int) -> None:
 
 
 def _read_with_pillow(path: Path, channels: int) -> NDArray[Any]:
-    """PNG and JPEG. Pillow checks the stream to its end; 16-bit colour, which it would cut to 8, is OpenCV's."""
+    """Decode PNG and JPEG: by Pillow, which checks the stream to its end; 16-bit colour by OpenCV.
+
+    Pillow would reduce 16-bit colour to 8 bits.
+    """
     with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
         opened = Image.open(path, formats=("PNG", "JPEG"))
     with opened as file:
@@ -72,17 +83,17 @@ def _read_with_pillow(path: Path, channels: int) -> NDArray[Any]:
         file.load()
         bits, colours = _png_header(path)
         if bits == 16 and colours > 1:
-            if _PNG_END not in path.read_bytes():  # libpng would write of it to standard error
+            if _PNG_END not in path.read_bytes():  # libpng would report it on standard error
                 raise ValueError("it is truncated")
             return _read_with_opencv(path, colours)
         if file.mode == "CMYK" or (file.mode == "P" and channels == 3):
             return np.asarray(file.convert("RGB"))
         pixels = np.asarray(file.convert("P") if file.mode == "PA" else file)
-        return pixels // _GRAY_STEPS.get(bits, 1) if file.mode == "L" else pixels
+        return pixels // _GREY_STEPS.get(bits, 1) if file.mode == "L" else pixels
 
 
 def _png_header(path: Path) -> tuple[int, int]:
-    """Bits and channels that a PNG's header names; (8, 0) for another format."""
+    """Return the bits per value and the channels in a PNG's header; (8, 0) for another format."""
     with path.open("rb") as file:
         header = file.read(26)
     if header[:4] != b"\x89PNG":
@@ -91,7 +102,7 @@ def _png_header(path: Path) -> tuple[int, int]:
 
 
 def _read_with_opencv(path: Path, colours: int) -> NDArray[Any]:
-    """What no other reader decodes without loss; channels in the file's order."""
+    """Decode what no other reader decodes without loss: (H, W) or (H, W, C), channels in the file's order."""
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -99,16 +110,16 @@ def _read_with_opencv(path: Path, colours: int) -> NDArray[Any]:
     finally:
         cv2.utils.logging.setLogLevel(level)
     if pixels is None:
-        raise ValueError("no decoder knows it")
+        raise ValueError("no decoder reads it")
     if pixels.ndim == 2:
         return pixels
-    # OpenCV gives blue first, and grey with alpha as four channels.
+    # OpenCV returns blue first, and grey with alpha as four channels.
     return pixels[..., [0, 3]] if colours == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
 def _read_tiff(path: Path) -> NDArray[Any]:
-    """A TIFF of one page, 8 or 16 bits or floating point."""
-    with _complaints_raised(), tifffile.TiffFile(path) as file:
+    """Decode a TIFF of one page, 8 or 16 bits or floating point."""
+    with _logged_errors_raised(), tifffile.TiffFile(path) as file:
         if sum(not page.aspage().is_reduced for page in file.pages) != 1:
             raise BatchError(path, f"has {len(file.pages)} pages", "write one page a frame")
         page = file.pages.first.aspage()
@@ -117,31 +128,32 @@ def _read_tiff(path: Path) -> NDArray[Any]:
         size = path.stat().st_size
         if any(start + count > size for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
             raise ValueError("it is truncated")
-        if page.compression not in {PLAIN, PACKBITS, *DEFLATE} or page.predictor == FLOATING_POINT:
+        by_tifffile = page.compression in {_NO_COMPRESSION, _PACKBITS, *_DEFLATE}
+        if not by_tifffile or page.predictor == _FLOATING_POINT_PREDICTOR:
             return _read_with_opencv(path, page.samplesperpixel)
-        if page.compression in DEFLATE:
+        if page.compression in _DEFLATE:
             _refuse_bomb(page, values)
         pixels = page.asarray()
         return np.moveaxis(pixels, 0, -1) if page.planarconfig == 2 and pixels.ndim == 3 else pixels
 
 
 @contextmanager
-def _complaints_raised() -> Iterator[None]:
-    """Raise as ValueError what tifffile would only log: a tag that it cannot read leaves the image half understood."""
-    logger, heard = logging.getLogger("tifffile"), _Heard()
+def _logged_errors_raised() -> Iterator[None]:
+    """Raise as ValueError what tifffile only logs: without a tag that it cannot read, the image is half understood."""
+    logger, errors = logging.getLogger("tifffile"), _ErrorMessages()
     propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(heard)
+    logger.addHandler(errors)
     try:
         yield
-        if heard.messages:
-            raise ValueError(heard.messages[0])
+        if errors.messages:
+            raise ValueError(errors.messages[0])
     finally:
-        logger.removeHandler(heard)
+        logger.removeHandler(errors)
         logger.propagate = propagate
 
 
-class _Heard(logging.Handler):
-    """Keeps the errors; warnings end here."""
+class _ErrorMessages(logging.Handler):
+    """Keeps the messages of errors and drops those of warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -152,7 +164,7 @@ class _Heard(logging.Handler):
 
 
 def _refuse_bomb(page: tifffile.TiffPage, values: int) -> None:
-    """Raise ValueError where a deflated strip or tile holds more than `values`; tifffile would unpack it all."""
+    """Raise ValueError if a deflated strip or tile holds more than `values` values; tifffile would unpack it all."""
     limit = values * page.dtype.itemsize if page.dtype else 0
     for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         page.parent.filehandle.seek(start)
@@ -161,7 +173,7 @@ def _refuse_bomb(page: tifffile.TiffPage, values: int) -> None:
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
-    """NPY without pickling. The header is checked against the file's length before anything is read."""
+    """Decode NPY without pickles. The header is checked against the file's length before anything is read."""
     mapped = np.lib.format.open_memmap(path, mode="r", max_header_size=_MAX_NPY_HEADER)
     _refuse_size(path, mapped.size)
     return np.array(mapped)

@@ -11,41 +11,54 @@ from sensorproof.files import read_json
 from sensorproof.settings.strict_model import StrictModel
 
 IGNORE = 255
-"""Label of pixels that do not count, in prepared data; class ids become their place in `classes`."""
+"""Value of label pixels that do not count, in prepared data and in the embedded batches.
+
+In prepared data the other values are places in `classes`; in a batch they are class ids.
+"""
 
 
 class SensorInput(StrictModel):
-    """One sensor as a model sees it: (value - lowest) / (highest - lowest), then standardised, invalid = 0.
-
-    `mean` and `std` have one number per channel and are those of the valid training pixels.
-    """
+    """One sensor as a model sees it: (value - lowest) / (highest - lowest), then standardised; invalid pixels are 0."""
 
     kind: str
     channels: PositiveInt
     range: tuple[float, float]
+    """The lowest and the highest value, in the sensor's own units."""
     nodata: float | None
+    """The value of empty pixels, in the sensor's own units."""
     mean: tuple[float, ...]
+    """Mean of the valid training pixels of each channel, after scaling."""
     std: tuple[float, ...]
+    """Standard deviation of the same; 1 for a channel that is constant or never valid."""
 
 
 class PreparedMeta(StrictModel):
-    """Sensors, classes, image size (H, W), batches in order, and frames per split (faulty ones left out)."""
+    """The content of meta.json."""
 
     sensors: dict[str, SensorInput]
     reference: str
     classes: Annotated[tuple[Class, ...], Field(min_length=2)]
     size: tuple[PositiveInt, PositiveInt]
+    """Height and width of all images, in pixels."""
     batches: tuple[str, ...]
+    """Names of the batches, in the order of the rows."""
     frames: dict[str, int]
+    """Labelled frames without a fault, by split."""
 
     @property
     def class_names(self) -> list[str]:
-        return [c.name for c in self.classes]
+        """The names of the classes, in the order of the label values."""
+        return [described.name for described in self.classes]
 
 
 def read_meta(root: Path) -> PreparedMeta:
-    """Read root/meta.json."""
+    """Read root/meta.json.
+
+    Raises:
+        SensorproofError: the file is missing, broken, or not one that stage prepare writes.
+    """
+    path = root / "meta.json"
     try:
-        return PreparedMeta.model_validate(read_json(root / "meta.json"), strict=False)
+        return PreparedMeta.model_validate(read_json(path), strict=False)
     except ValidationError as error:
-        raise SensorproofError(root / "meta.json", f"is not ours ({error})", "run `dvc repro prepare`") from error
+        raise SensorproofError(path, f"is not from stage prepare ({error})", "run `dvc repro prepare`") from error

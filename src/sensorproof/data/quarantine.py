@@ -1,4 +1,4 @@
-"""The ledger of frames set aside: a table that only grows. Frames are moved by reference, raw data is never touched."""
+"""The ledger of frames in quarantine, a table that only grows. Frames stay where they are; raw data never changes."""
 
 import csv
 import io
@@ -8,28 +8,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from sensorproof.data.batch import LABEL
+from sensorproof.data.frame_table import LABEL
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.files import atomic_file
 
 LEDGER = "ledger.csv"
 LOCK = "quarantine"
-"""Name of the lock (see sensorproof.locks) to hold from reading the ledger to appending to it."""
+"""Name of the lock (see sensorproof.locks) to hold between reading the ledger and appending to it."""
 _Action = Literal["quarantined", "released", "cleared", "refused", "accepted"]
 _UNUSABLE = {"unreadable": None, "sensors": None, "label_unknown_share": None, "invalid_share": 1.0, "wrong_size": None}
-"""Measures, and the value from which on a frame is of no use to anybody; None for any. A size only of a label."""
+"""{measure: the value from which on a frame cannot be trained on, None for any value}; a wrong size only of a label."""
 Key = tuple[str, str, str]
 """Frame id, sensor, measure."""
 _Released = dict[Key, tuple[float, float]]
-"""What a person has let pass: the value at that time, and its threshold; NaN where the ledger does not say."""
+"""{what a person has released: the value at that time, and its threshold; NaN where the ledger has none}."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: what happened to a frame, or (without frame_id) to a whole batch.
+    """One line: what happened to a frame, or, without `frame_id`, to a whole batch.
 
-    quarantined: a measure failed. released: a person let the frame pass in spite of it, until it gets worse or is
-    cleared. cleared: the measure no longer fails, as the file or params changed. refused, accepted: the whole batch.
+    quarantined: a measure failed. released: a person lets the frame pass in spite of it, until its value gets worse or
+    the entry is cleared. cleared: the measure no longer fails, because the file or params.yaml changed. refused,
+    accepted: the whole batch.
     """
 
     time: str
@@ -47,6 +48,7 @@ class Entry:
 
     @property
     def key(self) -> Key:
+        """What the entry is about, within its batch."""
         return (self.frame_id, self.sensor, self.measure)
 
 
@@ -54,12 +56,15 @@ HEADER = [f.name for f in fields(Entry)]
 
 
 def now() -> str:
-    """The time of an entry."""
+    """Return the time to write into an entry: UTC, ISO 8601, in seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read_ledger(folder: Path) -> list[Entry]:
-    """All entries, oldest first; none where there is no ledger yet.
+    """Read all entries, oldest first; none if there is no ledger yet.
+
+    Args:
+        folder: where the ledger is.
 
     Raises:
         SensorproofError: the ledger is not as it was written.
@@ -74,15 +79,15 @@ def read_ledger(folder: Path) -> list[Entry]:
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise SensorproofError(path, f"cannot be read ({error})", fix) from error
     if not lines or lines[0] != HEADER:
-        raise SensorproofError(path, "has another header than a ledger", fix)
+        raise SensorproofError(path, "has another header than a ledger has", fix)
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(HEADER) or line[1] not in get_args(_Action):
-            raise SensorproofError(path, f"line {number} is no entry", fix)
+            raise SensorproofError(path, f"line {number} is not an entry", fix)
     return [Entry(*line) for line in lines[1:]]  # type: ignore[arg-type]
 
 
 def append(folder: Path, entries: Sequence[Entry]) -> None:
-    """Add entries, all or none of them. Call it under the lock LOCK. Without entries the file is left as it is."""
+    """Append entries to the ledger, all or none of them, under the lock LOCK. No entries leave the file as it is."""
     if not entries:
         return
     path = folder / LEDGER
@@ -92,29 +97,35 @@ def append(folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def _one_line(entry: Entry) -> Entry:
-    """The entry with what people write brought to one line; names stay as they are."""
+    """Return the entry with the texts that people write on one line; names stay as they are."""
     return replace(entry, reason=" ".join(entry.reason.split()), by=" ".join(entry.by.split()))
 
 
 def to_csv(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as lines of CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
 def last_actions(entries: Iterable[Entry], batch: str) -> dict[Key, Entry]:
-    """The latest entry of every frame, sensor and measure of a batch; that of the batch as a whole at ("", "", "")."""
+    """Return the latest entry of every frame, sensor and measure of a batch; of the whole batch at ("", "", "")."""
     return {entry.key: entry for entry in entries if entry.batch == batch}
 
 
 def standing(entries: Iterable[Entry], batch: str | None = None) -> list[Entry]:
-    """The entries by which frames are set aside at present, in the order of the ledger."""
+    """Return the entries that keep frames in quarantine now, in the order of the ledger.
+
+    Args:
+        entries: the ledger.
+        batch: only of this batch, or None for all.
+    """
     last = {(entry.batch, *entry.key): entry for entry in entries if batch in (None, entry.batch)}
     return [entry for entry in last.values() if entry.action == "quarantined"]
 
 
 def released(entries: Iterable[Entry], batch: str) -> _Released:
-    """What a person has released, and nothing has happened to since."""
+    """Return what a person has released in a batch and what no later entry has changed."""
     return {
         key: (number(entry.value), number(entry.threshold))
         for key, entry in last_actions(entries, batch).items()
@@ -123,7 +134,7 @@ def released(entries: Iterable[Entry], batch: str) -> _Released:
 
 
 def number(text: str) -> float:
-    """A cell of the ledger; NaN where it is empty or no number."""
+    """Return a cell of the ledger as a number; NaN if it is empty or not a number."""
     try:
         return float(text)
     except ValueError:
@@ -131,7 +142,7 @@ def number(text: str) -> float:
 
 
 def is_unusable(sensor: str, measure: str, value: float) -> bool:
-    """Whether a frame cannot be trained on, whatever a person says: preparation would leave it out without a word."""
+    """Return whether a fault makes a frame unusable: stage prepare leaves it out, released or not."""
     if measure not in _UNUSABLE or (measure == "wrong_size" and sensor != LABEL):
         return False
     least = _UNUSABLE[measure]
@@ -141,28 +152,32 @@ def is_unusable(sensor: str, measure: str, value: float) -> bool:
 def release(
     entries: Sequence[Entry], batch: str, frames: Sequence[str], sensor: str, measure: str, reason: str, by: str
 ) -> list[Entry]:
-    """The entries that let frames pass from now on.
+    """Return the entries that release frames from quarantine.
 
     Args:
         entries: the ledger.
-        frames: ids; empty for all of the batch.
-        sensor, measure: only what these found; empty for anything.
+        batch: the name of the batch.
+        frames: ids; empty for all frames of the batch.
+        sensor: only what was found in this sensor; empty for any.
+        measure: only what this measure found; empty for any.
+        reason: why, for the ledger.
+        by: who, for the ledger.
 
     Raises:
-        UsageError: a frame is not set aside, or is of no use to anybody (see UNUSABLE).
+        UsageError: a frame is not in quarantine, or its fault makes it unusable.
     """
-    chosen = [
+    selected = [
         entry
         for entry in standing(entries, batch)
         if (not frames or entry.frame_id in frames) and sensor in ("", entry.sensor) and measure in ("", entry.measure)
     ]
-    missing = sorted(set(frames) - {entry.frame_id for entry in chosen})
-    if missing or not chosen:
-        what = f"frame {missing[0]!r} of batch {batch!r}" if missing else f"batch {batch!r}"
-        raise UsageError(what, "has nothing to release", "see `sensorproof quarantine list`")
-    for entry in chosen:
+    missing = sorted(set(frames) - {entry.frame_id for entry in selected})
+    if missing or not selected:
+        where = f"frame {missing[0]!r} of batch {batch!r}" if missing else f"batch {batch!r}"
+        raise UsageError(where, "has nothing to release", "see `sensorproof quarantine list`")
+    for entry in selected:
         if is_unusable(entry.sensor, entry.measure, number(entry.value)):
-            fix = "mend the file, or release other frames by name"
+            fix = "fix the file, or release other frames by name"
             raise UsageError(f"{entry.frame_id} of {batch}", f"cannot be released: {entry.reason}", fix)
     time = now()
-    return [replace(entry, time=time, action="released", reason=reason, by=by) for entry in chosen]
+    return [replace(entry, time=time, action="released", reason=reason, by=by) for entry in selected]

@@ -2,6 +2,9 @@
 
 from sensorproof.documents.base import Document
 from sensorproof.documents.evaluation import (
+    BASELINE,
+    FIGURES,
+    FIGURES_AND_SPREAD,
     ArmSummary,
     DataSummary,
     Evaluation,
@@ -12,7 +15,17 @@ from sensorproof.documents.evaluation import (
     Statistic,
 )
 from sensorproof.documents.promotion import GateRecord, PromotionRecord, Summary
-from sensorproof.documents.runs import RunScores, Scores, SearchResult, TrainingRecord, Trial
+from sensorproof.documents.runs import (
+    CANDIDATE,
+    ComparedArm,
+    RunScores,
+    ScoredRun,
+    Scores,
+    SearchResult,
+    TrainingRecord,
+    Trial,
+    TuningRun,
+)
 from sensorproof.documents.validation import (
     BatchRecord,
     DifferenceRecord,
@@ -23,8 +36,13 @@ from sensorproof.documents.validation import (
 )
 
 __all__ = [
+    "BASELINE",
+    "CANDIDATE",
+    "FIGURES",
+    "FIGURES_AND_SPREAD",
     "ArmSummary",
     "BatchRecord",
+    "ComparedArm",
     "DataSummary",
     "DifferenceRecord",
     "Document",
@@ -37,6 +55,7 @@ __all__ = [
     "PairRecord",
     "PromotionRecord",
     "RunScores",
+    "ScoredRun",
     "Scores",
     "SearchResult",
     "SearchSummary",
@@ -44,6 +63,7 @@ __all__ = [
     "Summary",
     "TrainingRecord",
     "Trial",
+    "TuningRun",
     "ValidationRecord",
     "VerdictFrames",
 ]

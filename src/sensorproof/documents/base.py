@@ -1,5 +1,6 @@
-"""The base of all documents: read with a check of every key, written whole or not at all."""
+"""The base of all documents: every key is checked on reading; a file is written whole or not at all."""
 
+import json
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -9,14 +10,14 @@ from sensorproof.errors import SensorproofError
 from sensorproof.files import read_json, write_json
 from sensorproof.settings.strict_model import describe_fault
 
-SHOWN = 3
-"""Faults of a document that an error names."""
+_MOST_FAULTS = 3
+"""How many faults of a document an error names."""
 
 
 class Document(BaseModel):
     """A JSON document or a part of one: frozen, strict about types, closed to unknown keys.
 
-    Numbers may be NaN or infinite: whether a score is finite is for the gates to say, which name it.
+    Numbers may be NaN or infinite: the gates decide whether a score is finite, and name the one that is not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants")
@@ -28,18 +29,19 @@ class Document(BaseModel):
         """Validate a document that has already been read.
 
         Args:
-            document: as JSON gives it.
-            where: where it comes from, for the message.
+            document: plain values, as read from JSON.
+            where: the file or artifact it comes from, for the message.
 
         Raises:
             SensorproofError: a key is missing, unknown or of another type.
         """
         try:
-            return cls.model_validate(document, strict=False)
+            # As JSON, because there a strict model accepts a list for a tuple.
+            return cls.model_validate_json(json.dumps(document))
         except ValidationError as error:
             faults = [f"{'.'.join(map(str, e['loc'])) or 'document'}: {describe_fault(e)}" for e in error.errors()]
-            more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-            raise SensorproofError(where, "; ".join(faults[:SHOWN]) + more, cls.fix) from error
+            more = f"; and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+            raise SensorproofError(where, "; ".join(faults[:_MOST_FAULTS]) + more, cls.fix) from error
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -51,9 +53,13 @@ class Document(BaseModel):
         return cls.parse(read_json(path), path)
 
     def write(self, path: Path) -> None:
-        """Write the document to a file, atomically."""
+        """Write the document to a file, atomically.
+
+        Raises:
+            ValueError: a number is NaN or infinite, which JSON does not have.
+        """
         write_json(path, self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the file holds."""
-        return self.model_dump()
+        """Return the document as plain values, as the file holds it."""
+        return self.model_dump(mode="json")

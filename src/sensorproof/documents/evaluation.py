@@ -1,17 +1,19 @@
 """artifacts/evaluation.json: the scores of every arm on the test split, and the candidate's gain over the baseline."""
 
-from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final, Self
 
-from pydantic import field_validator
+from pydantic import Field
 
 from sensorproof.documents.base import Document
 from sensorproof.settings.renamed import ARMS, KEYS
 
-BASELINE = "baseline"
+BASELINE: Final = "baseline"
 """The arm that every gain is measured against."""
 FIGURES = ("full", "mean", "worst")
 """The three figures of a model: all sensors, mean over the subsets, worst subset."""
+FIGURES_AND_SPREAD = (*FIGURES, "spread")
+"""The figures, and the standard deviation over the subsets."""
 
 
 class Statistic(Document):
@@ -41,6 +43,7 @@ class ArmSummary(Document):
     """{class: pixels in the ground truth}."""
     parameters: int
     train_seconds: float
+    """Mean over the seeds."""
 
     def figure(self, name: str) -> Statistic:
         """Return `full`, `mean`, `worst` or `spread`."""
@@ -57,7 +60,7 @@ class Gain(Document):
 
 
 class Gains(Document):
-    """The candidate's gains over the baseline."""
+    """The gains of one arm over another."""
 
     full: Gain
     mean: Gain
@@ -70,7 +73,7 @@ class Gains(Document):
 
 
 class FrameCounts(Document):
-    """Frames per split that count, and frames in quarantine."""
+    """Usable frames per split, and frames in quarantine."""
 
     train: int
     val: int
@@ -79,19 +82,15 @@ class FrameCounts(Document):
 
 
 class DataSummary(Document):
-    """The data that the figures speak of."""
+    """The data behind the figures."""
 
     batches: tuple[str, ...]
     hash: str
     """DVC's hash of the raw data."""
     frames: FrameCounts
     classes: tuple[str, ...] = ()
-    sensors: dict[str, str] = {}
+    sensors: dict[str, str] = Field(default_factory=dict)
     """{name: kind}."""
-
-
-def _renamed(key: str) -> str:
-    return KEYS.get(f"regularizer.{key}", key).removeprefix("regularizer.")
 
 
 class SearchSummary(Document):
@@ -99,14 +98,7 @@ class SearchSummary(Document):
 
     trials: int
     best: dict[str, Any]
-
-    @field_validator("best", mode="before")
-    @classmethod
-    def _rename(cls, value: Any) -> Any:
-        """Read what earlier versions wrote."""
-        if not isinstance(value, Mapping):
-            return value
-        return {_renamed(str(key)): item for key, item in value.items()}
+    """Open to other keys: evaluations of earlier versions in the registry have settings that no longer exist."""
 
 
 class Evaluation(Document):
@@ -117,10 +109,36 @@ class Evaluation(Document):
     git_commit: str | None
     arms: dict[str, ArmSummary]
     gain: Gains
+    """Of the candidate over the baseline."""
     search: SearchSummary
 
-    @field_validator("arms", mode="before")
     @classmethod
-    def _rename(cls, value: Any) -> Any:
-        """Read what earlier versions wrote."""
-        return {ARMS.get(arm, arm): scores for arm, scores in value.items()} if isinstance(value, Mapping) else value
+    def parse(cls, document: Any, where: str | Path) -> Self:
+        """Validate a document that has already been read; names from earlier versions are replaced by present ones.
+
+        Args:
+            document: plain values, as read from JSON.
+            where: the file or artifact it comes from, for the message.
+
+        Raises:
+            SensorproofError: a key is missing, unknown or of another type.
+        """
+        return super().parse(_rename(document), where)
+
+
+def _rename(document: Any) -> Any:
+    """Replace the names of arms and settings that earlier versions wrote; what has another form stays as it is."""
+    if not isinstance(document, dict):
+        return document
+    renamed = dict(document)
+    if isinstance(arms := document.get("arms"), dict):
+        renamed["arms"] = {ARMS.get(arm, arm): scores for arm, scores in arms.items()}
+    search = document.get("search")
+    if isinstance(search, dict) and isinstance(best := search.get("best"), dict):
+        renamed["search"] = {**search, "best": {_rename_setting(key): value for key, value in best.items()}}
+    return renamed
+
+
+def _rename_setting(key: str) -> str:
+    """Return the present name of one of the regulariser's settings."""
+    return KEYS.get(f"regularizer.{key}", key).removeprefix("regularizer.")

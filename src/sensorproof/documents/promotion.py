@@ -1,9 +1,18 @@
-"""artifacts/summary.json: the evaluation, and what promotion decided."""
+"""artifacts/summary.json: the evaluation, and the decision on the candidate."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from sensorproof.documents.base import Document
 from sensorproof.documents.evaluation import Evaluation
+
+COMPLETE = "complete"
+"""Gate: every score is there and finite; its value is the number of faults."""
+GAIN_MEAN = "gain_mean"
+"""Gate: the lower end of the interval of the gain in mean mIoU."""
+LOSS_FULL = "loss_full"
+"""Gate: the loss with all sensors against the baseline."""
+LOSS_CHAMPION = "loss_champion"
+"""Gate: the loss in mean mIoU against the champion."""
 
 
 class GateRecord(Document):
@@ -23,9 +32,15 @@ class PromotionRecord(Document):
     version: int | None
     gates: tuple[GateRecord, ...]
     reasons: tuple[str, ...]
+    """One a gate that failed, with the gate's name; empty where the candidate was promoted."""
 
 
 class Summary(Evaluation):
     """The whole of artifacts/summary.json."""
 
     promotion: PromotionRecord
+
+    @classmethod
+    def combine(cls, evaluation: Evaluation, promotion: PromotionRecord) -> Self:
+        """Add the decision to the evaluation."""
+        return cls(**dict(evaluation), promotion=promotion)

@@ -1,16 +1,22 @@
-"""What the stages search, train and evaluate leave of single trainings."""
+"""What the stages search, train and evaluate, and `sensorproof compare`, write about single trainings."""
+
+from typing import Final
 
 from sensorproof.documents.base import Document
+from sensorproof.documents.evaluation import ArmSummary, Gains
 from sensorproof.settings import RegularizerSettings, Scales
+
+CANDIDATE: Final = "regularized_dropout"
+"""The arm whose gain over each of the others `sensorproof compare` gives."""
 
 
 class Trial(Document):
-    """One trial of the search; `score` is None where it failed."""
+    """One trial of the search, and its score on the validation split in points."""
 
     number: int
     strength: float
     scales: Scales
-    score: float | None
+    score: float
 
 
 class SearchResult(Document):
@@ -48,14 +54,38 @@ class TrainingRecord(Document):
     val: Scores
 
 
-class RunScores(Scores):
-    """artifacts/evaluate/<arm>-<seed>.json: the scores of one training on the test split."""
+class ScoredRun(Scores):
+    """The scores of one training on the test split, with what the training cost."""
 
     arm: str
     seed: int
     train_seconds: float
     parameters: int
+
+
+class RunScores(ScoredRun):
+    """artifacts/evaluate/<arm>-<seed>.json."""
+
     validation_mean: float
-    """Mean over the subsets on the validation split: by it the best seed is chosen."""
+    """Mean over the subsets on the validation split: the best seed is chosen by it."""
     model_sha256: str
     """Hash of the model folder that was scored."""
+
+
+class TuningRun(Document):
+    """artifacts/compare/<data set>/runs/<arm>-<seed>-<key>-0.json: a training that tries one strength."""
+
+    arm: str
+    seed: int
+    selection_score: float
+    """The mean of `full` and `mean` on the validation split, in points: strengths are chosen by it."""
+
+
+class ComparedArm(ArmSummary):
+    """One arm of one data set in the JSON of `sensorproof compare`."""
+
+    strength: float
+    gain: Gains
+    """Of the arm over the baseline."""
+    gain_of_candidate: Gains
+    """Of CANDIDATE over the arm."""

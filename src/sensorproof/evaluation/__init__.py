@@ -1,1 +1,1 @@
-"""Modality dropout: how well a model does with every subset of its sensors, and how sure that is."""
+"""Score a model with every subset of its sensors, compare arms over their seeds, and judge a candidate."""

@@ -1,49 +1,109 @@
-"""Scores of single runs -> one object per arm, and the gain of one arm over another, paired by seed."""
+"""Scores of single trainings -> a summary of each arm, gains paired by seed, and the whole evaluation."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from sensorproof.documents.evaluation import (
+    BASELINE,
+    FIGURES,
+    FIGURES_AND_SPREAD,
+    ArmSummary,
+    DataSummary,
+    Evaluation,
+    FrameCounts,
+    Gains,
+    SearchSummary,
+)
+from sensorproof.documents.runs import ScoredRun, SearchResult
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.statistics import paired_gain, summarize
+from sensorproof.settings import Settings
 
-FIGURES = ("full", "mean", "worst", "spread")
+if TYPE_CHECKING:
+    from sensorproof.data.dataset import PreparedDataset
 
 
-def summarize_arm(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The `arms.<arm>` object of summary.json from runs that carry seed, scores, parameters and train_seconds."""
-    subsets = runs[0]["subsets"]
-    return {
-        "seeds": [run["seed"] for run in runs],
-        **{figure: summarize([run[figure] for run in runs]) for figure in FIGURES},
-        "subsets": {name: summarize([run["subsets"][name] for run in runs]) for name in subsets},
-        "per_class": {
-            name: {c: _mean_or_none([run["per_class"][name][c] for run in runs]) for c in runs[0]["support"]}
-            for name in subsets
+def build_evaluation(
+    runs: Sequence[ScoredRun], data: DataSummary, search: SearchResult, settings: Settings, commit: str
+) -> Evaluation:
+    """Build artifacts/evaluation.json.
+
+    Args:
+        runs: of all arms; those of one arm in the order of their seeds.
+        data: the data that the runs were trained and scored on.
+        search: the search that chose the regulariser's settings.
+        settings: the candidate, the confidence, and the hash of all settings.
+        commit: of the code.
+    """
+    by_arm = {arm: [run for run in runs if run.arm == arm] for arm in dict.fromkeys(run.arm for run in runs)}
+    confidence = settings.evaluate.confidence
+    return Evaluation(
+        data=data,
+        params_hash=settings.hash,
+        git_commit=commit,
+        arms={arm: summarize_arm(own) for arm, own in by_arm.items()},
+        gain=compute_gains(by_arm[settings.promotion.candidate], by_arm[BASELINE], confidence),
+        search=SearchSummary(trials=len(search.trials), best=search.best.model_dump()),
+    )
+
+
+def summarize_data(data: "PreparedDataset", raw_hash: str, quarantined: int) -> DataSummary:
+    """Summarise the data; frames are those that are used, labelled or not.
+
+    Args:
+        data: the prepared data, less the frames in quarantine.
+        raw_hash: DVC's hash of the raw data.
+        quarantined: number of frames in quarantine.
+    """
+    train, val, test = (int((data.frames.split == split).sum()) for split in ("train", "val", "test"))
+    return DataSummary(
+        batches=data.meta.batches,
+        hash=raw_hash,
+        frames=FrameCounts(train=train, val=val, test=test, quarantined=quarantined),
+        classes=tuple(data.meta.class_names),
+        sensors={name: sensor.kind for name, sensor in data.meta.sensors.items()},
+    )
+
+
+def summarize_arm(runs: Sequence[ScoredRun]) -> ArmSummary:
+    """Summarise the runs of one arm, one a seed, over its seeds."""
+    first = runs[0]
+    return ArmSummary(
+        seeds=tuple(run.seed for run in runs),
+        **{figure: summarize([run.figure(figure) for run in runs]) for figure in FIGURES_AND_SPREAD},
+        subsets={name: summarize([run.subsets[name] for run in runs]) for name in first.subsets},
+        per_class={
+            name: {c: _mean_or_none([run.per_class[name][c] for run in runs]) for c in first.support}
+            for name in first.subsets
         },
-        "support": runs[0]["support"],
-        "parameters": runs[0]["parameters"],
-        "train_seconds": sum(run["train_seconds"] for run in runs) / len(runs),
-    }
+        support=first.support,
+        parameters=first.parameters,
+        train_seconds=sum(run.train_seconds for run in runs) / len(runs),
+    )
 
 
 def _mean_or_none(values: Sequence[float | None]) -> float | None:
-    """None where the class is not in the ground truth."""
-    present = [v for v in values if v is not None]
+    """Average the values that are there; None where the class is not in the ground truth."""
+    present = [value for value in values if value is not None]
     return sum(present) / len(present) if present else None
 
 
-def gain(
-    ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], confidence: float
-) -> dict[str, dict[str, Any]]:
-    """The `gain` object of summary.json: ours minus theirs for full, mean and worst, with its interval.
+def compute_gains(ours: Sequence[ScoredRun], theirs: Sequence[ScoredRun], confidence: float) -> Gains:
+    """Compute ours minus theirs in each figure, with its interval.
+
+    Args:
+        ours: runs of one arm.
+        theirs: runs of another arm, with the same seeds in the same order.
+        confidence: of the intervals, between 0 and 1.
 
     Raises:
         SensorproofError: the two do not have the same seeds.
     """
-    seeds = [run["seed"] for run in ours]
-    if seeds != [run["seed"] for run in theirs]:
+    if [run.seed for run in ours] != [run.seed for run in theirs]:
         raise SensorproofError("train.seeds", "the arms differ in seeds", "train every arm with the same seeds")
-    return {
-        figure: paired_gain([run[figure] for run in ours], [run[figure] for run in theirs], confidence)
-        for figure in ("full", "mean", "worst")
-    }
+    return Gains(
+        **{
+            figure: paired_gain([r.figure(figure) for r in ours], [r.figure(figure) for r in theirs], confidence)
+            for figure in FIGURES
+        }
+    )

@@ -12,9 +12,17 @@ def confusion(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
     Args:
         logits: (B, K, H, W).
         target: (B, H, W), values 0 … K-1 or ignore_index.
+        ignore_index: marks pixels that do not count.
 
     Returns:
         (K, K), int64.
+
+    Example:
+        Four pixels of which the last is ignored; the second is taken for class 1:
+
+        >>> logits = torch.tensor([[[[1.0, 0.0, 0.0, 1.0]], [[0.0, 1.0, 1.0, 0.0]]]])
+        >>> confusion(logits, torch.tensor([[[0, 0, 1, 255]]]), ignore_index=255).tolist()
+        [[1, 1], [0, 1]]
     """
     classes = logits.shape[1]
     valid = target != ignore_index
@@ -23,7 +31,18 @@ def confusion(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
 
 
 def class_iou(matrix: Tensor) -> list[float | None]:
-    """IoU of each class in points (0-100); None for a class that the ground truth does not have."""
+    """Compute the IoU of each class.
+
+    Args:
+        matrix: (K, K), from `confusion`.
+
+    Returns:
+        Points (0 to 100); None for a class that the ground truth does not have.
+
+    Example:
+        >>> class_iou(torch.tensor([[3, 1, 0], [0, 4, 0], [0, 0, 0]]))
+        [75.0, 80.0, None]
+    """
     hits = matrix.diagonal().double()
     support = matrix.sum(1).double()
     union = support + matrix.sum(0) - hits
@@ -31,6 +50,17 @@ def class_iou(matrix: Tensor) -> list[float | None]:
 
 
 def mean_iou(matrix: Tensor) -> float:
-    """Mean IoU in points over the classes that the ground truth has; NaN where it has none."""
+    """Average the IoU over the classes that the ground truth has.
+
+    Args:
+        matrix: (K, K), from `confusion`.
+
+    Returns:
+        Points (0 to 100); NaN where the ground truth has no class.
+
+    Example:
+        >>> mean_iou(torch.tensor([[3, 1, 0], [0, 4, 0], [0, 0, 0]]))
+        77.5
+    """
     values = [v for v in class_iou(matrix) if v is not None]
     return math.fsum(values) / len(values) if values else math.nan

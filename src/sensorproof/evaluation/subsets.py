@@ -1,9 +1,8 @@
-"""Protocol "all subsets": absent sensors are left out of the fusion, the score is the mean over all subsets."""
+"""Protocol "all subsets": absent sensors are left out of the fusion; the score is the mean over all subsets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,33 +10,54 @@ from torch import Tensor
 
 from sensorproof.data.dataset import TensorBatch
 from sensorproof.data.metadata import IGNORE
+from sensorproof.documents.evaluation import FIGURES_AND_SPREAD
+from sensorproof.documents.runs import Scores
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.metrics import class_iou, confusion, mean_iou
 from sensorproof.models import Segmenter
 
 
 def all_subsets(sensors: Iterable[str]) -> list[tuple[str, ...]]:
-    """The 2^M - 1 non-empty subsets, each sorted by name, smaller ones first."""
+    """List the 2^M - 1 non-empty subsets, each sorted by name, smaller ones first.
+
+    Example:
+        >>> all_subsets(["rgb", "depth"])
+        [('depth',), ('rgb',), ('depth', 'rgb')]
+    """
     names = sorted(sensors)
     return [subset for size in range(1, len(names) + 1) for subset in combinations(names, size)]
 
 
 def subset_name(subset: Iterable[str]) -> str:
-    """`depth+rgb`: sorted sensor names joined by +."""
+    """Name a subset: its sorted sensors joined by `+`.
+
+    Example:
+        >>> subset_name(["rgb", "depth"])
+        'depth+rgb'
+    """
     return "+".join(sorted(subset))
 
 
 @dataclass(frozen=True)
 class SubsetScores:
-    """mIoU in points of each subset, IoU of each class by name, and pixels of each class in the ground truth."""
+    """The scores of one model with every subset of its sensors, in points (0 to 100).
+
+    Example:
+        >>> scores = SubsetScores({"camera": 40.0, "depth": 20.0, "camera+depth": 60.0}, {}, {})
+        >>> scores.full, scores.mean, scores.worst
+        (60.0, 40.0, 20.0)
+    """
 
     subsets: dict[str, float]
+    """{subset: mIoU}."""
     per_class: dict[str, dict[str, float | None]]
+    """{subset: {class: IoU}}; None for a class that the ground truth does not have."""
     support: dict[str, int]
+    """{class: pixels in the ground truth}."""
 
     @property
     def full(self) -> float:
-        """All sensors present."""
+        """With all sensors."""
         return self.subsets[max(self.subsets, key=lambda name: name.count("+"))]
 
     @property
@@ -47,11 +67,12 @@ class SubsetScores:
 
     @property
     def selection_score(self) -> float:
-        """What strengths are tuned by: the mean of `full` and `mean`, as a promotion looks at both."""
+        """The mean of `full` and `mean`: strengths are tuned by it, as promotion depends on both."""
         return (self.full + self.mean) / 2
 
     @property
     def worst(self) -> float:
+        """Of the worst subset."""
         return min(self.subsets.values())
 
     @property
@@ -62,16 +83,14 @@ class SubsetScores:
     def __str__(self) -> str:
         return f"mIoU full {self.full:.1f}, mean {self.mean:.1f}, worst {self.worst:.1f}"
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "full": self.full,
-            "mean": self.mean,
-            "worst": self.worst,
-            "spread": self.spread,
-            "subsets": self.subsets,
-            "per_class": self.per_class,
-            "support": self.support,
-        }
+    def to_document(self) -> Scores:
+        """Return the scores as a document."""
+        return Scores(
+            **{figure: getattr(self, figure) for figure in FIGURES_AND_SPREAD},
+            subsets=self.subsets,
+            per_class=self.per_class,
+            support=self.support,
+        )
 
 
 @torch.inference_mode()
@@ -80,8 +99,14 @@ def score_subsets(
 ) -> SubsetScores:
     """Score a model with every subset of its sensors, encoding each sensor once per frame.
 
-    A frame that lacks a sensor counts, in the subsets with that sensor, with the others of the subset; in a
-    subset of which it has none it cannot be scored and does not count.
+    A frame that lacks a sensor is scored, in the subsets with that sensor, with the others of the subset. Where it has
+    no sensor of a subset, it does not count there.
+
+    Args:
+        model: in any mode; it is left in evaluation mode.
+        batches: on the model's device.
+        classes: names, in the order of the logits.
+        ignore_index: marks pixels of the target that do not count.
 
     Raises:
         SensorproofError: a subset has no frame to score.
@@ -91,12 +116,12 @@ def score_subsets(
     for batch in batches:
         features = model.encode(batch.inputs)
         for subset in all_subsets(model.sensors):
-            here = {name: features[name] for name in subset if name in features}
-            if not here:
+            available = {name: features[name] for name in subset if name in features}
+            if not available:
                 continue
-            seen = torch.stack([batch.present[name] for name in here]).any(0)
-            logits = model.decode(here, batch.present, batch.target.shape[-2:])
-            counts = confusion(logits[seen], batch.target[seen], ignore_index)
+            scorable = torch.stack([batch.present[name] for name in available]).any(0)
+            logits = model.decode(available, batch.present, batch.target.shape[-2:])
+            counts = confusion(logits[scorable], batch.target[scorable], ignore_index)
             matrices[subset] = matrices.get(subset, 0) + counts.cpu()
     for subset in all_subsets(model.sensors):
         if subset not in matrices or not matrices[subset].any():

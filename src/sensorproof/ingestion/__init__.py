@@ -1,4 +1,4 @@
-"""Taking new batches in: compared with those there are, validated, moved into place in one step, versioned."""
+"""Ingesting new batches in: compared with those there are, validated, moved into place in one step, versioned."""
 
 from sensorproof.ingestion.transaction import IngestResult, ingest_batch, is_interrupted, publish, recover_interrupted
 

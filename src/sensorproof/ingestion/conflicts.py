@@ -1,4 +1,4 @@
-"""Whether a new batch goes together with those that are there: the same kind, and none of the same frames."""
+"""Find conflicts of a new batch with those that are there: another kind, the same frames, other splits."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,26 +16,26 @@ _RENAME = "make ids unique over all batches, such as with the batch's name in fr
 
 
 def check_kind(batch: Batch, others: Sequence[Batch]) -> None:
-    """Refuse other classes, another reference, or a sensor of the same name that is another."""
+    """Refuse other classes, another reference, or another sensor of the same name."""
     try:
         common_info([*others, batch])
     except BatchError as error:
         raise RejectedError(error.where, error.fault, error.fix) from error
 
 
-def check_frames(batch: Batch, listing: FileManifest, others: Mapping[str, tuple[Batch, FileManifest]]) -> None:
+def check_frames(batch: Batch, manifest: FileManifest, others: Mapping[str, tuple[Batch, FileManifest]]) -> None:
     """Refuse a batch that is one of `others` under another name, or that shares frames with it, by id or by bytes.
 
     A frame is the same by bytes if all its sensors' files are; a single blank image is no proof.
     """
     table = batch.root / "frames.csv"
-    mine = _frame_bytes(batch, listing)
-    for name, (other, other_listing) in sorted(others.items()):
-        theirs = _frame_bytes(other, other_listing)
+    mine = _frame_bytes(batch, manifest)
+    for name, (other, other_manifest) in sorted(others.items()):
+        theirs = _frame_bytes(other, other_manifest)
         same = [frame for content, frame in mine.items() if content in theirs]
         if same and len(same) == len(mine):
-            fault = f"is batch {name!r} over again: all its frames are there byte for byte"
-            raise RejectedError(batch.root, fault, "remove it, or take the batch's new frames alone")
+            fault = f"is batch {name!r} again: all its frames are there byte for byte"
+            raise RejectedError(batch.root, fault, "delete this copy, or ingest only the new frames")
         if same:
             fault = f"{len(same)} frames are in batch {name!r} byte for byte, such as {same[0]!r}"
             raise RejectedError(table, fault, "leave them out")
@@ -46,12 +46,12 @@ def check_frames(batch: Batch, listing: FileManifest, others: Mapping[str, tuple
             )
 
 
-def _frame_bytes(batch: Batch, listing: FileManifest) -> dict[tuple[tuple[str, str], ...], str]:
-    """{the hashes of a frame's sensor files, by sensor: its id}, for frames of two sensors or more."""
+def _frame_bytes(batch: Batch, manifest: FileManifest) -> dict[tuple[tuple[str, str], ...], str]:
+    """Return {hashes of a frame's sensor files by sensor: frame id}, for frames with at least two sensors."""
     sensors = sorted(batch.sensors)
     found: dict[tuple[tuple[str, str], ...], str] = {}
     for frame_id, *files in batch.frames[["frame_id", *sensors]].itertuples(index=False):
-        content = tuple((s, listing.get(f, f)) for s, f in zip(sensors, files, strict=True) if f)
+        content = tuple((s, manifest.get(f, f)) for s, f in zip(sensors, files, strict=True) if f)
         if len(content) >= 2:
             found.setdefault(content, str(frame_id))
     return found

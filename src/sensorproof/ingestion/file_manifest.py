@@ -1,10 +1,10 @@
-"""The bytes of a batch: listed, hashed and copied, so that what was judged is what is kept."""
+"""List, hash and copy the files of a batch, so that what was reviewed is what is kept."""
 
-import hashlib
 import os
 from pathlib import Path
 
 from sensorproof.errors import BatchError, RejectedError
+from sensorproof.hashing import dvc_md5, new_dvc_md5
 
 FileManifest = dict[str, str]
 """Relative path (parts joined by `/`) -> MD5 in hex, the hash by which DVC names content."""
@@ -18,7 +18,7 @@ def list_files(root: Path) -> list[str]:
 
     Raises:
         BatchError: something in it is neither a file nor a folder, is a link that leaves it or leads to a folder,
-            is of git or DVC, or has a name that is no text.
+            belongs to git or DVC, or has a name that is not text.
     """
     inside = root.resolve()
     found: list[str] = []
@@ -27,7 +27,7 @@ def list_files(root: Path) -> list[str]:
             path = Path(folder, name)
             relative = path.relative_to(root).as_posix()
             if not relative.isprintable() or not _is_text(relative):
-                raise BatchError(root, f"file name {relative!r} is no plain text", "rename the file")
+                raise BatchError(root, f"file name {relative!r} is not plain text", "rename the file")
             if name in _TOOLS or name.endswith(".dvc"):
                 raise BatchError(path, "belongs to git or DVC, not to a batch", "remove it")
             if path.is_symlink() and (not path.is_file() or not path.resolve().is_relative_to(inside)):
@@ -40,11 +40,12 @@ def list_files(root: Path) -> list[str]:
 
 
 def unreadable(error: OSError) -> None:
+    """Raise the error: os.walk would pass over a folder that it cannot read."""
     raise error
 
 
 def _is_text(name: str) -> bool:
-    """False for a name whose bytes are not UTF-8."""
+    """Return whether a name is valid UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -52,53 +53,48 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def hash_file(path: Path) -> str:
-    """MD5 (hex) of a file, as DVC computes it: a name for content, not a protection."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
 def hash_files(root: Path) -> FileManifest:
     """Hash every file of a folder; see list_files for the errors."""
     try:
-        return {relative: hash_file(root / relative) for relative in list_files(root)}
+        return {relative: dvc_md5(root / relative) for relative in list_files(root)}
     except OSError as error:
         raise BatchError(error.filename or root, f"cannot be read ({error.strerror})", "copy it again") from error
 
 
-def copy_files(source: Path, target: Path, listing: FileManifest) -> None:
-    """Copy the files of a listing into a new folder and sync them to the disk.
+def copy_files(source: Path, target: Path, manifest: FileManifest) -> None:
+    """Copy the files of a manifest into a new folder and sync them to the disk.
 
     Raises:
-        Refused: a file is gone or new, or its bytes are not those of the listing: it is still being written.
+        RejectedError: a file is missing or new, or has other bytes than the manifest says: it is still being written.
     """
-    for relative, expected in listing.items():
+    for relative, expected in manifest.items():
         path = target / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             opened = (source / relative).open("rb")
         except FileNotFoundError as error:
             raise changed(source / relative) from error
-        digest = hashlib.md5(usedforsecurity=False)
+        digest = new_dvc_md5()
         with opened, path.open("wb") as written:
             while chunk := opened.read(CHUNK):
                 digest.update(chunk)
                 written.write(chunk)
         if digest.hexdigest() != expected:
             raise changed(source / relative)
-    if list_files(source) != sorted(listing):
+    if list_files(source) != sorted(manifest):
         raise RejectedError(source, "got other files while the batch was read", "wait until the batch is complete")
     os.sync()
 
 
 def changed(path: Path) -> RejectedError:
+    """Return the error for a file that changed while the batch was read."""
     return RejectedError(path, "changed while the batch was read", "wait until the batch is complete")
 
 
 def remove_copied(source: Path, copy: Path) -> list[str]:
-    """Delete from source what lies byte for byte in copy; return what is left there, as relative paths.
+    """Delete from source what is byte for byte in copy; return the relative paths of what is left.
 
-    Cut short, it goes on where it was when it is called again.
+    If it is interrupted, the next call continues.
     """
     if not source.is_dir():
         return []
@@ -108,7 +104,7 @@ def remove_copied(source: Path, copy: Path) -> list[str]:
             path = Path(folder, name)
             relative = path.relative_to(source)
             twin = copy / relative
-            if path.is_file() and twin.is_file() and hash_file(path) == hash_file(twin):
+            if path.is_file() and twin.is_file() and dvc_md5(path) == dvc_md5(twin):
                 path.unlink()
             else:
                 left.append(relative.as_posix())

@@ -1,9 +1,9 @@
-"""The inbox: which batches in it are complete, and a note beside each that was refused.
+"""Scan the inbox for complete batches, and note beside each refused one why.
 
-A folder is complete when nothing in it has changed for a while; names that start with a dot are left alone, so that
-whoever wants to be sure copies to `.name` and renames it to `name` at the end. A refused batch stays where it is, as
-it is, with its reasons in `<name>.refused.yaml`. It is judged again when it or params.yaml changes, when a frame is
-released from quarantine, or when the note is removed.
+A folder is complete when nothing in it has changed for a while. Names that start with a dot are ignored: to be sure,
+copy a batch to `.name` and rename it to `name` at the end. A refused batch stays untouched, with its reasons in
+`<name>.refused.yaml`. It is reviewed again when it or params.yaml changes, when one of its frames is released from
+quarantine, or when the note is removed.
 """
 
 import time
@@ -13,7 +13,8 @@ from typing import Any
 
 from sensorproof.data.quarantine import read_ledger
 from sensorproof.errors import SensorproofError
-from sensorproof.files import dump_yaml, hash_json, parse_yaml, write_text
+from sensorproof.files import dump_yaml, parse_yaml, write_text
+from sensorproof.hashing import hash_json
 from sensorproof.settings import Settings
 
 _NOTE = ".refused.yaml"
@@ -21,9 +22,9 @@ _NOTE = ".refused.yaml"
 
 @dataclass(frozen=True)
 class Inbox:
-    """Folders by state: `ready` to be taken in, `incomplete` still, `refused` before and unchanged.
+    """Folders by state: `ready` to ingest, `incomplete`, or `refused` before and unchanged.
 
-    `ignored` are files and links, which are left alone: what a link leads to is not the inbox's to take.
+    `ignored` are files and links: what a link leads to does not belong to the inbox.
     """
 
     ready: tuple[Path, ...] = ()
@@ -33,30 +34,33 @@ class Inbox:
 
 
 def scan(settings: Settings, quiet_period_s: float) -> Inbox:
-    """See what lies in the inbox; notes whose batch is gone are removed.
+    """Sort the inbox's folders by state; remove notes whose batch is gone.
 
     Args:
         settings: all of params.yaml.
-        settle_s: seconds for which nothing in a complete batch has changed.
+        quiet_period_s: seconds without a change after which a folder counts as complete.
+
+    Raises:
+        SensorproofError: there is no inbox.
     """
     inbox = Path(settings.data.inbox)
     if not inbox.is_dir():
-        raise SensorproofError(inbox, "is no folder", "make it, or set data.inbox in params.yaml")
+        raise SensorproofError(inbox, "is not a folder", "create it, or set data.inbox in params.yaml")
     for note in inbox.glob(f"*{_NOTE}"):
         if not _folder_of(note).is_dir():
             note.unlink()
-    seen = [path for path in sorted(inbox.iterdir()) if not path.name.startswith(".")]
-    folders = [path for path in seen if path.is_dir() and not path.is_symlink()]
-    ignored = tuple(path for path in seen if path not in folders and not path.name.endswith(_NOTE))
+    visible = [path for path in sorted(inbox.iterdir()) if not path.name.startswith(".")]
+    folders = [path for path in visible if path.is_dir() and not path.is_symlink()]
+    ignored = tuple(path for path in visible if path not in folders and not path.name.endswith(_NOTE))
     incomplete = tuple(folder for folder in folders if time.time() - _last_change(folder) < quiet_period_s)
     refused = tuple(f for f in folders if f not in incomplete and _was_rejected(f, settings))
     return Inbox(tuple(f for f in folders if f not in incomplete + refused), incomplete, refused, ignored)
 
 
 def _last_change(folder: Path) -> float:
-    """When anything in a folder was last written, made, renamed or removed, in seconds since the epoch.
+    """Return when anything in a folder last changed, in seconds since the epoch.
 
-    The times are those of the file system's own book-keeping (ctime), which a copy does not set back.
+    The time is the file system's own (ctime), which a copy that preserves times does not set back.
     """
     try:
         return max(path.lstat().st_ctime for path in (folder, *folder.rglob("*")))
@@ -65,7 +69,7 @@ def _last_change(folder: Path) -> float:
 
 
 def note_rejection(folder: Path, reason: str, settings: Settings) -> Path:
-    """Say beside a batch why it was refused."""
+    """Write beside a batch why it was refused, and return the note's path."""
     note = _note_of(folder)
     document = {"refused": reason, "judged": _judged_by(folder, settings)}
     write_text(note, dump_yaml(document))
@@ -73,21 +77,21 @@ def note_rejection(folder: Path, reason: str, settings: Settings) -> Path:
 
 
 def _was_rejected(folder: Path, settings: Settings) -> bool:
-    """True if a note speaks of the batch as it is, judged as it would be now."""
+    """Return whether there is a note on the batch as it is now, reviewed with the settings of now."""
     try:
         document: Any = parse_yaml(_note_of(folder).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # there is none, or somebody wrote in it
+    except (OSError, ValueError):  # there is none, or somebody edited it
         return False
     return isinstance(document, dict) and document.get("judged") == _judged_by(folder, settings)
 
 
 def forget_rejection(folder: Path) -> None:
-    """Remove the note of a batch that has been taken in after all."""
+    """Remove the note of a batch that has now been ingested."""
     _note_of(folder).unlink(missing_ok=True)
 
 
 def _judged_by(folder: Path, settings: Settings) -> str:
-    """A hash of the batch's files (names, sizes, times), of the settings and of what people have released."""
+    """Hash the batch's files (names, sizes, times), the settings and the releases from quarantine."""
     files = [(path.relative_to(folder).as_posix(), path.lstat()) for path in sorted(folder.rglob("*"))]
     released = [entry.key for entry in read_ledger(Path(settings.data.quarantine)) if entry.action == "released"]
     return hash_json(

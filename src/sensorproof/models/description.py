@@ -1,4 +1,4 @@
-"""What one must know to build a model and to feed it: it travels with the weights as model.json."""
+"""Describe a model: what is needed to build and feed it. The description is stored with the weights as model.json."""
 
 from typing import Annotated, Literal
 
@@ -22,7 +22,7 @@ class ModelDescription(StrictModel):
 
 
 def describe_model(settings: ModelSettings, meta: PreparedMeta) -> ModelDescription:
-    """The model that the settings ask for, on the prepared data."""
+    """Describe the model that the settings define for the prepared data."""
     return ModelDescription(
         backbone=settings.backbone,
         decoder_channels=settings.decoder_channels,

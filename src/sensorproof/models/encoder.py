@@ -1,8 +1,8 @@
 """SegFormer's encoder over several sensors, in two thirds of the time.
 
-The modules and their weights are those of transformers, so that any SegFormer checkpoint fits; what is our own is the
-order of the work. A sensor's stem and the first patch embedding are both linear, and one convolution does for the two:
-the gradient by the image between them, most of that embedding's time, is never needed.
+The modules and their weights are those of transformers, so any SegFormer checkpoint fits; only the order of the work
+is our own. A sensor's stem and the first patch embedding are both linear, so one convolution replaces the two.
+The gradient with respect to the image between them, which takes most of that embedding's time, is not needed then.
 """
 
 import torch
@@ -12,7 +12,7 @@ from transformers.models.segformer.modeling_segformer import SegformerStage
 
 
 def build_stem(channels: int) -> nn.Conv2d:
-    """A 1 x 1 convolution to three channels that starts as copies of the given ones, as pretraining expects."""
+    """Build a 1 x 1 convolution to three channels that starts by copying its inputs, as pretrained weights expect."""
     layer = nn.Conv2d(channels, 3, 1)
     with torch.no_grad():
         layer.weight.zero_()
@@ -23,14 +23,14 @@ def build_stem(channels: int) -> nn.Conv2d:
 
 
 def embed(images: Tensor, stem: nn.Conv2d, patches: nn.Conv2d, inside: Tensor) -> Tensor:
-    """`patches(stem(images))`, in one convolution.
+    """Compute `patches(stem(images))` in one convolution.
 
     Args:
         images: (B, C, H, W).
         stem: the sensor's, C channels to three.
-        patches: the strided convolution of the first patch embedding, with zeros for padding.
-        inside: (1, 1, H, W), 1 on the image and 0 on what was added to it. The stem's bias ends at the image's
-            border, and is a map, not a number.
+        patches: the strided convolution of the first patch embedding, padded with zeros.
+        inside: (1, 1, H, W), 1 on the image and 0 on its padding. The stem's bias ends at the image's border, so its
+            contribution is a map, not a number.
 
     Returns:
         (B, C_1, H / 4, W / 4).
@@ -42,9 +42,9 @@ def embed(images: Tensor, stem: nn.Conv2d, patches: nn.Conv2d, inside: Tensor) -
 
 
 def run_stage(stage: SegformerStage, maps: Tensor) -> Tensor:
-    """What follows a stage's patch embedding: (B, C, H, W) to the same shape, in the layout channels_last.
+    """Run a stage after its patch embedding: (B, C, H, W) to the same shape, in the layout channels_last.
 
-    The stage's own forward pass copies its result to another layout and back.
+    The stage's own forward pass would copy its result to another layout and back.
     """
     height, width = maps.shape[-2:]
     tokens: Tensor = stage.patch_embeddings.layer_norm(maps.flatten(2).transpose(1, 2))

@@ -10,9 +10,10 @@ from torch.nn.functional import pad
 from transformers import SegformerConfig, SegformerModel
 
 from sensorproof.errors import UsageError
-from sensorproof.models.decoder import Decoder, enlarge, resize
+from sensorproof.models.decoder import Decoder
 from sensorproof.models.description import ModelDescription
 from sensorproof.models.encoder import build_stem, embed, run_stage
+from sensorproof.resizing import enlarge, resize
 
 Features = dict[str, list[Tensor]]
 _STRIDE = 4
@@ -51,6 +52,13 @@ class Segmenter(nn.Module):
 
     Raises:
         UsageError: a sensor has a name that torch keeps for itself, such as `half` or `type`.
+
+    Example:
+        >>> import torch
+        >>> from sensorproof import Segmenter
+        >>> model = Segmenter({"camera": 3, "depth": 1}, classes=4, backbone="tiny", decoder_channels=32)
+        >>> model({"camera": torch.rand(2, 3, 64, 96)}).shape  # any non-empty subset of the sensors
+        torch.Size([2, 4, 64, 96])
     """
 
     def __init__(self, channels: Mapping[str, int], classes: int, backbone: str, decoder_channels: int) -> None:
@@ -66,12 +74,22 @@ class Segmenter(nn.Module):
         self.decoder = Decoder(config)
 
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Segment; see the class. `present` {sensor: (B,) bool} leaves out single samples of a sensor."""
+        """Segment a batch; see the class. `present` {sensor: (B,) bool} leaves out single samples of a sensor."""
         size = max((x.shape[-2:] for x in inputs.values()), key=lambda s: s[0] * s[1], default=None)
         return self.decode(self.encode(inputs), present, size)
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Features:
-        """Return {sensor: [feature (B, C_j, H_j, W_j) per stage]}. Sensors of one size share one pass."""
+        """Encode sensors; those of one size share a pass.
+
+        Args:
+            inputs: {sensor: (B, C, H, W)}, standardised.
+
+        Returns:
+            {sensor: [feature (B, C_j, H_j, W_j) per stage]}.
+
+        Raises:
+            UsageError: a sensor is unknown.
+        """
         if unknown := sorted(set(inputs) - set(self.sensors)):
             raise UsageError("inputs", f"sensors {unknown} are unknown", f"the model has {list(self.sensors)}")
         groups: dict[tuple[int, ...], list[str]] = {}
@@ -84,7 +102,7 @@ class Segmenter(nn.Module):
         return features
 
     def _encode_alike(self, images: list[tuple[str, Tensor]]) -> list[Tensor]:
-        """The stages (M * B, C_j, H_j, W_j) of M sensors whose images have one shape but for the channels."""
+        """Encode M sensors whose images differ only in their channels; return the stages (M * B, C_j, H_j, W_j)."""
         height, width = images[0][1].shape[-2:]
         margin = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
         inside = pad(torch.ones_like(images[0][1][:1, :1]), margin)
@@ -100,7 +118,7 @@ class Segmenter(nn.Module):
         return stages
 
     def _fuse(self, features: Features, present: Mapping[str, Tensor] | None = None) -> list[Tensor]:
-        """Mean over the sensors that are present, per stage and sample."""
+        """Average over the sensors that are present, per stage and sample."""
         if not features:
             raise UsageError("inputs", "no sensor is present", f"give one or more of {list(self.sensors)}")
         names = sorted(features)
@@ -110,7 +128,7 @@ class Segmenter(nn.Module):
             everywhere = maps[0].new_ones(len(maps[0]))
             weight = torch.stack([(present or {}).get(name, everywhere).to(everywhere) for name in names])
             weight = (weight / weight.sum(0).clamp_min(1)).reshape(len(maps), -1, 1, 1, 1)
-            # One after the other: to put them side by side first takes longer than the sum itself.
+            # Added one by one: stacking them first takes longer than the sum itself.
             fused = resize(maps[0], size) * weight[0]
             for one, share in zip(maps[1:], weight[1:], strict=True):
                 fused = torch.addcmul(fused, resize(one, size), share)
@@ -123,10 +141,19 @@ class Segmenter(nn.Module):
         present: Mapping[str, Tensor] | None = None,
         size: tuple[int, int] | torch.Size | None = None,
     ) -> Tensor:
-        """Logits (B, K, H, W) from the features of any subset of the sensors.
+        """Decode the features of any subset of the sensors.
 
-        `size` is the (H, W) of the logits; without it they are STRIDE times the first stage, which is the
-        image's size where that is a multiple of STRIDE.
+        Args:
+            features: {sensor: [feature per stage]}, from `encode`.
+            present: {sensor: (B,) bool}, which samples have the sensor; None for all.
+            size: (H, W) of the logits. By default four times the first stage, which is the image's size where that
+                is a multiple of four.
+
+        Returns:
+            Logits (B, K, H, W).
+
+        Raises:
+            UsageError: `features` is empty.
         """
         fused = self._fuse(features, present)
         logits = self.decoder(fused)
@@ -135,7 +162,11 @@ class Segmenter(nn.Module):
 
 
 def build_model(description: ModelDescription, pretrained: Path | None = None) -> Segmenter:
-    """Build the described model; `pretrained` is a local folder with a SegFormer checkpoint for the encoder.
+    """Build the described model.
+
+    Args:
+        description: the model's sensors, classes and backbone.
+        pretrained: a local folder with a SegFormer checkpoint for the encoder, or None.
 
     Raises:
         UsageError: the checkpoint is missing or is of another backbone.
@@ -149,7 +180,7 @@ def build_model(description: ModelDescription, pretrained: Path | None = None) -
 
 
 def _load_encoder(model: Segmenter, folder: Path) -> None:
-    """Take the encoder's weights from a local checkpoint (safetensors only: no pickle is read)."""
+    """Load the encoder's weights from a local checkpoint (safetensors only: no pickle is read)."""
     try:
         loaded: Any = SegformerModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True

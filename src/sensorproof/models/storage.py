@@ -1,4 +1,4 @@
-"""A model on disk: a folder with model.json and model.safetensors. No pickle is written or read."""
+"""Save and load a model: a folder with model.json and model.safetensors. No pickle is written or read."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ FIX = "give a folder that `dvc repro` or the registry wrote"
 
 
 def save_model(model: Segmenter, description: ModelDescription, folder: Path) -> None:
-    """Write the model atomically; it takes the place of what was there."""
+    """Write a model folder atomically, in place of what was there."""
     with atomic_folder(folder) as temporary:
         write_json(temporary / "model.json", description.model_dump(mode="json"))
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}

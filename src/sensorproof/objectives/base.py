@@ -1,4 +1,4 @@
-"""What a training minimises. Every arm has one interface, so that arms differ in nothing else."""
+"""The interface of objectives: what an arm minimises, the same for every arm so that arms differ in nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,78 +11,89 @@ from sensorproof.models import Segmenter
 from sensorproof.models.segmenter import Features
 from sensorproof.regularization.losses import batch_cross_entropy
 
+Inputs = Mapping[str, Tensor]
+"""{sensor: (B, C, H, W)}."""
+Present = Mapping[str, Tensor] | None
+"""{sensor: (B,) bool}, which samples have the sensor; None for all."""
+
 
 @dataclass(frozen=True)
 class Loss:
-    """What to call backward on, and detached scalars to log."""
+    """The loss of one step.
+
+    Attributes:
+        value: scalar, to call backward on.
+        parts: {name: scalar}, detached, to log.
+    """
 
     value: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Objective(Protocol):
-    """Builds the loss of one step: inputs {sensor: (B, C, H, W)}, target (B, H, W), present {sensor: (B,) bool}."""
+    """What an arm minimises."""
 
-    def __call__(
-        self,
-        model: Segmenter,
-        inputs: Mapping[str, Tensor],
-        target: Tensor,
-        present: Mapping[str, Tensor] | None,
-        step: int,
-    ) -> Loss: ...
+    def __call__(self, model: Segmenter, inputs: Inputs, target: Tensor, present: Present, step: int) -> Loss:
+        """Return the loss of a step.
+
+        Args:
+            model: in training mode.
+            inputs: {sensor: (B, C, H, W)}.
+            target: (B, H, W), classes or IGNORE.
+            present: {sensor: (B,) bool}, which samples have the sensor; None for all.
+            step: number of the step, from 0.
+        """
+        ...
 
     def after_backward(self, model: Segmenter) -> None:
-        """Change the gradients, between the backward pass and the step."""
+        """Change the gradients between the backward pass and the optimiser's step."""
         ...
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What must survive a cut for the training to go on as if there had been none."""
+        """Return what an interrupted training needs to continue as if it had not been interrupted."""
         ...
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None: ...
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state_dict` returned."""
+        ...
 
 
 class CrossEntropyObjective:
-    """An objective made of cross-entropies, that keeps nothing between steps and leaves the gradients as they are.
+    """Base of objectives made of cross-entropies; it keeps no state and leaves the gradients as they are.
 
-    `class_balance` is that of each of them; see `losses.pixel_weights`.
+    Args:
+        class_balance: of each cross-entropy; see `regularization.losses.pixel_weights`.
     """
 
     def __init__(self, class_balance: float = 0.0) -> None:
         self.class_balance = class_balance
 
     def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The mean over all valid pixels of the batch, a scalar."""
+        """Return the mean over all valid pixels of the batch, a scalar."""
         return batch_cross_entropy(logits, target, IGNORE, self.class_balance)
 
-    def plain_pass(
-        self, model: Segmenter, inputs: Mapping[str, Tensor], target: Tensor, present: Mapping[str, Tensor] | None
-    ) -> tuple[Features, Tensor]:
-        """The encoder's features, for further decodings, and the cross-entropy of the fused prediction, a scalar."""
+    def plain_pass(self, model: Segmenter, inputs: Inputs, target: Tensor, present: Present) -> tuple[Features, Tensor]:
+        """Return the encoder's features, for further decodings, and the cross-entropy of the fused prediction."""
         features = model.encode(inputs)
         return features, self.cross_entropy(model.decode(features, present, target.shape[-2:]), target)
 
     def after_backward(self, model: Segmenter) -> None:
+        """Leave the gradients as they are."""
         del model
 
     def state_dict(self) -> dict[str, Tensor]:
+        """Return no state."""
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore nothing."""
         del state
 
 
 class CrossEntropyOnly(CrossEntropyObjective):
     """Cross-entropy of the fused prediction: the baseline."""
 
-    def __call__(
-        self,
-        model: Segmenter,
-        inputs: Mapping[str, Tensor],
-        target: Tensor,
-        present: Mapping[str, Tensor] | None,
-        step: int,
-    ) -> Loss:
+    def __call__(self, model: Segmenter, inputs: Inputs, target: Tensor, present: Present, step: int) -> Loss:
+        """Return the loss of a step; see `Objective`."""
         _, value = self.plain_pass(model, inputs, target, present)
         return Loss(value, {"cross_entropy": value.detach()})

@@ -1,4 +1,4 @@
-"""Functional entropy regularisation (arXiv 2505.06635) for any model, and the rivals beside it."""
+"""Functional entropy regularisation (arXiv 2505.06635) of any model."""
 
 from sensorproof.regularization.functional_entropy import FunctionalEntropy, Term
 

@@ -1,71 +1,13 @@
-"""What a call of the regulariser may look like, and one clear error for what it may not."""
+"""Checks of what the regulariser is called with, and of what the model returns."""
 
-import math
-from collections.abc import Mapping, Sequence
-from numbers import Real
-from typing import Any, get_args
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sensorproof.errors import SensorproofError, UsageError
-from sensorproof.regularization.losses import presence
-from sensorproof.regularization.subset_sampling import Missing, Subsets
-
-SCALES = ("prediction", "stage1", "stage2", "stage3", "stage4")
-VARIANTS = ("single", "paper", "gat")
-ESTIMATORS = ("exact", "first_order")
-
-
-def check_names(**options: Sequence[str] | None) -> None:
-    """Raise UsageError for a lone string, whose letters would be taken for names, and for a list of none."""
-    for option, names in options.items():
-        if isinstance(names, str):
-            raise UsageError(option, f"is the string {names!r}", f"give a list: [{names!r}]")
-        if names is not None and not len(names):
-            raise UsageError(option, "is empty", "name at least one")
-
-
-def check_strengths(strengths: Mapping[str, Any], scales: Sequence[str]) -> None:
-    """Raise UsageError unless every scale is known and has a strength of 0 or more."""
-    if unknown := sorted({*scales, *strengths} - set(SCALES)):
-        raise UsageError("scales", f"{unknown} are unknown", f"choose from {', '.join(SCALES)}")
-    if set(strengths) != set(scales):
-        raise UsageError("strength", f"is given for {sorted(strengths)}", f"give one for each of {sorted(scales)}")
-    for scale, strength in strengths.items():
-        if not isinstance(strength, Real) or not 0 <= float(strength) < math.inf:
-            raise UsageError("strength", f"is {strength!r} for {scale}", "give a number, 0 or more")
-
-
-def check_choices(variant: str, estimator: str, subsets: str, missing: str) -> None:
-    """Raise UsageError for a choice that there is not, or that does not go with another."""
-    for name, value, allowed in (
-        ("variant", variant, VARIANTS),
-        ("estimator", estimator, ESTIMATORS),
-        ("subsets", subsets, get_args(Subsets)),
-        ("missing", missing, get_args(Missing)),
-    ):
-        if value not in allowed:
-            raise UsageError(name, f"is {value!r}", f"choose from {', '.join(allowed)}")
-    if subsets != "single" and (variant != "single" or estimator != "first_order"):
-        fault = f"is {subsets!r} with form {variant} and estimator {estimator}"
-        raise UsageError("subsets", fault, "take form single and estimator first_order")
-
-
-def check_figures(
-    sigma: float, batch_fraction: float, every_n_steps: int, epsilon: float, class_balance: float
-) -> None:
-    """Raise UsageError for a figure out of its range."""
-    if not 0 < sigma < math.inf:
-        raise UsageError("sigma", f"is {sigma}", "give a number above 0")
-    if not 0 < batch_fraction <= 1:
-        raise UsageError("batch_fraction", f"is {batch_fraction}", "give a share above 0, up to 1")
-    if not isinstance(every_n_steps, int) or every_n_steps < 1:
-        raise UsageError("every_n_steps", f"is {every_n_steps}", "give a whole number, 1 or more")
-    if not 0 < epsilon < math.inf:
-        raise UsageError("epsilon", f"is {epsilon}", "give a number above 0")
-    if not 0 <= class_balance <= 1:
-        raise UsageError("class_balance", f"is {class_balance}", "give 0 (pixels count alike) to 1 (classes do)")
+from sensorproof.regularization.presence import presence_masks
 
 
 def check_call(
@@ -73,38 +15,109 @@ def check_call(
     inputs: Mapping[str, Tensor],
     target: Tensor,
     present: Mapping[str, Tensor] | None,
+    features: Mapping[str, Sequence[Tensor]] | None = None,
+    *,
     sensors: Sequence[str] | None,
-    scales: Sequence[str],
+    scales: Collection[str],
     ignore_index: int,
 ) -> dict[str, Tensor]:
-    """{sensor: (B,) bool} of the sensors that any sample has; see FunctionalEntropy.__call__ for the errors."""
+    """Check the arguments of a call; see `FunctionalEntropy.forward` for them and for the errors.
+
+    Returns:
+        {sensor: (B,) bool}, which samples have the sensor, for every sensor that at least one sample has.
+    """
+    if not isinstance(inputs, Mapping):
+        raise UsageError("inputs", f"are a {type(inputs).__name__}", "give {name: tensor (B, C, H, W)}")
     if unknown := sorted({*(sensors or ()), *(present or {})} - set(inputs)):
         raise UsageError("sensors", f"{unknown} are unknown", f"the inputs have {sorted(inputs)}")
-    if target.ndim != 3 or target.dtype != torch.int64:
-        fault = f"is {target.dtype} of shape {tuple(target.shape)}"
-        raise UsageError("target", fault, "give classes as torch.int64 of shape (B, H, W)")
-    if bool(((target < 0) & (target != ignore_index)).any()):
-        fault = f"has label {int(target.min())}"
-        raise UsageError("target", fault, f"give classes from 0, or say ignore_index, which is {ignore_index}")
+    _check_target(target, ignore_index)
     for name, x in inputs.items():
+        if not isinstance(x, Tensor) or x.ndim < 2:
+            fault = f"{name} is a {type(x).__name__}" + (f" of shape {tuple(x.shape)}" if isinstance(x, Tensor) else "")
+            raise UsageError("inputs", fault, "give a tensor of shape (B, C, H, W)")
         if not x.is_floating_point():
             raise UsageError("inputs", f"{name} is {x.dtype}", "convert it to a floating type")
         if len(x) != len(target):
-            raise UsageError("inputs", f"{name} has {len(x)} samples, the target {len(target)}", "give as many of both")
+            fix = "give the same number of both"
+            raise UsageError("inputs", f"{name} has {len(x)} samples, the target {len(target)}", fix)
     for name, mask in (present or {}).items():
         if mask.dtype != torch.bool or mask.shape != (len(target),):
             fault = f"{name} is {mask.dtype} of shape {tuple(mask.shape)}"
             raise UsageError("present", fault, f"give a bool tensor of shape ({len(target)},)")
-    here = {name: mask for name, mask in presence(sorted(inputs), present, target).items() if bool(mask.any())}
-    if not here:
+    masks = presence_masks(sorted(inputs), present, target)
+    masks = {name: mask for name, mask in masks.items() if bool(mask.any())}
+    if not masks:
         raise UsageError("inputs", "no sensor is present", "give at least one")
+    for name, mask in masks.items():
+        _check_input(name, inputs[name], mask)
+    _check_features(features, masks, len(target))
     if set(scales) != {"prediction"} and not (hasattr(model, "encode") and hasattr(model, "decode")):
         fix = "give the model encode(inputs) and decode(features), or regularise the prediction alone"
         raise UsageError("scales", f"{sorted(scales)} need encode and decode", fix)
-    return here
+    return masks
+
+
+def _check_target(target: Tensor, ignore_index: int) -> None:
+    """Raise UsageError unless the target holds classes from 0 or ignore_index."""
+    if target.ndim != 3 or target.dtype != torch.int64:
+        fault = f"is {target.dtype} of shape {tuple(target.shape)}"
+        raise UsageError("target", fault, "give classes as torch.int64 of shape (B, H, W)")
+    if bool(((target < 0) & (target != ignore_index)).any()):
+        fix = f"give classes from 0, or set ignore_index, which is {ignore_index}"
+        raise UsageError("target", f"has label {int(target.min())}", fix)
+
+
+def _check_input(name: str, x: Tensor, mask: Tensor) -> None:
+    """Raise UsageError if a sample that has the sensor holds a value that is not finite."""
+    finite = torch.isfinite(x).flatten(1).all(1)
+    if faulty := int((mask & ~finite).sum()):
+        fix = "replace invalid pixels, such as by the mean, or say in `present` that these samples lack the sensor"
+        raise UsageError("inputs", f"{name} is not finite in {faulty} of {len(x)} samples", fix)
+
+
+def _check_features(features: Any, masks: Mapping[str, Tensor], samples: int) -> None:
+    """Raise UsageError unless features, where given, are those of `encode` for the sensors that are present."""
+    if features is None:
+        return
+    if not isinstance(features, Mapping) or (lacking := sorted(set(masks) - set(features))):
+        fault = f"lack {lacking}" if isinstance(features, Mapping) else f"are a {type(features).__name__}"
+        raise UsageError("features", fault, "give what model.encode(inputs) returns, {name: [feature per stage]}")
+    if any(len(stage) != samples for name in masks for stage in features[name]):
+        raise UsageError("features", f"do not have {samples} samples", "give those of the same inputs")
+
+
+def check_logits(output: Any, samples: int, call: str = "model(inputs)") -> Tensor:
+    """Return a model's output if it is logits (B, K, H, W).
+
+    Args:
+        output: what the model returned.
+        samples: B.
+        call: how the model was called, for the message.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if isinstance(output, Tensor) and output.ndim == 4 and output.is_floating_point() and len(output) == samples:
+        return output
+    fix = "return logits of shape (batch, classes, height, width)"
+    if isinstance(output, Mapping):
+        names = [name for name, value in output.items() if isinstance(value, Tensor) and value.ndim == 4]
+        fix += f"; wrap the model so that it returns its entry {names[0]!r}" if names else ""
+        raise UsageError(call, f"returns a mapping with {sorted(map(str, output))}", fix)
+    if isinstance(output, Tensor):
+        raise UsageError(call, f"returns {output.dtype} of shape {tuple(output.shape)} for {samples} samples", fix)
+    raise UsageError(call, f"returns a {type(output).__name__}", fix)
+
+
+def check_classes(logits: Tensor, target: Tensor, ignore_index: int) -> None:
+    """Raise UsageError if a label is beyond the classes of the logits (B, K, H, W)."""
+    highest, classes = int(torch.where(target == ignore_index, -1, target).max()), logits.shape[1]
+    if highest >= classes:
+        fix = f"give classes 0 to {classes - 1}, or a model with more classes; ignore_index is {ignore_index}"
+        raise UsageError("target", f"has label {highest}, the model has {classes} classes", fix)
 
 
 def check_finite(values: Tensor, what: str = "logits") -> None:
-    """Raise SensorproofError where a value is not finite."""
+    """Raise SensorproofError if a value is not finite."""
     if not bool(torch.isfinite(values).all()):
         raise SensorproofError(what, "are not finite", "lower the learning rate or the regulariser's strength")

@@ -1,133 +1,182 @@
-"""The regulariser: one training-only loss term that makes every sensor contribute. Use it in any training loop.
+"""The regulariser: one loss term, in training only, that makes every sensor contribute. Use it in any training loop."""
 
-Forms (docs/regularization.md has the maths and what was measured):
-
-- `single`: f_i is the cross-entropy of the prediction from sensor i alone, the penalty -sum_i log I_i, or a random
-  subset of the sensors in the place of i. Ours.
-- `paper`: f is the cross-entropy of the prediction with all sensors perturbed, the penalty sum_i 1 / I_i
-  (arXiv 2505.06635, eqs. 4, 6 and 7).
-- `gat`: f is the cross-entropy between clean and perturbed prediction, the penalty |(1 / I_1 … 1 / I_M)|_2
-  (Gat et al., NeurIPS 2020).
-
-f is summed over the valid pixels of a sample, which makes I independent of resolution and batch size. In form `single`
-a pixel of a rare class weighs more: what a part of the sensors must learn is not drowned by what is everywhere.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sensorproof.errors import UsageError
-from sensorproof.regularization.checks import (
-    SCALES,
-    check_call,
+from sensorproof.regularization.checks import check_call
+from sensorproof.regularization.fisher_penalty import FisherInformationPenalty
+from sensorproof.regularization.missing_sensors import MissingSensors
+from sensorproof.regularization.model_contexts import frozen_norm_stats, unwrap_model
+from sensorproof.regularization.options import (
+    Estimator,
+    Missing,
+    Subsets,
+    Variant,
+    applicable_options,
+    check_applicable,
     check_choices,
-    check_figures,
-    check_finite,
     check_names,
+    check_ranges,
     check_strengths,
 )
-from sensorproof.regularization.feature_terms import feature_terms
-from sensorproof.regularization.information import InformationEstimator, penalty, zero_absent
-from sensorproof.regularization.losses import damped_log, sample_cross_entropy
-from sensorproof.regularization.model_contexts import frozen_norm_stats, unwrap_model
+from sensorproof.regularization.presence import zero_absent
+from sensorproof.regularization.sensor_batch import Features, SensorBatch
 from sensorproof.regularization.sensor_relevance import SensorRelevance
-from sensorproof.regularization.subset_sampling import Missing, Subsets, sample_subsets, subset_logits
+from sensorproof.regularization.subset_log_loss import SubsetLogLoss
 
-Features = Mapping[str, Sequence[Tensor]]
-_MEASURED = 2
-"""Samples a sensor from which `return_information` takes the information: it is logged, not trained on, and noise averages out."""
+_CLASS_BALANCE = 0.5
+"""Where it applies and is not given."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """What to add to the loss, and what each sensor contributes.
+    """What `FunctionalEntropy` returns: a value to add to the loss, and what each sensor contributes.
 
-    `information` is {scale: {sensor: scalar}}, detached: the functional Fisher information, per valid pixel's nat.
-    Empty where it was not asked for.
+    Attributes:
+        value: scalar, float32 (float64 for a model in double precision).
+        information: {scale: {sensor: scalar}}, detached: the functional Fisher information in nats, summed over the
+            valid pixels of a sample. Empty if it was not asked for.
+        weights: {sensor: weight from 0 to 1} by measured relevance; empty without relevance weighting.
+
+    Example:
+        >>> import torch
+        >>> from sensorproof.regularization import Term
+        >>> term = Term(torch.tensor(0.5), {"prediction": {"camera": torch.tensor(2.0)}}, {"camera": 1.0})
+        >>> loss = torch.tensor(1.0) + term.value
+        >>> {name: float(value) for name, value in term.information["prediction"].items()}
+        {'camera': 2.0}
     """
 
     value: Tensor
     information: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
-    """{sensor: weight in [0, 1]} that measured usefulness gave it."""
 
 
-class FunctionalEntropy:
-    """Functional entropy regularisation.
+class FunctionalEntropy(nn.Module):
+    """Functional entropy regularisation (arXiv 2505.06635) of any model.
 
-        regularizer = FunctionalEntropy(strength=0.3)
-        term = regularizer(model, inputs, target)
-        loss = criterion(model(inputs), target) + term.value
+    The term has no parameters. Its state, the number of calls and the measured relevance of the sensors, is part of
+    `state_dict`. f is summed over the valid pixels of a sample, so a strength carries over to other resolutions and
+    batch sizes. docs/explanation/method.md has the maths.
 
-    `model` maps {sensor: (B, C, H, W)} to logits (B, K, h, w). Feature scales need `encode(inputs) -> {sensor:
-    [feature per stage]}` and `decode(features) -> logits` as well.
+    `subsets` and `relevance_weighting` apply to variant `single` with estimator `first_order`, `class_balance` to
+    variant `single`; all three need the scale `prediction`. Where an option does not apply, it is refused.
 
     Args:
-        strength: of the term, or {scale: strength}.
-        scales: `prediction` and `stage1` … `stage4`.
-        form, estimator: see the module. `exact` differentiates twice. `first_order` holds |grad f|^2 constant in
-            form `single`, and takes it from the difference of two passes in the others.
-        subsets: form `single` looks at `single` sensors, or at `any` subset: modality dropout and the regulariser
-            in one.
+        strength: weight of the term, or {scale: weight}.
+        scales: where the term applies: `prediction`, and `stage1` to `stage4` for the features of an encoder.
+        variant: `single`: -sum_i log I_i, where f is the cross-entropy of sensor i's own prediction. `paper`:
+            sum_i 1 / I_i, where f is the cross-entropy of the prediction with all sensors perturbed (arXiv
+            2505.06635, eqs. 4, 6 and 7). `gat`: the 2-norm of 1 / I_i, where f is the cross-entropy between the clean
+            and the perturbed prediction (Gat et al., NeurIPS 2020).
+        estimator: `exact` differentiates the model twice. `first_order` does not: it holds |grad f|^2 constant in
+            variant `single`, and takes finite differences of two passes in the others.
+        subsets: `single` regularises single sensors, `any` random subsets of them, which joins the regulariser and
+            modality dropout.
         sigma: standard deviation of the perturbation, as a multiple of each sensor's own.
-        fraction: share of the batch on which the term is computed, at least one sample.
-        every: apply at every k-th call, the weight times k.
-        sensors: regularise these only; None for all.
-        absent: how a sensor is taken away from a sample: `omit` leaves it out of the inputs, `zero` gives zeros,
-            for models that need every input.
-        weigh: scale each sensor's term by its measured usefulness. It is measured on predictions, by estimator
-            `first_order` in form `single`; without these nothing is weighed.
-        class_balance: how far f weighs the classes of a sample alike, 1, instead of its pixels, 0 (form `single`).
+        batch_fraction: share of the samples on which the term is computed; at least one sample.
+        every_n_steps: apply the term at every n-th call, its weight times n.
+        sensors: the sensors to regularise; None for all.
+        missing: how a sensor is taken away from the model. `drop` leaves it out of the inputs; `zero` gives zeros,
+            for models that need every input. `auto` tries on one sample whether the model accepts single sensors,
+            and gives zeros, with a warning, if it does not.
+        relevance_weighting: scale each sensor's term by its measured relevance, so that noise is not forced to
+            contribute. None for True where it applies.
+        class_balance: 0 weighs the pixels of a sample alike in f, 1 its classes. None for 0.5 where it applies.
         ignore_index: label of pixels that do not count.
-        epsilon: keeps 1 / I and log I finite for an ignored or constant sensor.
+        epsilon: keeps 1 / I and log I finite for a sensor that is ignored or constant.
 
     Raises:
-        UsageError: a strength below 0, an unknown scale, form or estimator, a figure out of range.
+        UsageError: a value is unknown or out of range, or an option does not apply. It is also a ValueError.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from sensorproof import FunctionalEntropy
+        >>> class MeanFusion(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.heads = nn.ModuleDict({"camera": nn.Conv2d(3, 5, 1), "lidar": nn.Conv2d(1, 5, 1)})
+        ...
+        ...     def forward(self, inputs):
+        ...         return torch.stack([self.heads[name](x) for name, x in inputs.items()]).mean(0)
+        >>> model, regularizer = MeanFusion(), FunctionalEntropy(strength=0.1)
+        >>> inputs = {"camera": torch.rand(4, 3, 8, 8), "lidar": torch.rand(4, 1, 8, 8)}
+        >>> target = torch.randint(0, 5, (4, 8, 8))
+        >>> term = regularizer(model, inputs, target)
+        >>> loss = nn.functional.cross_entropy(model(inputs), target) + term.value
+        >>> loss.backward()
+        >>> sorted(term.information["prediction"])
+        ['camera', 'lidar']
     """
+
+    __call__: Callable[..., Term]
 
     def __init__(
         self,
         strength: float | Mapping[str, float] = 0.3,
         scales: Sequence[str] = ("prediction",),
         *,
-        variant: Literal["single", "paper", "gat"] = "single",
-        estimator: Literal["exact", "first_order"] = "first_order",
+        variant: Variant = "single",
+        estimator: Estimator = "first_order",
         subsets: Subsets = "single",
         sigma: float = 0.3,
         batch_fraction: float = 1.0,
         every_n_steps: int = 1,
         sensors: Sequence[str] | None = None,
-        missing: Missing = "drop",
-        relevance_weighting: bool = True,
-        class_balance: float = 0.5,
+        missing: Missing = "auto",
+        relevance_weighting: bool | None = None,
+        class_balance: float | None = None,
         ignore_index: int = 255,
         epsilon: float = 1e-3,
     ) -> None:
+        super().__init__()
         check_names(scales=scales, sensors=sensors)
         strengths = dict(strength) if isinstance(strength, Mapping) else dict.fromkeys(scales, strength)
         check_strengths(strengths, scales)
-        check_choices(variant, estimator, subsets, missing)
-        check_figures(sigma, batch_fraction, every_n_steps, epsilon, class_balance)
-        self.subsets: Subsets = subsets
-        self.strengths = {scale: float(strengths[scale]) for scale in scales}
-        self.variant, self.estimator, self.sigma, self.epsilon = variant, estimator, sigma, epsilon
-        self.batch_fraction, self.every_n_steps, self.missing, self.ignore_index = (
-            batch_fraction,
-            every_n_steps,
-            missing,
-            ignore_index,
+        check_choices(variant=variant, estimator=estimator, subsets=subsets, missing=missing)
+        given = {"subsets": subsets, "relevance_weighting": relevance_weighting, "class_balance": class_balance}
+        check_applicable(variant, estimator, scales, **given)
+        applicable = applicable_options(variant, estimator, scales)
+        if class_balance is None:
+            class_balance = _CLASS_BALANCE if "class_balance" in applicable else 0.0
+        if relevance_weighting is None:
+            relevance_weighting = "relevance_weighting" in applicable
+        check_ranges(
+            sigma=sigma,
+            batch_fraction=batch_fraction,
+            every_n_steps=every_n_steps,
+            epsilon=epsilon,
+            class_balance=class_balance,
         )
+        self.strengths = {scale: float(strengths[scale]) for scale in scales}
         self.sensors = None if sensors is None else tuple(sensors)
-        self.class_balance = class_balance if variant == "single" else 0.0
-        observes = variant == "single" and estimator == "first_order" and "prediction" in scales
-        self.relevance = SensorRelevance(self.class_balance) if relevance_weighting and observes else None
+        self.batch_fraction, self.every_n_steps, self.ignore_index = batch_fraction, every_n_steps, ignore_index
         self.calls = 0
+        shared: dict[str, Any] = {
+            "sensors": self.sensors,
+            "sigma": sigma,
+            "class_balance": class_balance,
+            "missing": MissingSensors(missing),
+            "ignore_index": ignore_index,
+            "epsilon": epsilon,
+        }
+        self.loss: SubsetLogLoss | FisherInformationPenalty
+        if variant == "single" and estimator == "first_order":
+            self.loss = SubsetLogLoss(subsets=subsets, relevance_weighting=relevance_weighting, **shared)
+        else:
+            self.loss = FisherInformationPenalty(variant=variant, estimator=estimator, **shared)
 
-    def __call__(
+    @property
+    def relevance(self) -> SensorRelevance | None:
+        """The measured relevance of the sensors; None without relevance weighting."""
+        return self.loss.relevance if isinstance(self.loss, SubsetLogLoss) else None
+
+    def forward(
         self,
         model: nn.Module,
         inputs: Mapping[str, Tensor],
@@ -137,210 +186,103 @@ class FunctionalEntropy:
         features: Features | None = None,
         return_information: bool = True,
     ) -> Term:
-        """The term of one step.
+        """Return the term of one training step.
 
         Args:
-            model: in training mode; see the class.
-            inputs: {sensor: (B, C, H, W)}; sensors may differ in size.
-            target: (B, H, W), classes or ignore_index.
+            model: maps {sensor: (B, C, H, W)} to logits (B, K, h, w). Feature scales also need
+                `encode(inputs) -> {sensor: [feature per stage]}` and `decode(features) -> logits`.
+            inputs: {sensor: (B, C, H, W)}, floating point; sensors may differ in size.
+            target: (B, H, W), int64, classes or ignore_index.
             present: {sensor: (B,) bool}, which samples have the sensor; None for all.
-            features: `model.encode(inputs)`, where the plain loss has it already: form `single` then costs no
-                encoding.
-            measure: fill in `Term.information`; without it form `single` is cheaper.
+            features: `model.encode(inputs)`, if the plain loss has computed it: the term then costs no encoding.
+            return_information: fill in `Term.information`, which costs extra passes in variant `single`.
 
         Returns:
-            The term; its value is 0 where no pixel has a label or no sample a sensor of `sensors`.
+            The term. Its value is 0 if no pixel has a label, or no sample a sensor to regularise.
 
         Raises:
-            UsageError: no sensor is present, a sensor in `sensors` or `present` is unknown, tensors do not fit
-                each other, or feature scales are asked of a model without `encode` and `decode`.
-            SensorproofError: the logits or features are not finite.
+            UsageError: no sensor is present, `sensors` or `present` name an unknown one, tensors do not fit each
+                other, an input is not finite, a label is beyond the classes, the model returns anything but logits,
+                or a feature scale needs methods or stages that the model lacks. It is also a ValueError.
+            SensorproofError: the logits or the features are not finite.
         """
         model = unwrap_model(model)
-        here = check_call(model, inputs, target, present, self.sensors, list(self.strengths), self.ignore_index)
+        masks = check_call(
+            model,
+            inputs,
+            target,
+            present,
+            features,
+            sensors=self.sensors,
+            scales=self.strengths,
+            ignore_index=self.ignore_index,
+        )
         active = self.calls % self.every_n_steps == 0
         self.calls += 1
-        rows = self._choose_rows(here, target)
-        if not len(rows):
-            return Term(target.new_zeros((), dtype=torch.float32))
-        if not active:
-            asked = return_information and "prediction" in self.strengths
-            found = self._unimodal(self.probe(model), inputs, target, here, rows) if asked else {}
-            return Term(target.new_zeros((), dtype=torch.float32), {"prediction": found} if found else {})
+        batch = SensorBatch(inputs, target, masks, self._choose_rows(masks, target), features)
         total = torch.zeros((), dtype=torch.float32, device=target.device)
-        information: dict[str, dict[str, Tensor]] = {}
+        if not len(batch.rows):
+            return Term(total)
+        if not active:
+            measured = return_information and "prediction" in self.strengths
+            return Term(total, _without_empty({"prediction": self.loss.measure(model, batch) if measured else {}}))
         if features is None and set(self.strengths) != {"prediction"}:
-            with frozen_norm_stats(model):
-                features = model.encode({n: zero_absent(x, here.get(n)) for n, x in inputs.items()})  # type: ignore[operator]
+            batch = _encoded(model, batch)
+        information: dict[str, dict[str, Tensor]] = {}
         for scale, strength in self.strengths.items():
-            if scale == "prediction":
-                value, found = self._prediction_term(model, inputs, target, here, features, rows, return_information)
-            else:
-                assert features is not None
-                value, found = self._feature_term(features, target, here, rows, scale)
+            value, information[scale] = self.loss(model, batch, scale, return_information)
             total = total + strength * self.every_n_steps * value
-            information[scale] = found
-        weights = {} if self.relevance is None else self.relevance.weights(sorted(here))
-        return Term(total, {scale: found for scale, found in information.items() if found}, weights)
+        weights = {} if self.relevance is None else self.relevance.weights(sorted(masks))
+        return Term(total, _without_empty(information), weights)
 
-    def _prediction_term(
-        self,
-        model: nn.Module,
-        inputs: Mapping[str, Tensor],
-        target: Tensor,
-        here: Mapping[str, Tensor],
-        features: Features | None,
-        rows: Tensor,
-        return_information: bool,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The penalty on predictions, and the information of each sensor."""
-        probe = self.probe(model)
-        exact = self.estimator == "exact"
-        names = self.names(here)
-        if self.variant != "single":
-            taken, masks = ({name: x[rows] for name, x in each.items()} for each in (inputs, here))
-            with frozen_norm_stats(model):
-                joint = probe.joint(taken, target[rows], masks, self.variant, exact=exact)
-            kept = {name: joint[name] for name in names if name in joint}
-            return penalty(kept, self.variant, self.epsilon).to(target.device), detached(kept)
-        if exact:
-            dealt = partition(rows, {n: here[n] for n in names})
-            with frozen_norm_stats(model):
-                found = {name: probe.unimodal(inputs, name, target, mine, exact=True) for name, mine in dealt.items()}
-            # A batch of fewer samples than sensors leaves some out, which the others stand in for.
-            share = sum(bool(here[name][rows].any()) for name in names) / max(1, len(found))
-            return penalty(found, self.variant, self.epsilon).to(target.device) * share, detached(found)
-        found = self._unimodal(probe, inputs, target, here, rows) if return_information else {}
-        return self._log_term(model, inputs, target, here, features, rows), found
-
-    def probe(self, model: nn.Module) -> InformationEstimator:
-        return InformationEstimator(
-            model, self.sigma, self.ignore_index, self.epsilon, self.missing, self.class_balance
-        )
-
-    def _unimodal(
-        self,
-        probe: InformationEstimator,
-        inputs: Mapping[str, Tensor],
-        target: Tensor,
-        here: Mapping[str, Tensor],
-        rows: Tensor,
-    ) -> dict[str, Tensor]:
-        """The information of each sensor's own prediction, from MEASURED samples; form `single` alone has it."""
-        some = {name: rows[here[name][rows]][:_MEASURED] for name in self.names(here) if self.variant == "single"}
-        with frozen_norm_stats(probe.model):
-            return {n: probe.unimodal(inputs, n, target, each, exact=False) for n, each in some.items() if len(each)}
-
-    def _log_term(
-        self,
-        model: nn.Module,
-        inputs: Mapping[str, Tensor],
-        target: Tensor,
-        here: Mapping[str, Tensor],
-        features: Features | None,
-        rows: Tensor,
-    ) -> Tensor:
-        """-sum_i log I_i with |grad f_i|^2 held constant.
-
-        That is the weighted log f of the sensor that a sample keeps, times the number it was drawn from, in the mean
-        over samples: an unbiased estimate of the sum over a sample's own sensors.
-        """
-        names = self.names(here)
-        if not names:
-            return target.new_zeros((), dtype=torch.float32)
-        able = torch.stack([here[name][rows] for name in names]).sum(0)
-        rows, able = rows[able > 0], able[able > 0]
-        if not len(rows):
-            return target.new_zeros((), dtype=torch.float32)
-        kept = sample_subsets({name: here[name][rows] for name in names}, names, self.subsets)
-        whole = len(rows) == len(target)
-        if whole:  # in its own order there is nothing to copy, nor a gradient to copy back
-            order = rows.argsort()
-            able, kept = able[order], {name: each[order] for name, each in kept.items()}
-
-        def chosen(x: Tensor) -> Tensor:
-            return x if whole else x[rows]
-
-        taken = {name: chosen(inputs[name]) for name in inputs}
-        maps = None
-        if features is not None:
-            full = {n for n, each in here.items() if bool(each.all())}
-            maps = {
-                n: [
-                    chosen(stage) if n in full else zero_absent(chosen(stage), chosen(here[n])) for stage in features[n]
-                ]
-                for n in here
-            }
-        height, width = target.shape[-2:]
-        logits = subset_logits(model, taken, maps, kept, self.missing, (height, width))
-        check_finite(logits)
-        losses, _ = sample_cross_entropy(logits, chosen(target), self.ignore_index, self.class_balance)
-        logs = damped_log(losses) * able
-        if self.relevance is not None:
-            self.relevance.observe(kept, logits, chosen(target), losses, self.ignore_index)
-            logs = logs * self.relevance.of_subsets(kept)
-        return logs.mean()
-
-    def _feature_term(
-        self, features: Features, target: Tensor, here: Mapping[str, Tensor], rows: Tensor, scale: str
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The penalty on one encoder stage, and the information of each sensor there."""
-        stage = SCALES.index(scale) - 1
-        if any(stage >= len(features[name]) for name in here):
-            fewest = min(len(features[name]) for name in here)
-            raise UsageError("scales", f"{scale} is not there", f"the model has {fewest} stages")
-        maps, masks = {name: features[name][stage][rows] for name in here}, {n: here[n][rows] for n in here}
-        valid = target[rows] != self.ignore_index
-        exact = self.variant != "single" or self.estimator == "exact"
-        f, found = feature_terms(maps, masks, valid, self.sigma, self.epsilon, exact=exact)
-        kept = {name: found[name] for name in self.names(here) if name in found}
-        if exact:
-            return penalty(kept, self.variant, self.epsilon).to(target.device), detached(kept)
-        # The mean over samples of the sum over each one's sensors, as for the prediction.
-        weights = {name: 1.0 if self.relevance is None else self.relevance.weight(name) for name in kept}
-        logs = [weights[name] * damped_log(f[name]).sum() for name in kept]
-        value = torch.stack(logs).sum() / len(rows) if logs else target.new_zeros((), dtype=torch.float32)
-        check_finite(value, "features")
-        return value, detached(kept)
-
-    def names(self, here: Mapping[str, Tensor]) -> list[str]:
-        """The sensors to regularise."""
-        return sorted(here if self.sensors is None else set(self.sensors) & set(here))
-
-    def _choose_rows(self, here: Mapping[str, Tensor], target: Tensor) -> Tensor:
-        """Rows of the sub-batch: at random, of those with a sensor and a valid pixel."""
-        usable = torch.stack(list(here.values())).any(0) & (target != self.ignore_index).flatten(1).any(1)
+    def _choose_rows(self, present: Mapping[str, Tensor], target: Tensor) -> Tensor:
+        """Draw the samples on which the term is computed, from those with a sensor and a valid pixel."""
+        usable = torch.stack(list(present.values())).any(0) & (target != self.ignore_index).flatten(1).any(1)
         rows = usable.nonzero()[:, 0]
         order = torch.randperm(len(rows), device=rows.device)
         return rows[order[: max(1, round(len(target) * self.batch_fraction))]]
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """What must survive a cut: the number of calls and the measured usefulness."""
-        state = {"calls": torch.tensor(self.calls)}
-        return state if self.relevance is None else state | self.relevance.state_dict()
+    def extra_repr(self) -> str:
+        """Return what `repr` shows of the options."""
+        return f"strength={self.strengths}, batch_fraction={self.batch_fraction}, every_n_steps={self.every_n_steps}"
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Add the number of calls and the measured relevance to a state dict."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        state = {"calls": torch.tensor(self.calls)} | ({} if self.relevance is None else self.relevance.state_dict())
+        destination.update({prefix + key: value for key, value in state.items()})
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Restore what `_save_to_state_dict` added."""
+        del local_metadata, error_msgs
+        state = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
+        if strict:
+            known = SensorRelevance.KEYS
+            unexpected_keys += [prefix + key for key in state if key != "calls" and not key.startswith(known)]
+        if "calls" not in state:
+            missing_keys.append(prefix + "calls")
+            return
         self.calls = int(state["calls"])
         if self.relevance is not None:
-            self.relevance.load_state_dict({k: v for k, v in state.items() if k != "calls"})
+            self.relevance.load_state_dict(state)
 
 
-def partition(rows: Tensor, here: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Deal the rows out to the sensors they have, in turn, so that one pass over them serves all sensors.
-
-    Rows come in random order and sensors take turns in one, so that over the steps every sensor sees every sample.
-    """
-    names = [list(here)[i] for i in torch.randperm(len(here)).tolist()]
-    # Samples with the fewest sensors first: those that have a choice then serve whom the others cannot.
-    rows = rows[torch.stack([here[name][rows] for name in names]).sum(0).argsort(stable=True)] if names else rows
-    dealt: dict[str, list[int]] = {name: [] for name in names}
-    masks = {name: here[name][rows].tolist() for name in names}
-    for place, row in enumerate(rows.tolist()):
-        able = [name for name in names if masks[name][place]]
-        if able:
-            dealt[min(able, key=lambda name: len(dealt[name]))].append(row)
-    return {name: torch.tensor(taken, device=rows.device) for name, taken in dealt.items() if taken}
+def _encoded(model: Any, batch: SensorBatch) -> SensorBatch:
+    """Return the batch with the features of its inputs, those of absent samples computed from zeros."""
+    inputs = {name: zero_absent(x, batch.present.get(name)) for name, x in batch.inputs.items()}
+    with frozen_norm_stats(model):
+        return SensorBatch(batch.inputs, batch.target, batch.present, batch.rows, model.encode(inputs))
 
 
-def detached(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: each.detach() for name, each in found.items()}
+def _without_empty(information: Mapping[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """Leave out scales without a measurement."""
+    return {scale: values for scale, values in information.items() if values}

@@ -1,165 +1,153 @@
-"""Functional Fisher information of a model's predictions, exact or from finite differences, and the penalties on it."""
+"""Functional Fisher information of a model's predictions, exact or from finite differences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.functional import interpolate
+from torch import Tensor, nn
 
-from sensorproof.regularization.checks import check_finite
+from sensorproof.regularization.checks import check_classes
 from sensorproof.regularization.entropy import fisher_information
 from sensorproof.regularization.losses import sample_cross_entropy, to_float32
-from sensorproof.regularization.model_contexts import Draws, twice_differentiable
-from sensorproof.regularization.subset_sampling import Missing, subset_logits, takes
+from sensorproof.regularization.missing_sensors import MissingSensors
+from sensorproof.regularization.model_contexts import RngSnapshot, frozen_norm_stats, twice_differentiable
+from sensorproof.regularization.presence import zero_absent
+from sensorproof.regularization.recomputation import without_reentrant_checkpoints
+from sensorproof.regularization.sensor_batch import SensorBatch
+from sensorproof.regularization.subset_passes import predict_from, present_logits
+from sensorproof.resizing import resize
 
 _STEP = 0.1
 """Step of the finite difference, as a multiple of the perturbation."""
-
-
-def penalty(information: Mapping[str, Tensor], variant: str, epsilon: float) -> Tensor:
-    """What makes every sensor's information large.
-
-    Args:
-        information: {sensor: scalar}.
-        form: `to_float32`: -sum log I; `paper`: sum 1 / I; `gat`: the 2-norm of 1 / I. All are 0 of no sensor.
-        epsilon: added to I, so that a sensor that is ignored gives a finite value.
-
-    Raises:
-        SensorproofError: an information is not finite.
-    """
-    if not information:
-        return torch.zeros(())
-    stacked = torch.stack([information[name] for name in sorted(information)])
-    check_finite(stacked)
-    if variant == "single":
-        return -(stacked + epsilon).log().sum()
-    inverse = 1 / (stacked + epsilon)
-    return inverse.sum() if variant == "paper" else torch.linalg.vector_norm(inverse)
+_MEASURED_SAMPLES = 2
+"""Samples per sensor from which the information to log is taken: it is not trained on, and noise averages out."""
 
 
 @dataclass(frozen=True)
 class InformationEstimator:
-    """Extra passes through a model; see FunctionalEntropy for the arguments."""
+    """Estimates I_i = E[sigma_i^2 |grad_i f|^2 / f] with extra passes through a model."""
 
-    model: Any
     sigma: float
-    ignore_index: int
+    """Standard deviation of the perturbation, as a multiple of each sensor's own."""
     epsilon: float
-    missing: Missing = "drop"
-    class_balance: float = 0.0
-    """Of a sensor's own prediction."""
+    """Added to f in the denominator."""
+    ignore_index: int
+    """Label of pixels that do not count."""
+    class_balance: float
+    """Of the cross-entropy of a sensor's own prediction; see `losses.pixel_weights`."""
+    missing: MissingSensors
+    """How sensors are taken away from the model."""
 
-    def _unimodal_pass(self, one: Mapping[str, Tensor], inputs: Mapping[str, Tensor], rows: Tensor) -> Tensor:
-        """A pass with one sensor; the others are left out, or zero."""
-        if self.missing == "zero":
-            one = {**{n: torch.zeros_like(x[rows]) for n, x in inputs.items()}, **one}
-        logits: Tensor = self.model(one)
-        return logits
+    def measure(self, model: nn.Module, batch: SensorBatch, names: Iterable[str]) -> dict[str, Tensor]:
+        """Measure the information of each sensor's own prediction on a few samples, without a graph.
 
-    def unimodal(self, inputs: Mapping[str, Tensor], name: str, target: Tensor, rows: Tensor, *, exact: bool) -> Tensor:
-        """Information of one sensor's own prediction, a scalar; exact keeps its graph for a second derivative."""
-        taken = inputs[name][rows].detach()
-        scale = self.sigma * to_float32(taken).std()
-        point = (taken + scale * torch.randn_like(taken)).requires_grad_()
-        with torch.enable_grad(), twice_differentiable() if exact else nullcontext():
-            logits = self._unimodal_pass({name: point}, inputs, rows)
-            losses, valid = sample_cross_entropy(logits, target[rows], self.ignore_index, self.class_balance)
-            sums = losses * valid
-            each = fisher_information(
-                sums, {name: point}, {name: scale}, create_graph=exact, retain_graph=exact, epsilon=self.epsilon
-            )
-        return each[name].mean() if exact else each[name].mean().detach()
+        Returns:
+            {sensor: scalar}; sensors that none of the chosen samples has are left out.
+        """
+        rows = {name: batch.rows[batch.present[name][batch.rows]][:_MEASURED_SAMPLES] for name in names}
+        with frozen_norm_stats(model):
+            return {n: self.unimodal(model, batch, n, some, exact=False) for n, some in rows.items() if len(some)}
 
-    def joint(
-        self,
-        inputs: Mapping[str, Tensor],
-        target: Tensor,
-        here: Mapping[str, Tensor],
-        variant: str,
-        *,
-        exact: bool,
-    ) -> dict[str, Tensor]:
-        """{sensor: scalar} information of the prediction with all sensors perturbed, with a graph.
+    def unimodal(self, model: nn.Module, batch: SensorBatch, name: str, rows: Tensor, *, exact: bool) -> Tensor:
+        """Return the information of one sensor's own prediction, where f is its cross-entropy with the label.
 
         Args:
-            inputs: {sensor: (B, C, H, W)}, of absent ones too.
-            here: {sensor: (B,) bool}; each sample has at least one. What stands in for an absent image is not read.
+            model: see `FunctionalEntropy`.
+            batch: the step's batch.
+            name: the sensor.
+            rows: (n,) indices of samples that have the sensor.
+            exact: keep the graph, to be differentiated a second time.
+
+        Returns:
+            A scalar, the mean over the samples.
         """
-        here = {name: mask for name, mask in here.items() if bool(mask.any())}
-        scale = {name: self.sigma * to_float32(inputs[name][mask].detach()).std() for name, mask in here.items()}
-        clean = {name: zero_absent(x.detach(), here.get(name)) for name, x in inputs.items()}
-        points = {name: clean[name] + scale[name] * torch.randn_like(clean[name]) for name in here}
+        clean = batch.inputs[name][rows].detach()
+        scale = self.sigma * to_float32(clean).std()
+        point = (clean + scale * torch.randn_like(clean)).requires_grad_()
+        with torch.enable_grad(), twice_differentiable() if exact else without_reentrant_checkpoints():
+            zeros = self.missing.as_zeros(model, batch.inputs, batch.present)
+            logits = predict_from(model, {name: point}, batch.inputs, rows, zeros=zeros)
+            check_classes(logits, batch.target, self.ignore_index)
+            losses, valid = sample_cross_entropy(logits, batch.target[rows], self.ignore_index, self.class_balance)
+            integrand = fisher_information(
+                losses * valid,
+                {name: point},
+                {name: scale},
+                create_graph=exact,
+                retain_graph=exact,
+                epsilon=self.epsilon,
+            )[name]
+        return integrand.mean() if exact else integrand.mean().detach()
+
+    def joint(self, model: nn.Module, batch: SensorBatch, *, against_clean: bool, exact: bool) -> dict[str, Tensor]:
+        """Return the information of every sensor in the prediction with all sensors perturbed, with a graph.
+
+        Args:
+            model: see `FunctionalEntropy`.
+            batch: the step's batch; each of its chosen samples has at least one sensor.
+            against_clean: f is the cross-entropy with the prediction from the clean inputs (Gat et al., NeurIPS
+                2020) instead of that with the label (arXiv 2505.06635).
+            exact: differentiate the model; otherwise take a finite difference of two passes for each sensor.
+
+        Returns:
+            {sensor: scalar}; sensors that none of the chosen samples has are left out.
+        """
+        inputs = batch.row_inputs
+        present = {name: mask for name, mask in batch.row_masks.items() if bool(mask.any())}
+        scale = {name: self.sigma * to_float32(inputs[name][mask].detach()).std() for name, mask in present.items()}
+        clean = {name: zero_absent(x.detach(), present.get(name)) for name, x in inputs.items()}
+        points = {name: clean[name] + scale[name] * torch.randn_like(clean[name]) for name in present}
         points = {name: point.requires_grad_(exact) for name, point in points.items()}
-        draws = Draws(target.device)
+        passes = _JointPasses(self, model, batch.target[batch.rows], present, RngSnapshot(batch.target.device))
         with torch.enable_grad(), twice_differentiable() if exact else nullcontext():
-            reference = None
-            if variant == "gat":
-                reference = self.predict(clean, here, target).softmax(1)
-            with draws.again() if variant == "gat" else nullcontext():
-                f = self._joint_loss(clean | points, target, here, reference)
+            reference = passes.logits(clean).softmax(1) if against_clean else None
+            with passes.rng.replay() if against_clean else nullcontext():
+                f = passes.loss(clean | points, reference)
             if exact:
-                each = fisher_information(f, points, scale, create_graph=True, epsilon=self.epsilon)
+                integrand = fisher_information(f, points, scale, create_graph=True, epsilon=self.epsilon)
             else:
-                each = self._finite_difference(f, clean | points, scale, target, here, reference, draws)
-        return {name: each[name][mask].mean() for name, mask in here.items()}
+                integrand = passes.finite_difference(f, clean | points, scale, reference)
+        return {name: integrand[name][mask].mean() for name, mask in present.items()}
 
-    def _finite_difference(
-        self,
-        f: Tensor,
-        points: Mapping[str, Tensor],
-        scale: Mapping[str, Tensor],
-        target: Tensor,
-        here: Mapping[str, Tensor],
-        reference: Tensor | None,
-        draws: Draws,
-    ) -> dict[str, Tensor]:
-        """sigma^2 |grad_i f|^2 / f with |grad_i f|^2 = E_v[(v.grad_i f)^2], v standard normal, from one more pass each.
 
-        Hutchinson's estimator with a finite difference along v: only first derivatives are ever taken.
-        """
-        found = {}
-        for name in here:
-            moved = {**points, name: points[name] + _STEP * scale[name] * torch.randn_like(points[name])}
-            with draws.again():
-                slope = (self._joint_loss(moved, target, here, reference) - f) / _STEP
-            found[name] = slope.square() / (f + self.epsilon)
-        return found
+@dataclass(frozen=True)
+class _JointPasses:
+    """Passes of the chosen samples with all sensors that they have; those that are compared draw the same masks."""
 
-    def _joint_loss(
-        self, points: Mapping[str, Tensor], target: Tensor, here: Mapping[str, Tensor], reference: Tensor | None
-    ) -> Tensor:
-        """(B,) f of the fused prediction, summed over valid pixels: against the label, or the clean prediction."""
-        logits = self.predict(points, here, target)
+    estimator: InformationEstimator
+    model: nn.Module
+    target: Tensor
+    present: Mapping[str, Tensor]
+    rng: RngSnapshot
+
+    def logits(self, points: Mapping[str, Tensor]) -> Tensor:
+        height, width = self.target.shape[-2:]
+        return present_logits(self.model, points, self.present, self.estimator.missing, (height, width))
+
+    def loss(self, points: Mapping[str, Tensor], reference: Tensor | None) -> Tensor:
+        """Return f (n,) summed over the valid pixels: against `reference`, probabilities (n, K, h, w), or the label."""
+        logits = self.logits(points)
         if reference is None:
-            losses, valid = sample_cross_entropy(logits, target, self.ignore_index)
+            check_classes(logits, self.target, self.estimator.ignore_index)
+            losses, valid = sample_cross_entropy(logits, self.target, self.estimator.ignore_index)
             return losses * valid
-        each = -(reference * to_float32(logits).log_softmax(1)).sum(1)
-        if each.shape[-2:] != target.shape[-2:]:
-            each = interpolate(each[:, None], size=target.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-        return (each * (target != self.ignore_index)).flatten(1).sum(1)
+        losses = -(reference * to_float32(logits).log_softmax(1)).sum(1)
+        losses = resize(losses[:, None], self.target.shape[-2:])[:, 0]
+        return (losses * (self.target != self.estimator.ignore_index)).flatten(1).sum(1)
 
-    def predict(self, inputs: Mapping[str, Tensor], here: Mapping[str, Tensor], target: Tensor) -> Tensor:
-        """Logits from the sensors that each sample has.
+    def finite_difference(
+        self, f: Tensor, points: Mapping[str, Tensor], scale: Mapping[str, Tensor], reference: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Return sigma^2 |grad_i f|^2 / f from one more pass for each sensor; only first derivatives are ever taken.
 
-        A model that knows `present` is told which samples lack one; in others, samples with the same sensors share a
-        pass.
+        Hutchinson's estimator |grad_i f|^2 = E_v[(v.grad_i f)^2] for a standard normal v, with a finite difference
+        along v.
         """
-        if all(name in here and bool(here[name].all()) for name in inputs):
-            logits: Tensor = self.model(inputs)
-            return logits
-        if self.missing == "drop" and takes(self.model.forward, "present"):
-            return self.model({name: inputs[name] for name in here}, present=here)
-        height, width = target.shape[-2:]
-        return subset_logits(self.model, inputs, None, here, self.missing, (height, width))
-
-
-def zero_absent(x: Tensor, here: Tensor | None) -> Tensor:
-    """Zeros in place of what stands in for absent images, which may be anything, NaN included."""
-    if here is None:
-        return torch.zeros_like(x)
-    if bool(here.all()):
-        return x
-    return torch.where(here.reshape(-1, 1, 1, 1), x, 0.0)
+        integrand = {}
+        for name in self.present:
+            moved = {**points, name: points[name] + _STEP * scale[name] * torch.randn_like(points[name])}
+            with self.rng.replay():
+                slope = (self.loss(moved, reference) - f) / _STEP
+            integrand[name] = slope.square() / (f + self.estimator.epsilon)
+        return integrand

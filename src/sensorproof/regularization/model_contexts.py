@@ -1,6 +1,6 @@
-"""What an extra pass through a training model needs, so that it leaves no trace and can be differentiated twice."""
+"""Contexts for extra passes through a model in training: they leave no trace, and can be differentiated twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -8,70 +8,94 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 
+from sensorproof.regularization.recomputation import recomputed_within, without_reentrant_checkpoints
+
 
 @contextmanager
 def frozen_norm_stats(model: nn.Module) -> Iterator[None]:
-    """Let normalisations with running statistics use them, and not update them, as they will in evaluation.
+    """Make normalisations with running statistics use them without updating them, as in evaluation.
 
-    The perturbed or thinned-out inputs of an extra pass have other statistics than the data: absorbed, they would
-    ruin evaluation.
+    The inputs of an extra pass are perturbed or lack sensors, so their statistics are not those of the data; absorbed,
+    they would ruin evaluation.
     """
-    updating = [m for m in model.modules() if isinstance(m, _NormBase) and m.training and m.track_running_stats]
-    for module in updating:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in updating:
-            module.training = True
-
-
-@contextmanager
-def twice_differentiable() -> Iterator[None]:
-    """Take the plain attention kernel and no compiled code: neither the fused ones nor it has a second derivative."""
-    with torch.compiler.set_stance("force_eager"), sdpa_kernel(SDPBackend.MATH):
+    norms = [m for m in model.modules() if isinstance(m, _NormBase) and m.training and m.track_running_stats]
+    with _eval_mode(norms), recomputed_within(lambda: _eval_mode(norms)):
         yield
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Let a training model predict as it will in evaluation: no dropout, running statistics used and left alone."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
+    """Make a model in training predict as in evaluation: no dropout, running statistics used and not updated."""
+    with _eval_mode([module for module in model.modules() if module.training]):
+        yield
+
+
+@contextmanager
+def _eval_mode(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Clear the training flag of single modules; `nn.Module.eval` would also clear that of their children."""
+    before = [module.training for module in modules]
+    for module in modules:
         module.training = False
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        for module, training in zip(modules, before, strict=True):
+            module.training = training
 
 
-class Draws:
-    """The state of the random numbers, to be gone back to: passes `again` draw the dropout masks of the first one.
+@contextmanager
+def without_trace(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Run passes that leave no trace: no gradients, random numbers drawn, statistics updated or code compiled."""
+    with (
+        torch.random.fork_rng(_rng_devices(device)),
+        torch.compiler.set_stance("force_eager"),
+        torch.no_grad(),
+        evaluating(model),
+    ):
+        yield
 
-    Passes whose difference means something must differ in their inputs alone.
+
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Use the plain attention kernel and no compiled code: fused kernels and compiled code lack second derivatives."""
+    with torch.compiler.set_stance("force_eager"), sdpa_kernel(SDPBackend.MATH), without_reentrant_checkpoints():
+        yield
+
+
+class RngSnapshot:
+    """State of the random number generators, so that several passes draw the same dropout masks.
+
+    Passes whose difference is taken must differ in their inputs alone.
+
+    Args:
+        device: where the passes run; the generator of the CPU is always included.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.devices = [device] if device.type == "cuda" else []
-        self.state = torch.get_rng_state()
-        self.device_states = [torch.cuda.get_rng_state(each) for each in self.devices]
+        self._devices = _rng_devices(device)
+        self._state = torch.get_rng_state()
+        self._device_states = [torch.cuda.get_rng_state(each) for each in self._devices]
 
     @contextmanager
-    def again(self) -> Iterator[None]:
-        """Draw the same numbers; those drawn afterwards are what they would have been without."""
-        with torch.random.fork_rng(self.devices):
-            torch.set_rng_state(self.state)
-            for device, state in zip(self.devices, self.device_states, strict=True):
+    def replay(self) -> Iterator[None]:
+        """Draw the numbers of the snapshot again; what is drawn afterwards is what it would have been without."""
+        with torch.random.fork_rng(self._devices):
+            torch.set_rng_state(self._state)
+            for device, state in zip(self._devices, self._device_states, strict=True):
                 torch.cuda.set_rng_state(state, device)
             yield
 
 
-def unwrap_model(model: nn.Module) -> nn.Module:
-    """The module inside DistributedDataParallel or torch.compile.
+def _rng_devices(device: torch.device) -> list[torch.device]:
+    """Return the devices beside the CPU whose generator a pass on `device` uses."""
+    return [device] if device.type == "cuda" else []
 
-    Their forward passes expect one backward pass each; gradients of the inner module still reach the hooks that
-    reduce them, for those hang on the parameters.
+
+def unwrap_model(model: nn.Module) -> nn.Module:
+    """Return the module inside DistributedDataParallel or torch.compile.
+
+    The forward passes of the wrappers expect one backward pass each. Gradients of the inner module still reach the
+    hooks that reduce them, because these are attached to the parameters.
     """
     while True:
         inner = getattr(model, "_orig_mod", None) or (

@@ -1,6 +1,6 @@
-"""How much a sensor tells about the label, measured while training, so that noise is not forced to contribute."""
+"""How much a sensor tells about the label, measured in training, so that noise is not forced to contribute."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -9,90 +9,105 @@ from sensorproof.regularization.losses import sample_cross_entropy
 
 _DECAY = 0.95
 PATIENCE = 100
-"""Observations before a sensor may lose weight: some are learnt late, and turned down early they never would be."""
+"""Observations before a sensor may lose weight. Some sensors are learnt late; with less weight they never would be."""
 FLOOR = 0.05
-"""A sensor never drops out: this share of its weight goes on asking whether it has become useful."""
-KNOWN = 0.05
-"""What the best sensor must tell before sensors are told apart; below, their order is chance."""
-_SPARSE = 2
-"""Every second pixel of every second row is enough for a running mean, and a quarter of the work."""
+"""The lowest weight: no sensor drops out, so that one which becomes useful is noticed."""
+_LEAST_RELEVANCE = 0.05
+"""Relevance that the best sensor needs before sensors are told apart; below it their order is chance."""
+_STRIDE = 2
+"""Every second pixel of every second row is enough for a running mean, at a quarter of the work."""
 
 
 class SensorRelevance:
     """Share of the uncertainty about the label that a sensor's own image removes.
 
     A prediction from sensor i alone is compared with its own label and with the label of another sample. A sensor of
-    pure noise, or one that is stuck, knows where in the picture things usually are, but no more: it fits both alike.
+    pure noise, or one that is stuck, only knows where in the image things usually are, and fits both labels alike.
 
-        u_i = 1 - E[CE(p_i(x), y)] / E[CE(p_i(x), y')],  y' another sample's label
+        u_i = 1 - E[CE(p_i(x), y)] / E[CE(p_i(x), y')],  y' the label of another sample
 
-    The means are running ones, both from 0, which their ratio does not feel. A sensor's weight is 1 until it was
-    observed PATIENCE times, for before it is trained nothing can be said of it, and until any such sensor tells KNOWN;
-    from then on it is u_i over the largest u, between FLOOR and 1. Batches of one sample have no other label to compare
-    with: they are not observed.
+    Both means are running means that start at 0, which cancels in their ratio. A sensor has the weight 1 until it has
+    been observed PATIENCE times, because nothing is known about a sensor that is not yet trained, and until any such
+    sensor has a relevance of 0.05. From then on its weight is u_i over the largest u, between FLOOR and 1. Batches of
+    one sample have no other label to compare with and are not observed.
+
+    Args:
+        class_balance: of the cross-entropies; see `losses.pixel_weights`.
+        ignore_index: label of pixels that do not count.
     """
 
-    def __init__(self, class_balance: float = 0.0) -> None:
+    KEYS = ("own/", "other/", "times/")
+    """How the keys of `state_dict` start."""
+
+    def __init__(self, class_balance: float = 0.0, ignore_index: int = 255) -> None:
         self.class_balance = class_balance
+        self.ignore_index = ignore_index
         self.own: dict[str, float] = {}
         self.other: dict[str, float] = {}
         self.times: dict[str, float] = {}
 
-    def observe(
-        self, kept: Mapping[str, Tensor], logits: Tensor, target: Tensor, losses: Tensor, ignore_index: int
-    ) -> None:
-        """Take in predictions (B, K, h, w) and their losses (B,), of the samples that keep one sensor alone."""
+    def observe(self, kept: Mapping[str, Tensor], logits: Tensor, target: Tensor, losses: Tensor) -> None:
+        """Update the running means with predictions of samples that keep a single sensor.
+
+        Args:
+            kept: {sensor: (B,) bool}, the sensors that each sample keeps. Samples that keep several are not used.
+            logits: (B, K, H, W), at the size of the target.
+            target: (B, H, W), classes or ignore_index.
+            losses: (B,), the samples' cross-entropies in nats per pixel.
+        """
         if len(target) < 2:
-            return  # there is no other sample
+            return  # there is no other label
         masks = torch.stack(list(kept.values()))
         rows = (masks.sum(0) == 1).nonzero()[:, 0]
         if not len(rows):
             return
         with torch.no_grad():
             shift = 1 + int(torch.randint(len(target) - 1, ()))  # neighbours in a batch may be alike
-            sparse = (..., slice(None, None, _SPARSE), slice(None, None, _SPARSE))
-            strange = target[(rows + shift) % len(target)]
-            others, valid = sample_cross_entropy(
-                logits[rows][sparse], strange[sparse], ignore_index, self.class_balance
+            sparse = (..., slice(None, None, _STRIDE), slice(None, None, _STRIDE))
+            other_target = target[(rows + shift) % len(target)]
+            other_losses, valid = sample_cross_entropy(
+                logits[rows][sparse], other_target[sparse], self.ignore_index, self.class_balance
             )
-            counted = (masks[:, rows] & (valid > 0)).to(others)
-            values = torch.stack([counted.sum(1), counted @ losses[rows].to(others), counted @ others])
-        for name, (count, own, other) in zip(kept, values.T.tolist(), strict=True):
+            counted = (masks[:, rows] & (valid > 0)).to(other_losses)
+            sums = torch.stack([counted.sum(1), counted @ losses[rows].to(other_losses), counted @ other_losses])
+        for name, (count, own, other) in zip(kept, sums.T.tolist(), strict=True):
             if count:
                 self.own[name] = _DECAY * self.own.get(name, 0.0) + (1 - _DECAY) * own / count
                 self.other[name] = _DECAY * self.other.get(name, 0.0) + (1 - _DECAY) * other / count
                 self.times[name] = self.times.get(name, 0.0) + 1
 
     def relevance(self, name: str) -> float:
-        """u_i in [0, 1]; 1 for a sensor that was not observed yet."""
+        """Return u_i in [0, 1]; 1 for a sensor that has not been observed."""
         if not self.other.get(name):
             return 1.0
         return min(1.0, max(0.0, 1 - self.own[name] / self.other[name]))
 
     def weight(self, name: str) -> float:
-        """How much the sensor counts: its usefulness against the best one's."""
+        """Return the weight of a sensor's term: its relevance over that of the best sensor."""
         if self.times.get(name, 0) < PATIENCE:
             return 1.0
-        best = max(self.relevance(each) for each, times in self.times.items() if times >= PATIENCE)
-        return max(FLOOR, self.relevance(name) / best) if best >= KNOWN else 1.0
+        best = max(self.relevance(sensor) for sensor, times in self.times.items() if times >= PATIENCE)
+        return max(FLOOR, self.relevance(name) / best) if best >= _LEAST_RELEVANCE else 1.0
 
-    def of_subsets(self, kept: Mapping[str, Tensor]) -> Tensor:
-        """(B,) weights of samples in the term: a subset is as useful as the best of its sensors."""
-        each = torch.stack([mask * self.weight(name) for name, mask in kept.items()])
-        return each.amax(0)
-
-    def weights(self, names: list[str]) -> dict[str, float]:
+    def weights(self, names: Iterable[str]) -> dict[str, float]:
+        """Return {sensor: weight}."""
         return {name: self.weight(name) for name in names}
 
+    def subset_weights(self, kept: Mapping[str, Tensor]) -> Tensor:
+        """Return the weights (B,) of samples that keep {sensor: (B,) bool}: that of the best sensor in the subset."""
+        return torch.stack([mask * self.weight(name) for name, mask in kept.items()]).amax(0)
+
     def state_dict(self) -> dict[str, Tensor]:
+        """Return the running means and counts as scalars, `own/<sensor>`, `other/<sensor>` and `times/<sensor>`."""
         return {
-            f"{kind}/{name}": torch.tensor(value, dtype=torch.float64)
-            for kind, values in (("own", self.own), ("other", self.other), ("times", self.times))
+            kind + name: torch.tensor(value, dtype=torch.float64)
+            for kind, values in zip(self.KEYS, (self.own, self.other, self.times), strict=True)
             for name, value in values.items()
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state_dict` returned; other keys are ignored."""
         self.own, self.other, self.times = (
             {key.removeprefix(kind): float(value) for key, value in state.items() if key.startswith(kind)}
-            for kind in ("own/", "other/", "times/")
+            for kind in self.KEYS
         )

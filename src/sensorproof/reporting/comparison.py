@@ -1,42 +1,39 @@
 """The table of `sensorproof compare`: one row an arm."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from sensorproof.documents import BASELINE, CANDIDATE, FIGURES, FIGURES_AND_SPREAD, ComparedArm, Gain
 from sensorproof.settings import BenchmarkDataset, CompareSettings
 
-FIGURES = ("full", "mean", "worst", "spread")
 
-
-def comparison_table(each: BenchmarkDataset, arms: Mapping[str, Any], settings: CompareSettings) -> str:
-    """A Markdown table of one data set's arms: scores, gain over the baseline, lead of the default, time.
+def comparison_table(dataset: BenchmarkDataset, arms: Mapping[str, ComparedArm], settings: CompareSettings) -> str:
+    """Write a Markdown table of one data set's arms: scores, gain over the baseline, gain of the candidate, time.
 
     Args:
-        arms: what compare.compare_set returned.
+        dataset: the data set.
+        arms: from `compare_dataset`.
+        settings: the strengths to choose from; an arm without any shows none.
     """
-    base = arms["baseline"]["train_seconds"]
-    seeds = len(arms["baseline"]["seeds"])
+    base = arms[BASELINE]
     lines = [
-        f"### {each.name}: {seeds} seeds, {each.steps} steps, test split, mIoU in points",
+        f"### {dataset.name}: {len(base.seeds)} seeds, {dataset.steps} steps, test split, mIoU in points",
         "",
         "| arm | strength | full | mean | worst | spread | mean − baseline"
-        " | default − arm: full | mean | worst | time |",
+        f" | {CANDIDATE} − arm: full | mean | worst | time |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for arm, scores in arms.items():
-        cells = [f"{scores[figure]['mean']:.1f} ± {scores[figure]['std']:.1f}" for figure in FIGURES]
-        strength = "" if arm not in settings.strengths else f"{scores['strength']:g}"
-        own = "" if arm == "baseline" else interval(scores["gain"]["mean"])
-        lead = (
-            [""] * 3
-            if arm == "regularized_dropout"
-            else [interval(scores["rivalry"][f]) for f in ("full", "mean", "worst")]
-        )
-        cost = f"{scores['train_seconds'] / base:.2f}"
+        statistics = [scores.figure(figure) for figure in FIGURES_AND_SPREAD]
+        cells = [f"{statistic.mean:.1f} ± {statistic.std:.1f}" for statistic in statistics]
+        strength = "" if arm not in settings.strengths else f"{scores.strength:g}"
+        own = "" if arm == BASELINE else _interval(scores.gain.mean)
+        lead = ["" if arm == CANDIDATE else _interval(scores.gain_of_candidate.figure(f)) for f in FIGURES]
+        cost = f"{scores.train_seconds / base.train_seconds:.2f}"
         lines.append("| " + " | ".join([arm, strength, *cells, own, *lead, cost]) + " |")
     return "\n".join(lines)
 
 
-def interval(gain: Mapping[str, Any]) -> str:
-    low, high = gain["ci95"]
-    return f"{gain['value']:+.1f} [{low:+.1f}, {high:+.1f}]"
+def _interval(gain: Gain) -> str:
+    """Format a gain with its interval: `+1.2 [+0.3, +2.1]`."""
+    ends = ", ".join("none" if end is None else f"{end:+.1f}" for end in gain.ci95)
+    return f"{gain.value:+.1f} [{ends}]"

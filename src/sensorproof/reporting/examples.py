@@ -27,7 +27,7 @@ class Picture:
     caption: str
     uri: str | None
     score: float | None = None
-    """mIoU of this one frame, in points."""
+    """Return the mIoU of this one frame, in points."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Example:
 
 
 def choose_rows(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The middles of `count` equal stretches of the rows: decided before anything is predicted."""
+    """Choose the middles of `count` equal stretches of the rows, before anything is predicted."""
     count = min(count, len(rows))
     return rows[((np.arange(count) + 0.5) * len(rows) / max(1, count)).astype(int)]
 
@@ -110,7 +110,7 @@ def draw(
 
 
 def _frame_score(predicted: NDArray[np.uint8], label: NDArray[np.uint8], classes: int) -> float:
-    """mIoU of one frame in points, over the classes that its ground truth has; NaN where it has none."""
+    """MIoU of one frame in points, over the classes that its ground truth has; NaN where it has none."""
     logits = torch.nn.functional.one_hot(torch.from_numpy(predicted.astype(np.int64)), classes).permute(2, 0, 1)
     return mean_iou(confusion(logits[None], torch.from_numpy(label.astype(np.int64))[None], IGNORE))
 
@@ -139,7 +139,7 @@ def predict(
 def decode(
     model: Segmenter, features: Mapping[str, list[Tensor]], subset: Sequence[str], size: torch.Size
 ) -> NDArray[np.uint8] | None:
-    """The class places that a subset of the encoded sensors gives."""
+    """Predict class places from a subset of the encoded sensors."""
     here = {name: features[name] for name in subset if name in features}
     if not here:
         return None

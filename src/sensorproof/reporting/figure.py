@@ -1,50 +1,49 @@
-"""The figure for a README: every subset's score, baseline against candidate, and the gain with its interval."""
+"""Draw the figure for a README: every subset's score, baseline and candidate, and the gains with their intervals."""
 
 import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sensorproof.documents.evaluation import BASELINE, FIGURES, ArmSummary, Evaluation, Gains, Statistic
 from sensorproof.errors import SensorproofError
 from sensorproof.files import atomic_file
 from sensorproof.reporting.formatting import arm_title, is_number, seeds, sensors_of, signed, subset_label
-from sensorproof.reporting.summary import BASELINE
 
 THEIRS, OURS, SOFT, LINE = "#8a6d1f", "#1559c9", "#566271", "#dde2e8"
 _WIDTH = 8.0
 """Inches; twice as many hundreds of pixels."""
-FIGURES = ("full", "mean", "worst")
 
 
 class _SubsetScore(NamedTuple):
-    """{"mean", "std"} of the baseline and of the candidate, in points."""
+    """The scores of baseline and candidate with one subset, in points."""
 
     label: str
-    theirs: Mapping[str, float]
-    ours: Mapping[str, float]
+    theirs: Statistic
+    ours: Statistic
 
 
-def draw_figure(document: Mapping[str, Any], out: Path) -> None:
+def draw_figure(evaluation: Evaluation, out: Path) -> None:
     """Write a PNG on white, atomically.
 
     Args:
-        document: summary.json or evaluation.json.
+        evaluation: a summary is one as well.
         out: the file to write.
 
     Raises:
-        SensorproofError: the document has no baseline, or its gain is not that of any of its arms.
+        SensorproofError: there is no baseline, or the gain is not that of any arm.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    candidate = compared_arm(document)
-    scores = _subset_scores(document["arms"], candidate)
+    candidate = compared_arm(evaluation)
+    scores = _subset_scores(evaluation.arms, candidate)
     heights = [0.27 * len(scores) + 0.5, 1.3]
     figure = Figure(figsize=(_WIDTH, sum(heights) + 0.9), dpi=200, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, height_ratios=heights)
     _draw_scores(above, scores, candidate)
-    _draw_gain(below, document["gain"], len(document["arms"][candidate]["seeds"]))
+    _draw_gain(below, evaluation.gain, len(evaluation.arms[candidate].seeds))
     for axes in (above, below):
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, labelsize=9)
@@ -56,43 +55,40 @@ def draw_figure(document: Mapping[str, Any], out: Path) -> None:
         temporary.write_bytes(drawn.getvalue())
 
 
-def compared_arm(document: Mapping[str, Any]) -> str:
-    """The arm whose gain over the baseline the document holds: the one whose scores differ by it."""
+def compared_arm(evaluation: Evaluation) -> str:
+    """Return the arm whose gain over the baseline the evaluation holds: the one whose scores differ by it."""
     fix = "give the summary.json or evaluation.json of a run with a baseline and a candidate"
-    if not isinstance(document, Mapping):
-        raise SensorproofError("document", "is not a mapping", fix)
-    arms, gain = document.get("arms") or {}, (document.get("gain") or {}).get("mean") or {}
-    if BASELINE not in arms or not is_number(gain.get("value")):
+    arms, gain = evaluation.arms, evaluation.gain.mean.value
+    if BASELINE not in arms or not is_number(gain):
         raise SensorproofError("arms", "there is no baseline with a gain over it", fix)
     for name, arm in arms.items():
-        distance = arm["mean"]["mean"] - arms[BASELINE]["mean"]["mean"]
-        if name != BASELINE and abs(distance - gain["value"]) < 1e-6:
-            return str(name)
-    raise SensorproofError("gain", f"{signed(gain['value'])} is not the gain of any arm", fix)
+        if name != BASELINE and abs(arm.mean.mean - arms[BASELINE].mean.mean - gain) < 1e-6:
+            return name
+    raise SensorproofError("gain", f"{signed(gain)} is not the gain of any arm", fix)
 
 
-def _subset_scores(arms: Mapping[str, Any], candidate: str) -> list[_SubsetScore]:
-    """Every subset that both were scored with, the baseline's lowest first."""
+def _subset_scores(arms: Mapping[str, ArmSummary], candidate: str) -> list[_SubsetScore]:
+    """List every subset that both were scored with, the baseline's lowest first."""
     sensors = sensors_of({BASELINE: arms[BASELINE]})
-    theirs, ours = arms[BASELINE]["subsets"], arms[candidate]["subsets"]
+    theirs, ours = arms[BASELINE].subsets, arms[candidate].subsets
     rows = [_SubsetScore(subset_label(s.split("+"), sensors), theirs[s], ours[s]) for s in theirs if s in ours]
-    return sorted(rows, key=lambda row: row.theirs["mean"])
+    return sorted(rows, key=lambda row: row.theirs.mean)
 
 
 def _draw_scores(axes: Any, scores: list[_SubsetScore], candidate: str) -> None:
-    """Two dots a subset, joined by a line; the thin bar through a dot is one standard deviation to each side."""
+    """Draw two dots a subset, joined by a line; a thin bar is one standard deviation to each side."""
     places = range(len(scores))
     for place, row in zip(places, scores, strict=True):
-        ends = row.theirs["mean"], row.ours["mean"]
+        ends = row.theirs.mean, row.ours.mean
         axes.hlines(place, *ends, color=OURS if ends[1] >= ends[0] else THEIRS, alpha=0.3, linewidth=5)
     for each, color, fill, name in (
         ([row.theirs for row in scores], THEIRS, "white", BASELINE),
         ([row.ours for row in scores], OURS, OURS, arm_title(candidate)),
     ):
         axes.errorbar(
-            [score["mean"] for score in each],
+            [score.mean for score in each],
             places,
-            xerr=[score["std"] for score in each],
+            xerr=[score.std for score in each],
             fmt="o",
             color=color,
             markerfacecolor=fill,
@@ -107,13 +103,13 @@ def _draw_scores(axes: Any, scores: list[_SubsetScore], candidate: str) -> None:
     axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor=LINE, fontsize=9)
 
 
-def _draw_gain(axes: Any, gain: Mapping[str, Any], number: int) -> None:
-    """A dot and an interval for each figure, with zero marked and the numbers written out."""
+def _draw_gain(axes: Any, gains: Gains, number: int) -> None:
+    """Draw a dot and an interval for each figure, with zero marked and the numbers written out."""
     axes.axvline(0, color=SOFT, linewidth=1.4)
-    known = [figure for figure in FIGURES if is_number((gain.get(figure) or {}).get("value"))]
+    known = [figure for figure in FIGURES if is_number(gains.figure(figure).value)]
     labels = []
     for place, figure in enumerate(reversed(known)):
-        value, (low, high) = gain[figure]["value"], gain[figure]["ci95"]
+        value, (low, high) = gains.figure(figure).value, gains.figure(figure).ci95
         if low is not None and high is not None:
             axes.hlines(place, low, high, color=OURS, alpha=0.5, linewidth=4)
         axes.plot(value, place, "o", color=OURS, markersize=7, markerfacecolor=OURS if low is not None else "white")

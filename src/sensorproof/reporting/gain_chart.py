@@ -1,9 +1,8 @@
-"""The gain with its interval, placed on an axis."""
+"""Place the gains and their intervals on an axis."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from sensorproof.documents.evaluation import FIGURES, Gain, Gains
 from sensorproof.reporting.formatting import is_number
 from sensorproof.reporting.training_curves import Tick, axis, to_ticks
 
@@ -28,13 +27,13 @@ class _GainChart:
     zero: float
 
 
-def gain_chart(gain: Mapping[str, Any]) -> _GainChart | None:
-    """The `gain` object drawn to one scale that has 0 on it; None where there is no finite gain."""
-    known = {figure: each for figure, each in gain.items() if is_number((each or {}).get("value"))}
+def gain_chart(gains: Gains) -> _GainChart | None:
+    """Place all gains on one axis that includes 0; None if no gain is finite."""
+    known = {figure: gains.figure(figure) for figure in FIGURES if is_number(gains.figure(figure).value)}
     if not known:
         return None
-    ends = {figure: _interval_of(each) for figure, each in known.items()}
-    every = [0.0, *(each["value"] for each in known.values()), *(e for pair in ends.values() if pair for e in pair)]
+    ends = {figure: _interval_of(gain) for figure, gain in known.items()}
+    every = [0.0, *(gain.value for gain in known.values()), *(e for pair in ends.values() if pair for e in pair)]
     ticks = axis(min(every), max(every))
     first, last = ticks[0], ticks[-1]
 
@@ -42,15 +41,15 @@ def gain_chart(gain: Mapping[str, Any]) -> _GainChart | None:
         return 100 * (value - first) / (last - first)
 
     lines = []
-    for figure, each in known.items():
-        value = each["value"]
+    for figure, gain in known.items():
+        value = gain.value
         low, high = ends[figure] or (None, None)
         start, end = (place(value if e is None else e) for e in (low, high))
         lines.append(_GainLine(figure, value, low, high, place(value), start, end))
     return _GainChart(lines, to_ticks(ticks, first, last), place(0.0))
 
 
-def _interval_of(each: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Both ends, or None."""
-    low, high = each.get("ci95") or (None, None)
+def _interval_of(gain: Gain) -> tuple[float, float] | None:
+    """Return both ends if they are finite, else None."""
+    low, high = gain.ci95
     return (low, high) if is_number(low) and is_number(high) else None

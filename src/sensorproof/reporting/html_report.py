@@ -1,4 +1,4 @@
-"""What the stages left -> one self-contained HTML page: no script, nothing loaded from anywhere."""
+"""Render the report: one self-contained HTML page without scripts, which loads nothing."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.documents import ArmSummary, Evaluation, ValidationRecord
+from sensorproof.documents.evaluation import BASELINE
 from sensorproof.errors import SensorproofError
 from sensorproof.models.storage import load_description
 from sensorproof.reporting import formatting
@@ -13,7 +15,7 @@ from sensorproof.reporting.examples import draw_examples
 from sensorproof.reporting.formatting import is_number, sensors_of
 from sensorproof.reporting.gain_chart import gain_chart
 from sensorproof.reporting.palette import class_colors
-from sensorproof.reporting.summary import BASELINE, answer
+from sensorproof.reporting.summary import summarize
 from sensorproof.reporting.tables import (
     FIGURES,
     Group,
@@ -34,35 +36,35 @@ FIX = "run `dvc repro evaluate`"
 
 @dataclass(frozen=True)
 class Options:
-    """What the page takes from params.yaml: the gates, evaluate.confidence, report.examples and train.device."""
+    """What the page takes from params.yaml: `promotion`, evaluate.confidence, report.examples and train.device."""
 
-    register: PromotionSettings
+    promotion: PromotionSettings
     confidence: float
     examples: int
     device: str
 
 
 def render_report(
-    evaluation: Mapping[str, Any],
-    verdict: Mapping[str, Any],
+    evaluation: Evaluation,
+    verdict: ValidationRecord,
     data: PreparedDataset,
     runs: Mapping[str, Mapping[int, Path]],
     options: Options,
 ) -> str:
-    """Write the page.
+    """Return the page.
 
     Args:
         evaluation: artifacts/evaluation.json.
         verdict: artifacts/validation/verdict.json.
-        data: prepared frames, less those in quarantine.
-        runs: {arm: {seed: what stage train left of it}}, the first seed first; those of the evaluation.
+        data: prepared frames without those in quarantine.
+        runs: {arm: {seed: folder that stage train wrote}} of the evaluation, the first seed first.
         options: what to show.
 
     Raises:
         SensorproofError: the evaluation has no arm, or a run lacks its model or its history.
     """
-    arms = evaluation.get("arms") or {}
-    if not arms or not all(arm.get("seeds") and arm.get("subsets") for arm in arms.values()):
+    arms = evaluation.arms
+    if not arms or not all(arm.seeds and arm.subsets for arm in arms.values()):
         raise SensorproofError("evaluation.json", "has an arm without seeds or subsets, or no arm", FIX)
     sensors = sensors_of(arms)
     groups = subset_groups(arms)
@@ -78,28 +80,28 @@ def render_report(
         for arm, all_seeds in runs.items()
         for seed, folder in all_seeds.items()
     }
-    candidate = options.register.candidate
+    candidate = options.promotion.candidate
     shown = _few_arms(arms, candidate)
     return (
         environment()
         .get_template("report.html")
         .render(
-            answer=answer(evaluation, options.register, options.confidence, same_network(firsts, candidate)),
+            summary=summarize(evaluation, options.promotion, options.confidence, same_network(firsts, candidate)),
             evaluation=evaluation,
             pairs=_pair_verdicts(verdict),
-            quarantined=quarantined(evaluation, verdict),
+            quarantined=verdict.frames.quarantined,
             arms=list(arms),
             reference=reference_arm(arms),
             candidate=candidate,
             compared=BASELINE in arms and candidate in arms and candidate != BASELINE,
-            seeds=max(len(arm["seeds"]) for arm in arms.values()),
+            seeds=max(len(arm.seeds) for arm in arms.values()),
             sensors=sensors,
             figures=FIGURES,
             scores=score_rows(arms),
             groups=groups,
             failure=failure_sentence(shown),
             scale=_score_scale(groups),
-            gains=gain_chart(evaluation.get("gain") or {}),
+            gains=gain_chart(evaluation.gain),
             conditions=list(conditions(sensors)),
             class_arms=list(shown),
             classes=class_rows(shown),
@@ -114,18 +116,18 @@ def render_report(
     )
 
 
-def _few_arms(arms: Mapping[str, Any], candidate: str) -> dict[str, Any]:
-    """All arms up to WIDE; of more, the two that the page is about, so that a table stays readable."""
+def _few_arms(arms: Mapping[str, ArmSummary], candidate: str) -> dict[str, ArmSummary]:
+    """Return all arms if they fit side by side, else reference and candidate, so that a table stays readable."""
     if len(arms) <= _WIDE:
         return dict(arms)
     return {name: arm for name, arm in arms.items() if name in (reference_arm(arms), candidate)}
 
 
 def environment() -> Any:
-    """Templates whose values are escaped, and whose gaps are errors."""
+    """Return the templates: values are escaped, and an undefined name is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    made = Environment(
+    templates = Environment(
         loader=PackageLoader("sensorproof.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -133,12 +135,12 @@ def environment() -> Any:
         lstrip_blocks=True,
     )
     words = ("arm_title", "points", "signed", "count", "share", "duration", "interval", "percent", "seeds", "join")
-    made.filters |= {f"as_{name}": getattr(formatting, name) for name in words}
-    return made
+    templates.filters |= {f"as_{name}": getattr(formatting, name) for name in words}
+    return templates
 
 
 def same_network(firsts: Mapping[str, tuple[int, Path]], candidate: str) -> bool:
-    """Candidate and baseline have the same architecture, sensors and classes; it says nothing of the weights."""
+    """Return whether candidate and baseline have the same architecture, sensors and classes."""
     if BASELINE not in firsts or candidate not in firsts:
         return False
     ours, theirs = (load_description(firsts[arm][1] / "model") for arm in (candidate, BASELINE))
@@ -146,7 +148,7 @@ def same_network(firsts: Mapping[str, tuple[int, Path]], candidate: str) -> bool
 
 
 def _score_scale(groups: Iterable[Group]) -> dict[str, Any]:
-    """The axis of the dots beside the subset table: tens around all scores."""
+    """Choose the axis of the dots beside the subset table: tens around all scores."""
     values = [cell.value for group in groups for row in group.rows for cell in row.cells if is_number(cell.value)]
     known = [v for v in values if v is not None]
     low = max(0, int(min(known, default=0) // 10 * 10))
@@ -156,18 +158,9 @@ def _score_scale(groups: Iterable[Group]) -> dict[str, Any]:
     return {"low": low, "high": high, "ticks": to_ticks([low, (low + high) / 2, high], low, high)}
 
 
-def quarantined(evaluation: Mapping[str, Any], verdict: Mapping[str, Any]) -> int | None:
-    """Frames set aside, by the verdict where it says so."""
-    for source in (verdict, evaluation.get("data") or {}):
-        number = (source.get("frames") or {}).get("quarantined")
-        if is_number(number):
-            return int(number)
-    return None
-
-
 @dataclass(frozen=True)
 class _PairLine:
-    """What validation found of one sensor against the reference in one batch; `corner_px` is how far it is off."""
+    """The verdict on one sensor against the reference in one batch; `corner_px` is its displacement at a corner."""
 
     batch: str
     sensor: str
@@ -176,16 +169,10 @@ class _PairLine:
     corner_px: float | None
 
 
-def _pair_verdicts(verdict: Mapping[str, Any]) -> list[_PairLine]:
-    """Every pair that the verdict names, by batch; none where it names none."""
+def _pair_verdicts(verdict: ValidationRecord) -> list[_PairLine]:
+    """List every pair of every batch."""
     return [
-        _PairLine(
-            str(batch),
-            str(sensor),
-            str(pair.get("state", "")),
-            str(pair.get("reason", "")),
-            pair["corner_px"] if is_number(pair.get("corner_px")) else None,
-        )
-        for batch, part in (verdict.get("batches") or {}).items()
-        for sensor, pair in (part.get("pairs") or {}).items()
+        _PairLine(batch, sensor, pair.state, pair.reason, pair.corner_px)
+        for batch, record in verdict.batches.items()
+        for sensor, pair in record.pairs.items()
     ]

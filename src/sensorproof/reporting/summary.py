@@ -1,9 +1,10 @@
-"""The one sentence a busy reader wants: does the candidate deserve promotion, by how much, how sure, at what cost."""
+"""Summarise the result in a sentence: does the candidate deserve promotion, by how much, how sure, at what cost?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from sensorproof.documents.evaluation import BASELINE, Evaluation
+from sensorproof.documents.promotion import GAIN_MEAN, LOSS_FULL
 from sensorproof.evaluation.gates import Gate, evaluate_gates, is_promoted
 from sensorproof.reporting.formatting import (
     apart,
@@ -19,7 +20,6 @@ from sensorproof.reporting.formatting import (
 )
 from sensorproof.settings import PromotionSettings
 
-BASELINE = "baseline"
 State = Literal["yes", "no", "unproven", "none"]
 
 
@@ -47,29 +47,29 @@ class _ReportSummary:
     gates: list[_GateLine]
 
 
-def answer(
-    evaluation: Mapping[str, Any], register: PromotionSettings, confidence: float, same_network: bool
+def summarize(
+    evaluation: Evaluation, settings: PromotionSettings, confidence: float, same_network: bool
 ) -> _ReportSummary:
-    """Judge the candidate and say so.
+    """Evaluate the gates that need no registry and say what they mean.
 
     Args:
         evaluation: artifacts/evaluation.json.
-        register: the candidate and the thresholds of its gates.
+        settings: the candidate and the thresholds of its gates.
         confidence: of the interval in the evaluation.
         same_network: candidate and baseline have the same architecture.
     """
-    arms, candidate = evaluation["arms"], register.candidate
+    arms, candidate = evaluation.arms, settings.candidate
     lacking = [arm for arm in dict.fromkeys((BASELINE, candidate)) if arm not in arms]
     if lacking or candidate == BASELINE:
         there = f"Only {join(list(map(arm_title, arms)))} {'was' if len(arms) == 1 else 'were'} trained"
         needed = f"a comparison also needs {join(list(map(arm_title, lacking)))}"
         text = f"{there}; {needed}." if lacking else "The candidate is the baseline itself."
         return _ReportSummary("none", "There is nothing to compare", text, [], [])
-    gates = evaluate_gates(evaluation, register, None)
-    lines = [_gate_line(gate, register) for gate in gates]
+    gates = evaluate_gates(evaluation, settings, None)
+    lines = [_gate_line(gate, settings) for gate in gates]
     if not gates[0].passed:
         return _ReportSummary("none", "No answer: the evaluation is incomplete", f"{gates[0].reason}.", [], lines)
-    state, sentence = verdict(evaluation, gates, register, confidence)
+    state, sentence = verdict(evaluation, gates, settings, confidence)
     name = f"The {arm_title(candidate)} model"
     titles: dict[State, str] = {
         "yes": f"{name} deserves promotion",
@@ -82,19 +82,19 @@ def answer(
 
 
 def verdict(
-    evaluation: Mapping[str, Any], gates: list[Gate], register: PromotionSettings, confidence: float
+    evaluation: Evaluation, gates: list[Gate], settings: PromotionSettings, confidence: float
 ) -> tuple[State, str]:
-    """State and sentence of a complete evaluation."""
-    ours, gain = evaluation["arms"][register.candidate], evaluation["gain"]
-    value, ends, number = gain["mean"]["value"], gain["mean"]["ci95"], len(ours["seeds"])
-    asked, loss = register.min_gain_mean, -gain["full"]["value"]
-    subsets = len(ours["subsets"])
+    """Return state and sentence of a complete evaluation."""
+    ours, gain = evaluation.arms[settings.candidate], evaluation.gain
+    value, ends, number = gain.mean.value, gain.mean.ci95, len(ours.seeds)
+    asked, loss = settings.min_gain_mean, -gain.full.value
+    subsets = len(ours.subsets)
     where = f"Averaged over all {subsets} sensor subsets" if subsets > 1 else "With its only sensor"
     claim = f"{where} it scores {compare(value)} the baseline"
     sure = f"({interval(ends, confidence)}, {seeds(number)})"
     costly = ""
-    if loss > register.max_loss_full:
-        lost, allowed = apart(loss, register.max_loss_full)
+    if loss > settings.max_loss_full:
+        lost, allowed = apart(loss, settings.max_loss_full)
         costly = f" With all sensors it loses {lost} points; at most {allowed} may be lost."
     if is_promoted(gates):
         return "yes", f"{claim} {sure}."
@@ -112,42 +112,40 @@ def verdict(
 
 
 def compare(value: float) -> str:
-    """How far apart, in words: `3.1 points more than`."""
+    """Say how far apart, in words: `3.1 points more than`."""
     size = points(abs(value))
     return "the same as" if float(size) == 0 else f"{size} points {'more' if value > 0 else 'less'} than"
 
 
-def details(evaluation: Mapping[str, Any], candidate: str, confidence: float, same_network: bool) -> list[str]:
-    """What the gain with all sensors and in the worst case is, and the cost at inference and in training."""
-    ours, theirs = evaluation["arms"][candidate], evaluation["arms"][BASELINE]
-    gain = evaluation["gain"]
+def details(evaluation: Evaluation, candidate: str, confidence: float, same_network: bool) -> list[str]:
+    """Say what the gain is with all sensors and in the worst case, and the cost at inference and in training."""
+    ours, theirs = evaluation.arms[candidate], evaluation.arms[BASELINE]
+    gain = evaluation.gain
     parts = [
-        f"{where}: {signed(gain[figure]['value'])} points ({interval(gain[figure]['ci95'], confidence)})."
+        f"{where}: {signed(gain.figure(figure).value)} points ({interval(gain.figure(figure).ci95, confidence)})."
         for figure, where in (("full", "With all sensors"), ("worst", "With the worst subset"))
     ]
-    if same_network and ours["parameters"] == theirs["parameters"]:
-        network = f"Inference costs the same: it is the same network of {count(ours['parameters'])} parameters."
+    if same_network and ours.parameters == theirs.parameters:
+        network = f"Inference costs the same: it is the same network of {count(ours.parameters)} parameters."
     else:
-        network = (
-            f"It is another network: {count(ours['parameters'])} parameters, {count(theirs['parameters'])} before."
-        )
-    times = [arm["train_seconds"] for arm in (ours, theirs)]
+        network = f"It is another network: {count(ours.parameters)} parameters, {count(theirs.parameters)} before."
+    times = [arm.train_seconds for arm in (ours, theirs)]
     ratio = f"{times[0] / times[1]:.1f} times as long" if times[1] else "a different time"
     took = f"Training took {ratio}: {duration(times[0])} a seed against {duration(times[1])}."
     return [" ".join(parts), f"{network} {took}"]
 
 
-def _gate_line(gate: Gate, register: PromotionSettings) -> _GateLine:
-    """A gate as people read it."""
-    if gate.name == "gain_mean":
+def _gate_line(gate: Gate, settings: PromotionSettings) -> _GateLine:
+    """Put a gate in plain words."""
+    if gate.name == GAIN_MEAN:
         return _GateLine(
             "Gain in the mean over subsets, lower end of its interval",
             "no interval" if gate.value is None else signed(gate.value),
-            f"above {signed(register.min_gain_mean)}",
+            f"above {signed(settings.min_gain_mean)}",
             gate.passed,
         )
-    if gate.name == "loss_full":
-        lost, allowed = apart(max(0.0, gate.value or 0.0), register.max_loss_full)
+    if gate.name == LOSS_FULL:
+        lost, allowed = apart(max(0.0, gate.value or 0.0), settings.max_loss_full)
         return _GateLine("Loss with all sensors", lost, f"at most {allowed}", gate.passed)
     faults = f"{gate.value:.0f} missing" if gate.value else "complete"
     return _GateLine("Every figure is there and finite", faults, "complete", gate.passed)

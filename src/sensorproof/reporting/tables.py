@@ -1,13 +1,13 @@
-"""evaluation.json -> the rows of the page's tables."""
+"""Make the rows of the page's tables from an evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from sensorproof.documents.evaluation import BASELINE, ArmSummary, Statistic
 from sensorproof.evaluation.subsets import all_subsets, subset_name
 from sensorproof.reporting.formatting import arm_title, is_number, join, points, sensors_of, signed, subset_label
 from sensorproof.reporting.palette import class_colors
-from sensorproof.reporting.summary import BASELINE
 
 FIGURES = {
     "full": "all sensors present",
@@ -61,22 +61,21 @@ class _ClassRow:
     cells: list[list[_Cell]]
 
 
-def reference_arm(arms: Mapping[str, Any]) -> str:
-    """The arm that others are compared with."""
+def reference_arm(arms: Mapping[str, ArmSummary]) -> str:
+    """Return the arm that the others are compared with."""
     return BASELINE if BASELINE in arms else next(iter(arms))
 
 
-def _make_cell(
-    arm: Mapping[str, Any], score: Mapping[str, Any] | None, base: float | None, lower: bool = False
-) -> _Cell:
-    """A cell without colours. `base` is the baseline's mean, None for the baseline itself."""
-    value = (score or {}).get("mean")
-    std = (score or {}).get("std") if len(arm["seeds"]) > 1 else None
-    return compared(value if is_number(value) else None, base, std if is_number(std) else None, lower)
+def _make_cell(arm: ArmSummary, score: Statistic | None, base: float | None, lower: bool = False) -> _Cell:
+    """Make a cell without colours; `base` is the mean of the reference arm, None for that arm itself."""
+    if score is None:
+        return _Cell(None)
+    std = score.std if len(arm.seeds) > 1 and is_number(score.std) else None
+    return compared(score.mean if is_number(score.mean) else None, base, std, lower)
 
 
 def compared(value: float | None, base: float | None, std: float | None = None, lower: bool = False) -> _Cell:
-    """A cell with its difference; a difference that is 0 to one decimal has no tone."""
+    """Make a cell with its difference; a difference that is 0 to one decimal has no tone."""
     if value is None or not is_number(base):
         return _Cell(value, std)
     delta = value - base
@@ -85,7 +84,7 @@ def compared(value: float | None, base: float | None, std: float | None = None, 
 
 
 def _colored(cells: Sequence[_Cell]) -> Iterable[_Cell]:
-    """The same cells with heat and weight, by the range of them all."""
+    """Return the same cells with heat and weight, by the range of them all."""
     values = [c.value for c in cells if c.value is not None]
     low, high = min(values, default=0.0), max(values, default=0.0)
     largest = max((abs(c.delta) for c in cells if c.delta is not None), default=0.0)
@@ -95,28 +94,29 @@ def _colored(cells: Sequence[_Cell]) -> Iterable[_Cell]:
         yield _Cell(c.value, c.std, c.delta, c.tone, heat, weight)
 
 
-def score_rows(arms: Mapping[str, Any]) -> list[_Row]:
-    """One row per arm: full, mean, worst and spread."""
+def score_rows(arms: Mapping[str, ArmSummary]) -> list[_Row]:
+    """Make one row per arm: full, mean, worst and spread."""
     first = reference_arm(arms)
-    base = {figure: (arms[first].get(figure) or {}).get("mean") for figure in FIGURES}
+    base = {name: arms[first].figure(name).mean for name in FIGURES}
     return [
         _Row(
             arm_title(name),
-            [_make_cell(arm, arm.get(f), None if name == first else base[f], lower=f == "spread") for f in FIGURES],
+            [_make_cell(arm, arm.figure(f), None if name == first else base[f], lower=f == "spread") for f in FIGURES],
         )
         for name, arm in arms.items()
     ]
 
 
-def subset_groups(arms: Mapping[str, Any]) -> list[Group]:
-    """Every subset, those with most sensors first, within a group the baseline's best first."""
+def subset_groups(arms: Mapping[str, ArmSummary]) -> list[Group]:
+    """Group the subsets by the number of missing sensors; within a group the reference arm's best comes first."""
     sensors = sensors_of(arms)
     first = reference_arm(arms)
     rows: dict[tuple[str, ...], list[_Cell]] = {}
     for subset in all_subsets(sensors):
         name = subset_name(subset)
-        scores = {arm: each["subsets"].get(name) for arm, each in arms.items()}
-        base = (scores[first] or {}).get("mean")
+        scores = {arm: summary.subsets.get(name) for arm, summary in arms.items()}
+        reference = scores[first]
+        base = None if reference is None else reference.mean
         rows[subset] = [_make_cell(arms[arm], s, None if arm == first else base) for arm, s in scores.items()]
     painted = iter(_colored([cell for cells in rows.values() for cell in cells]))
     whole = {subset: [next(painted) for _ in cells] for subset, cells in rows.items()}
@@ -131,13 +131,13 @@ def subset_groups(arms: Mapping[str, Any]) -> list[Group]:
     return groups
 
 
-def failure_sentence(arms: Mapping[str, Any]) -> str | None:
-    """What the loss of one sensor costs each arm at most; None where there is only one sensor, or no score."""
+def failure_sentence(arms: Mapping[str, ArmSummary]) -> str | None:
+    """Say what losing one sensor costs each arm at most; None if there is only one sensor, or no score."""
     sensors = sensors_of(arms)
     costs = []
     for name, arm in arms.items():
-        means = {s: (arm["subsets"].get(subset_name(s)) or {}).get("mean") for s in conditions(sensors).values()}
-        known = {s: value for s, value in means.items() if is_number(value)}
+        scores = {s: arm.subsets.get(subset_name(s)) for s in conditions(sensors).values()}
+        known = {s: score.mean for s, score in scores.items() if score is not None and is_number(score.mean)}
         full = known.pop(tuple(sensors), None)
         if full is None or not known:
             return None
@@ -150,7 +150,7 @@ def failure_sentence(arms: Mapping[str, Any]) -> str | None:
 
 
 def conditions(sensors: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """{label: subset}: all sensors, then each single one missing where others are left."""
+    """Return {label: subset}: all sensors, then each single one missing where others are left."""
     whole = tuple(sorted(sensors))
     labels = {"all sensors": whole}
     if len(whole) > 1:
@@ -158,16 +158,16 @@ def conditions(sensors: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return labels
 
 
-def class_rows(arms: Mapping[str, Any]) -> list[_ClassRow]:
-    """IoU of every class, with all sensors and with each single one missing."""
+def class_rows(arms: Mapping[str, ArmSummary]) -> list[_ClassRow]:
+    """Make a row per class: its IoU with all sensors and with each single one missing."""
     first = reference_arm(arms)
-    support: Mapping[str, int] = arms[first].get("support") or {}
+    support = arms[first].support
     total = sum(support.values())
     subsets = [subset_name(s) for s in conditions(sensors_of(arms)).values()]
     colors = class_colors(list(support))
 
     def iou(arm: str, subset: str, name: str) -> float | None:
-        value = ((arms[arm].get("per_class") or {}).get(subset) or {}).get(name)
+        value = arms[arm].per_class.get(subset, {}).get(name)
         return value if is_number(value) else None
 
     cells = {

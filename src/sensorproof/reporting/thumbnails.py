@@ -60,7 +60,7 @@ def flat(pixels: NDArray[np.float32], sensor: SensorInput) -> NDArray[np.float32
 def sensor_picture(
     pixels: NDArray[np.float32], sensor: SensorInput, limits: tuple[float, float], size: tuple[int, int]
 ) -> str:
-    """A data URI: a camera in its colours, heat in grey, all else in the perceptual map viridis.
+    """Draw an image as a data URI: a camera in colour, thermal images in grey, all others in the map viridis.
 
     Args:
         pixels: (C, H, W) scaled to [0, 1] over the sensor's range, NaN where invalid.
@@ -83,12 +83,12 @@ def sensor_picture(
 
 
 def label_picture(label: NDArray[np.uint8], colors: Sequence[str], size: tuple[int, int]) -> str:
-    """A data URI of a (H, W) map of class places; IGNORE is transparent."""
+    """Draw a (H, W) map of class places as a data URI; IGNORE is transparent."""
     return _indexed_picture(label, rgb_table(colors), size)
 
 
 def _indexed_picture(places: NDArray[np.uint8], table: NDArray[np.uint8], size: tuple[int, int]) -> str:
-    """A palette PNG of (H, W) places in a (K, 3) table; what is not in the table is transparent."""
+    """Encode (H, W) places in a (K, 3) table as a palette PNG; what is not in the table is transparent."""
     nothing = len(table)
     picture = Image.fromarray(np.minimum(places, nothing).astype(np.uint8))
     picture.putpalette(np.pad(table, ((0, 1), (0, 0))).tobytes())

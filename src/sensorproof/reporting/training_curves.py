@@ -44,7 +44,7 @@ class _Chart:
 
 
 def read_history(path: Path) -> Series:
-    """Steps and cross-entropies of one training; rows without the value are left out.
+    """Read steps and cross-entropies of one training; rows without the value are left out.
 
     Raises:
         SensorproofError: the file is missing or is not a history.

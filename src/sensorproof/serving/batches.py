@@ -1,4 +1,4 @@
-"""A whole batch predicted into a folder: one label PNG a frame, and a table of which sensors were there."""
+"""Predict a whole batch into a folder: one label PNG a frame, and a table of the sensors that were used."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,9 @@ from PIL import Image
 
 from sensorproof.data.batch import Batch
 from sensorproof.data.frame_checks import load_frame
-from sensorproof.errors import BatchError, SensorproofError, UsageError
+from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.files import atomic_folder
-from sensorproof.serving.predictor import Predictor
+from sensorproof.serving.predictor import Predictor, check_fits
 
 _AT_ONCE = 16
 """Frames in memory at a time."""
@@ -46,15 +46,21 @@ class Outcome:
 def predict_batch(
     predictor: Predictor, batch: Batch, out: Path, *, without: Sequence[str] = (), force: bool = False
 ) -> Outcome:
-    """Predict every frame of a batch and write `out`, whole or not at all.
+    """Predict every frame of a batch and write the folder `out`, whole or not at all.
 
     `out` gets predictions.csv (COLUMNS) and labels/<frame_id>.png at the size of the frame's reference sensor, with
     the class ids of batch.yaml. A file that cannot be read is a sensor that has failed: the frame is predicted from
     the others and the fault stands in the table. A frame that has no sensor left has no prediction.
 
     Args:
+        predictor: the model.
+        batch: the frames.
+        out: the folder to write.
         without: sensors to leave out as if they had failed.
         force: replace predictions that are there already.
+
+    Returns:
+        How many frames were predicted, and from what.
 
     Raises:
         BatchError: the batch's classes or sensors are not those of the model.
@@ -62,26 +68,26 @@ def predict_batch(
         UsageError: `out` is taken or overlaps the batch, or `without` makes no sense.
     """
     wanted = set(predictor.sensors) - predictor.check_without(without)
-    _check_fits(predictor, batch)
+    check_fits(predictor, batch)
     check_free(out, batch, force)
     rows: list[tuple[str, str, str, str]] = []
     with atomic_folder(out) as folder:
         (folder / "labels").mkdir()
         for start in range(0, len(batch.frames), _AT_ONCE):
             chunk = [read(batch, i, wanted) for i in range(start, min(start + _AT_ONCE, len(batch.frames)))]
-            labels = iter(predictor.predict([frame.images for frame in chunk if frame.images]))
+            predictions = iter(predictor.predict([frame.images for frame in chunk if frame.images]))
             for index, frame in enumerate(chunk, start):
                 file = ""
                 if frame.images:
                     file = f"labels/{_file_name(frame.frame_id, index)}"
-                    Image.fromarray(next(labels)).save(folder / file)
+                    Image.fromarray(next(predictions).labels).save(folder / file)
                 rows.append((frame.frame_id, file, "+".join(sorted(frame.images)), "; ".join(frame.faults)))
         table = pd.DataFrame(rows, columns=COLUMNS)
         table.to_csv(folder / _TABLE, index=False, lineterminator="\n")
         outcome = count(table, predictor.sensors)
         if not outcome.predicted:
             why = next(filter(None, table.faults), "no frame has a sensor that the model knows")
-            raise SensorproofError(batch.root, f"no frame could be predicted ({why})", "mend the files")
+            raise SensorproofError(batch.root, f"no frame could be predicted ({why})", "fix the files")
     return outcome
 
 
@@ -94,37 +100,19 @@ def read(batch: Batch, index: int, wanted: Iterable[str]) -> _Readable:
 
 
 def count(table: pd.DataFrame, sensors: Sequence[str]) -> Outcome:
-    """Sum up predictions.csv."""
+    """Count the rows of predictions.csv."""
     predicted = table.prediction != ""
     partial = predicted & (table.sensors != "+".join(sensors))
     return Outcome(len(table), int(predicted.sum()), int(partial.sum()), int((table.faults != "").sum()))
 
 
 def _file_name(frame_id: str, index: int) -> str:
-    """The frame's id where it can name a file; else the row of frames.csv, counted from 0."""
+    """Name a frame's file by its id where that can name a file; else by its row in frames.csv, counted from 0."""
     return f"{frame_id}.png" if PLAIN.fullmatch(frame_id) else f"_row-{index:06d}.png"
 
 
-def _check_fits(predictor: Predictor, batch: Batch) -> None:
-    """A batch must mean by its classes and sensors what the model means by them; it may have more or fewer sensors."""
-    description = predictor.description
-    where = batch.root / "batch.yaml"
-    if batch.info.classes != description.classes:
-        names = ", ".join(f"{c.id} {c.name}" for c in description.classes)
-        raise BatchError(where, "classes differ from the model's", f"the model has {names}")
-    shared = [name for name in predictor.sensors if name in batch.sensors]
-    if not shared:
-        raise BatchError(where, f"has none of the model's sensors {list(predictor.sensors)}", "use its names")
-    for name in shared:
-        ours, theirs = batch.sensors[name], description.sensors[name]
-        for key in ("kind", "channels", "range"):
-            if getattr(ours, key) != getattr(theirs, key):
-                fault = f"{name}: {key} is {getattr(ours, key)}, the model was trained on {getattr(theirs, key)}"
-                raise BatchError(where, fault, "give the sensor as it was in training, or name it otherwise")
-
-
 def check_free(out: Path, batch: Batch, force: bool) -> None:
-    """Refuse to write over what are no predictions, over predictions unless forced, and into or around the batch."""
+    """Refuse a folder that overlaps the batch or holds anything but predictions, or predictions without `force`."""
     inner, outer = out.resolve(), batch.root.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise UsageError(out, "overlaps the batch", "choose a folder outside it")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sensorproof.errors import SensorproofError
-from sensorproof.files import hash_file, hash_json
+from sensorproof.hashing import hash_files, hash_json
 
 _FILES = ("model.json", "model.safetensors")
 """All that a model folder holds."""
@@ -18,4 +18,4 @@ def hash_model(folder: Path) -> str:
     for name in _FILES:
         if not (folder / name).is_file():
             raise SensorproofError(folder / name, "is missing", "give a folder that `dvc repro` or the registry wrote")
-    return hash_json({name: hash_file(folder / name) for name in _FILES})
+    return hash_json(hash_files(folder, _FILES))

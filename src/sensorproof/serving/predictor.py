@@ -1,6 +1,7 @@
-"""Raw sensor arrays -> label maps, by the very steps that prepared the training data."""
+"""Predict label maps from raw sensor arrays, by the same preprocessing as in training."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sensorproof.data.batch import Sensor
-from sensorproof.data.dataset import standardize
-from sensorproof.data.images import mark_invalid
-from sensorproof.data.metadata import SensorInput
-from sensorproof.data.prepare import resize_image, scale
-from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.data.batch import Batch
+from sensorproof.data.preprocessing import mark_invalid, prepare_image, standardize
+from sensorproof.errors import BatchError, SensorproofError, UsageError
 from sensorproof.models import ModelDescription, Segmenter, load_model
 from sensorproof.models.segmenter import Features
 from sensorproof.training.loop import choose_device
@@ -22,13 +20,40 @@ Images = Mapping[str, NDArray]
 """One frame: {sensor: (C, h, w)} in the sensor's own units, as in a batch. A sensor that is not named is absent."""
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one frame."""
+
+    labels: NDArray[np.uint8]
+    """(H, W), class ids as in batch.yaml."""
+    confidence: NDArray[np.float32]
+    """(H, W), the probability that the model gives to each pixel's label, 0 to 1."""
+    used: tuple[str, ...]
+    """The sensors that the labels rest on, sorted."""
+    left_out: dict[str, str]
+    """{sensor of the model that was not used: reason}."""
+
+
 class Predictor:
     """Segments frames of which any sensor may be missing.
 
     Args:
-        model: in evaluation mode.
-        description: of that model.
+        model: the network; it is set to evaluation mode.
+        description: its sensors, classes and image size.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        UsageError: the device is unknown or not there.
+
+    Example:
+        Predict a frame whose depth sensor has failed:
+
+        >>> import numpy as np
+        >>> from sensorproof import load_model
+        >>> predictor = load_model("model")
+        >>> (prediction,) = predictor.predict([{"camera": np.full((3, 48, 64), 100)}])
+        >>> prediction.labels.shape, prediction.used, prediction.left_out
+        ((48, 64), ('camera',), {'depth': 'not given'})
     """
 
     def __init__(self, model: Segmenter, description: ModelDescription, device: str = "auto") -> None:
@@ -39,15 +64,16 @@ class Predictor:
 
     @property
     def sensors(self) -> tuple[str, ...]:
+        """The names of the model's sensors, sorted."""
         return self.model.sensors
 
     def present(self, frame: Images) -> dict[str, NDArray[np.float32]]:
-        """The sensors of a frame that have a valid pixel, checked, with invalid pixels NaN.
+        """Return the sensors of a frame that have a valid pixel, with invalid pixels NaN.
 
         Raises:
             SensorproofError: a sensor is unknown, or its array has another shape or no numbers.
         """
-        found = {}
+        usable = {}
         for name, pixels in frame.items():
             if name not in self.description.sensors:
                 raise SensorproofError(f"sensor {name}", "is unknown to the model", f"it has {list(self.sensors)}")
@@ -57,24 +83,25 @@ class Predictor:
                 raise SensorproofError(f"sensor {name}", f"has the shape {pixels.shape}", fix)
             if pixels.dtype.kind not in "biuf":
                 raise SensorproofError(f"sensor {name}", f"holds {pixels.dtype}", "give numbers")
-            values = mark_invalid(np.array(pixels, np.float32), sensor.nodata)
+            values = mark_invalid(pixels, sensor.nodata)
             if np.isfinite(values).any():
-                found[name] = values
-        return found
+                usable[name] = values
+        return usable
 
-    def predict(self, frames: Sequence[Images], size: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
+    def predict(self, frames: Sequence[Images], size: tuple[int, int] | None = None) -> list[Prediction]:
         """Segment frames in one pass.
 
         Args:
             frames: see Images. A sensor whose array has no valid pixel counts as absent.
-            size: (H, W) of the label maps; else that of the frame's reference sensor, or, where that is absent,
-                of its largest sensor.
+            size: (H, W) of the label maps. By default that of the frame's reference sensor, or, where it is absent,
+                of the frame's largest sensor.
 
         Returns:
-            For each frame (H, W), class ids as in batch.yaml.
+            One prediction a frame.
 
         Raises:
-            SensorproofError: see `present`; or a frame has no sensor at all.
+            SensorproofError: a sensor is unknown, its array has another shape or holds no numbers, or a frame has no
+                sensor at all.
         """
         if not frames:
             return []
@@ -86,43 +113,51 @@ class Predictor:
         inputs, present = self.tensors(usable)
         with torch.inference_mode():
             features = self.model.encode(inputs)
-            return [self.decode(features, present, row, each) for row, each in enumerate(sizes)]
+            decoded = [self._decode(features, present, row, size) for row, size in enumerate(sizes)]
+        return [
+            Prediction(labels, confidence, tuple(sorted(frame)), self._left_out(given, frame))
+            for (labels, confidence), given, frame in zip(decoded, frames, usable, strict=True)
+        ]
 
-    def decode(
+    def _decode(
         self, features: Features, present: dict[str, Tensor], row: int, size: tuple[int, int]
-    ) -> NDArray[np.uint8]:
-        """Class ids of one frame of a pass; one at a time, for logits at full size are large."""
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Class ids and confidence of one frame of a pass; one at a time, because full-size logits are large."""
         own = {name: [stage[row : row + 1] for stage in stages] for name, stages in features.items()}
-        logits = self.model.decode(own, {name: p[row : row + 1] for name, p in present.items()}, size)
-        return np.asarray(self.ids[logits.argmax(1)[0].cpu().numpy()])
+        logits = self.model.decode(own, {name: p[row : row + 1] for name, p in present.items()}, size).float()
+        best, places = logits.max(1)
+        confidence = (best - logits.logsumexp(1)).exp()
+        return np.asarray(self.ids[places[0].cpu().numpy()]), confidence[0].cpu().numpy()
+
+    def _left_out(self, given: Images, used: Images) -> dict[str, str]:
+        """{sensor: why it was not used}."""
+        reasons = {name: "has no valid pixel" if name in given else "not given" for name in self.sensors}
+        return {name: reason for name, reason in reasons.items() if name not in used}
 
     def natural_size(self, frame: Images) -> tuple[int, int]:
-        """(H, W) of the frame's reference sensor, else of its largest."""
+        """Return (H, W) of the frame's reference sensor, else of its largest."""
         reference = frame.get(self.description.reference)
         chosen = reference if reference is not None else max(frame.values(), key=lambda x: x.shape[1] * x.shape[2])
         return chosen.shape[1], chosen.shape[2]
 
     def tensors(self, frames: Sequence[Images]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Model inputs {sensor: (B, C, H, W)} and presence {sensor: (B,) bool}, for sensors that any frame has."""
+        """Return {sensor: (B, C, H, W)} and presence {sensor: (B,) bool} of the sensors that any frame has."""
         inputs, present = {}, {}
         for name in self.sensors:
             here = [name in frame for frame in frames]
             if not any(here):
                 continue
             described = self.description.sensors[name]
-            # Prepared arrays are float16; the rounding is repeated so that a model sees what it was trained on.
             pixels = np.full((len(frames), described.channels, *self.description.size), np.nan, np.float16)
-            sensor = _as_sensor(described)
-            with np.errstate(over="ignore"):
-                for row, frame in enumerate(frames):
-                    if name in frame:
-                        pixels[row] = resize_image(scale(frame[name], sensor), self.description.size, sensor)
+            for row, frame in enumerate(frames):
+                if name in frame:
+                    pixels[row] = prepare_image(frame[name], described, self.description.size)
             inputs[name] = standardize(pixels, described).to(self.device)
             present[name] = torch.tensor(here, device=self.device)
         return inputs, present
 
     def check_without(self, names: Sequence[str]) -> set[str]:
-        """Check sensors that are to be left out.
+        """Check which sensors to leave out, and return them as a set.
 
         Raises:
             UsageError: one is unknown, or none would be left.
@@ -134,10 +169,22 @@ class Predictor:
         return set(names)
 
 
-def _as_sensor(described: SensorInput) -> Sensor:
-    """What a model knows of a sensor, in the form in which a batch describes it."""
-    shared = described.model_dump(include={"kind", "channels", "range", "nodata"})
-    return Sensor.model_validate({**shared, "max_time_offset_s": 0, "calibration": None})
+def check_fits(predictor: Predictor, batch: Batch) -> None:
+    """Check that batch and model agree on classes and on the sensors that both have."""
+    description = predictor.description
+    where = batch.root / "batch.yaml"
+    if batch.info.classes != description.classes:
+        names = ", ".join(f"{c.id} {c.name}" for c in description.classes)
+        raise BatchError(where, "classes differ from the model's", f"the model has {names}")
+    shared = [name for name in predictor.sensors if name in batch.sensors]
+    if not shared:
+        raise BatchError(where, f"has none of the model's sensors {list(predictor.sensors)}", "use its names")
+    for name in shared:
+        ours, theirs = batch.sensors[name], description.sensors[name]
+        for key in ("kind", "channels", "range"):
+            if getattr(ours, key) != getattr(theirs, key):
+                fault = f"{name}: {key} is {getattr(ours, key)}, the model was trained on {getattr(theirs, key)}"
+                raise BatchError(where, fault, "give the sensor as it was in training, or name it otherwise")
 
 
 def load_predictor(folder: Path, device: str = "auto") -> Predictor:

@@ -1,4 +1,4 @@
-"""A registered model scored again, on the test split as it is now."""
+"""Score a registered model again, on the test split as it is now."""
 
 import copy
 from pathlib import Path
@@ -10,15 +10,20 @@ from sensorproof.experiment import score_split
 from sensorproof.models import ModelDescription, load_model
 from sensorproof.settings import Settings
 
-_MEANING = ("channels", "range")
-"""What must be equal for the prepared pixels of a sensor to mean the same to two models."""
+_COMPARED = ("channels", "range")
+"""The prepared pixels of a sensor mean the same to two models only if these are equal."""
 
 
 def rescore(folder: Path, data: PreparedDataset, settings: Settings) -> SubsetScores:
-    """Score the model in `folder` on the test split with every subset of its sensors.
+    """Score a model on the test split with every subset of its sensors.
 
-    The pixels are standardised with the model's own means and deviations: those of the present training data are
-    not what it was trained with.
+    The pixels are standardised with the model's own means and deviations, with which it was trained, not with those
+    of the present training data.
+
+    Args:
+        folder: the model folder.
+        data: the prepared data.
+        settings: device and batch size.
 
     Raises:
         SensorproofError: the model cannot be loaded, or has other sensors, classes or another image size.
@@ -31,17 +36,18 @@ def rescore(folder: Path, data: PreparedDataset, settings: Settings) -> SubsetSc
 
 
 def _check_comparable(description: ModelDescription, data: PreparedDataset) -> None:
-    """A score says something only where model and data agree on sensors, classes and image size."""
+    """Check that model and data agree on sensors, classes and image size; otherwise a score means nothing."""
     meta = data.meta
-    fix = "judge it by hand, then `sensorproof registry promote --force --reason …`"
+    fix = "decide by hand, then `sensorproof registry promote --force --reason …`"
     if description.classes != meta.classes:
         raise SensorproofError("model.json", "its classes are not those of the present data", fix)
     if sorted(description.sensors) != sorted(meta.sensors):
         fault = f"its sensors are {sorted(description.sensors)}, those of the present data {sorted(meta.sensors)}"
         raise SensorproofError("model.json", fault, fix)
     for name, sensor in meta.sensors.items():
-        if any(getattr(description.sensors[name], key) != getattr(sensor, key) for key in _MEANING):
+        if any(getattr(description.sensors[name], key) != getattr(sensor, key) for key in _COMPARED):
             raise SensorproofError("model.json", f"its {name} has other channels or another range", fix)
     if description.size != meta.size:
-        fault = f"it works at {description.size[0]} x {description.size[1]} pixels, the present data at "
-        raise SensorproofError("model.json", f"{fault}{meta.size[0]} x {meta.size[1]}", fix)
+        ours, theirs = (f"{height} x {width}" for height, width in (description.size, meta.size))
+        fault = f"its image size is {ours} pixels, that of the present data {theirs}"
+        raise SensorproofError("model.json", fault, fix)

@@ -6,7 +6,8 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from sensorproof.errors import SettingsError
-from sensorproof.files import hash_json, parse_yaml
+from sensorproof.files import parse_yaml
+from sensorproof.hashing import hash_json
 from sensorproof.settings.data import DataSettings, SplitSettings
 from sensorproof.settings.evaluation import (
     BenchmarkDataset,
@@ -83,7 +84,7 @@ class Settings(StrictModel):
     validation: ValidationSettings
 
     @model_validator(mode="after")
-    def compares_arms_that_train(self) -> Self:
+    def _compares_arms_that_train(self) -> Self:
         if missing := sorted({"baseline", self.promotion.candidate} - set(self.train.arms)):
             raise ValueError(f"train.arms lacks {missing}: the gain of promotion.candidate is over the baseline")
         return self
@@ -103,6 +104,12 @@ def load_settings(path: str | Path = "params.yaml") -> Settings:
     Raises:
         SettingsError: the file is missing or not YAML, or keys are unknown, missing, renamed, of the wrong type or
             out of range. The one message names all of them.
+
+    Example:
+        >>> from sensorproof import load_settings
+        >>> settings = load_settings("params.yaml")
+        >>> settings.train.arms[0], settings.regularizer.variant
+        ('baseline', 'single')
     """
     path = Path(path)
     try:

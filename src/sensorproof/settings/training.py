@@ -58,33 +58,33 @@ class TrainSettings(StrictModel):
     horizontal_flip: bool
     """Mirror half of the training samples left to right."""
     class_balance: Fraction
-    """Of every arm's cross-entropies: 0 weighs the pixels of a sample alike, 1 its classes."""
+    """Of every arm's cross-entropy: 0 weights the pixels of a sample equally, 1 its classes."""
     checkpoint_every: PositiveInt
 
 
 def name_scales(scales: list[Scale] | dict[Scale, float]) -> str:
-    """`prediction+stage4`, or `prediction+0.3 stage4` where scales have factors of their own."""
+    """Name scales: `prediction+stage4`, or `prediction+0.3 stage4` where they have factors of their own."""
     factors = scales if isinstance(scales, dict) else dict.fromkeys(scales, 1.0)
     return "+".join(scale if factor == 1 else f"{factor:g} {scale}" for scale, factor in factors.items())
 
 
 class RegularizerSettings(StrictModel):
-    """Functional entropy regularisation; see docs/regularization.md."""
+    """Functional entropy regularisation; see docs/explanation/method.md."""
 
     strength: NonNegativeFloat
     scales: Scales
-    """A list, all of the one strength, or {scale: factor of the strength}."""
+    """A list of scales that share the strength, or {scale: factor of the strength}."""
     variant: Literal["single", "paper", "gat"]
-    """Each sensor's own prediction; arXiv 2505.06635; Gat et al., NeurIPS 2020."""
+    """f of each sensor's own prediction; of arXiv 2505.06635; of Gat et al., NeurIPS 2020."""
     estimator: Literal["exact", "first_order"]
     sigma: PositiveFloat
     """Standard deviation of the perturbation, as a multiple of each sensor's own standard deviation."""
     batch_fraction: Annotated[float, Field(gt=0, le=1)]
     """Share of each training batch on which the term is computed."""
     every_n_steps: PositiveInt
-    """Apply the term at every k-th step, its weight times k."""
+    """Apply the term at every n-th step, with n times the weight."""
     relevance_weighting: bool
-    """Scale each sensor's term by its measured usefulness."""
+    """Weight each sensor's term by its measured relevance."""
 
     @property
     def strengths(self) -> dict[str, float]:
@@ -97,17 +97,17 @@ class SearchSettings(StrictModel):
     """The Optuna search over the regulariser, on validation data."""
 
     trials: Annotated[int, Field(ge=0)]
-    """How many trials; 0 takes `regularizer` as it is."""
+    """Number of trials; with 0, `regularizer` is used as it is."""
     steps: PositiveInt
     strength: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
     """Lowest and highest strength, searched on a logarithmic scale."""
     scales: Annotated[list[Scales], Field(min_length=1)]
     """The sets of scales to choose from."""
     seeds: Seeds
-    """Each trial trains with all of them, and is judged by the mean; the first seeds the sampler too."""
+    """Each trial trains with all of them and is scored by the mean; the first one also seeds the sampler."""
 
     @model_validator(mode="after")
-    def ordered(self) -> Self:
+    def _is_ordered(self) -> Self:
         if self.strength[0] >= self.strength[1]:
             raise ValueError("strength must be [lowest, highest]")
         return self

@@ -1,4 +1,4 @@
-"""A training cut short goes on where it was: one safetensors file, written atomically, no pickle."""
+"""Save and resume an interrupted training: one safetensors file, written atomically, no pickle."""
 
 import json
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from sensorproof.documents.history import Row
 from sensorproof.errors import SensorproofError
 from sensorproof.files import atomic_file
 from sensorproof.models import Segmenter
@@ -19,7 +20,7 @@ from sensorproof.objectives.base import Objective
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that changes while a training runs."""
+    """Everything that changes while a training runs."""
 
     model: Segmenter
     optimizer: Optimizer
@@ -27,10 +28,8 @@ class TrainingState:
     objective: Objective
 
 
-def save_checkpoint(
-    path: Path, state: TrainingState, step: int, history: list[dict[str, float]], seconds: float
-) -> None:
-    """Keep the state after `step` steps."""
+def save_checkpoint(path: Path, state: TrainingState, step: int, history: list[Row], seconds: float) -> None:
+    """Save the state after `step` steps, with the history and the wall time so far."""
     tensors = {f"model/{name}": t for name, t in state.model.state_dict().items()}
     for index, slots in state.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(t) for name, t in slots.items()}
@@ -45,8 +44,15 @@ def save_checkpoint(
         save_file(tensors, temporary, metadata={"state": json.dumps(described)})
 
 
-def load_checkpoint(path: Path, state: TrainingState) -> tuple[int, list[dict[str, float]], float]:
-    """Restore a state kept by save_checkpoint; return its step, history and seconds.
+def load_checkpoint(path: Path, state: TrainingState) -> tuple[int, list[Row], float]:
+    """Restore a state that `save_checkpoint` wrote.
+
+    Args:
+        path: the file.
+        state: is changed in place.
+
+    Returns:
+        The step, the history and the seconds at which it was saved.
 
     Raises:
         SensorproofError: the file is broken or belongs to another model.
@@ -55,29 +61,30 @@ def load_checkpoint(path: Path, state: TrainingState) -> tuple[int, list[dict[st
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             described = json.loads(file.metadata()["state"])
-        restore(tensors, state)
+        _restore(tensors, state)
         state.schedule.last_epoch = described["step"]
         for group, rate in zip(state.optimizer.param_groups, described["learning_rates"], strict=True):
             group["lr"] = rate
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise SensorproofError(path, f"cannot be resumed ({error})", "delete it to start anew") from error
+        raise SensorproofError(path, f"cannot be resumed ({error})", "delete it to start again") from error
     return described["step"], described["history"], described["seconds"]
 
 
-def restore(tensors: dict[str, Tensor], state: TrainingState) -> None:
-    """Put the tensors of a checkpoint back where they came from."""
-    state.model.load_state_dict(within(tensors, "model/"))
+def _restore(tensors: dict[str, Tensor], state: TrainingState) -> None:
+    """Load the tensors of a checkpoint into model, optimiser, objective and random generators."""
+    state.model.load_state_dict(_with_prefix(tensors, "model/"))
     slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in within(tensors, "optimizer/").items():
+    for name, tensor in _with_prefix(tensors, "optimizer/").items():
         index, slot = name.split("/")
         slots.setdefault(int(index), {})[slot] = tensor
     groups = state.optimizer.state_dict()["param_groups"]
     state.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-    state.objective.load_state_dict(within(tensors, "objective/"))
+    state.objective.load_state_dict(_with_prefix(tensors, "objective/"))
     torch.set_rng_state(tensors["rng/cpu"])
     if "rng/cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["rng/cuda"])
 
 
-def within(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Select the tensors under a prefix, and strip it from their names."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

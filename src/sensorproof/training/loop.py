@@ -1,4 +1,4 @@
-"""Plain torch training: one objective, one optimiser, a schedule; the same steps for every arm."""
+"""Plain torch training: one objective, one optimiser, one schedule; the same steps for every arm."""
 
 import time
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from sensorproof.data.dataset import TrainingSampler
+from sensorproof.documents.history import STEP, Row
 from sensorproof.errors import SensorproofError
 from sensorproof.models import Segmenter
 from sensorproof.objectives.base import Objective
@@ -18,17 +19,21 @@ from sensorproof.settings import TrainSettings
 from sensorproof.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 
 _DECAY_POWER = 0.9
-"""Polynomial decay of the learning rate, as is usual for SegFormer."""
+"""Power of the polynomial decay of the learning rate, as in DeepLab (arXiv 1606.00915)."""
 _RECORD_EVERY = 10
+"""Steps between two rows of the history."""
 
 
 @dataclass
 class TrainingRun:
-    """What a training leaves besides the model: one row of scalars per RECORD_EVERY steps, and its cost."""
+    """The record of a training."""
 
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+    """One row of scalars per 10 steps."""
     seconds: float = 0.0
+    """Wall time, parts before an interruption included."""
     resumed_at: int = 0
+    """The step at which an interrupted training was resumed."""
 
 
 def train(
@@ -40,15 +45,25 @@ def train(
     steps: int,
     seed: int,
     checkpoint: Path | None = None,
-    progress: Callable[[int, dict[str, float]], None] = lambda step, row: None,
+    progress: Callable[[int, Row], None] = lambda step, row: None,
 ) -> TrainingRun:
-    """Train the model in place for `steps` steps and leave it on the device of settings.device.
+    """Train the model in place and leave it on the device of settings.device.
 
-    With `checkpoint`, the state is kept there every settings.checkpoint_every steps and an earlier one that was
-    cut short is taken up again; batches are a function of the step, so the result is that of an uncut run.
+    Batches are a function of the step, so a resumed training gives the same result as an uninterrupted one.
+
+    Args:
+        model: starts from its present weights.
+        sampler: gives the batch of each step.
+        objective: the loss to minimise.
+        settings: optimiser, schedule and device.
+        steps: number of steps.
+        seed: of all random draws of the training.
+        checkpoint: a file. The state is saved there every settings.checkpoint_every steps; if it exists, the training
+            resumes from it.
+        progress: called with step and row whenever a row is recorded.
 
     Raises:
-        SensorproofError: the loss is not finite.
+        SensorproofError: the loss is not finite, or the device or the checkpoint cannot be used.
     """
     device = choose_device(settings.device)
     model.to(device).train()
@@ -59,7 +74,7 @@ def train(
     run = TrainingRun()
     if checkpoint is not None and checkpoint.exists():
         run.resumed_at, run.history, run.seconds = load_checkpoint(checkpoint, state)
-    began = time.perf_counter() - run.seconds
+    started = time.perf_counter() - run.seconds
     for step in range(run.resumed_at, steps):
         batch = sampler(step).to(device)
         present = None if all(bool(p.all()) for p in batch.present.values()) else batch.present
@@ -71,39 +86,42 @@ def train(
         optimizer.step()
         schedule.step()
         if (step + 1) % _RECORD_EVERY == 0 or step + 1 == steps:
-            run.history.append(record(step + 1, loss.value, loss.parts))
+            run.history.append(_to_row(step + 1, loss.value, loss.parts))
             progress(step + 1, run.history[-1])
-        run.seconds = time.perf_counter() - began
+        run.seconds = time.perf_counter() - started
         if checkpoint is not None and (step + 1) % settings.checkpoint_every == 0 and step + 1 < steps:
             save_checkpoint(checkpoint, state, step + 1, run.history, run.seconds)
     model.eval()
     return run
 
 
-def record(step: int, value: Tensor, parts: dict[str, Tensor]) -> dict[str, float]:
-    """One row of the history; a loss that is not finite stops the training here."""
+def _to_row(step: int, value: Tensor, parts: dict[str, Tensor]) -> Row:
+    """Build one row of the history; a loss that is not finite stops the training."""
     if not torch.isfinite(value):
         fix = "lower train.learning_rate or regularizer.strength"
         raise SensorproofError(f"training step {step}", f"the loss is {float(value.detach())}", fix)
-    return {"step": step, "loss": float(value.detach())} | {name: float(part) for name, part in parts.items()}
+    return {STEP: step, "loss": float(value.detach())} | {name: float(part) for name, part in parts.items()}
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is the first GPU where there is one.
+    """Find the device to compute on.
+
+    Args:
+        name: `auto` (the first GPU, else the CPU), `cpu`, `cuda` or `cuda:1`.
 
     Raises:
-        SensorproofError: the device asked for is not there.
+        SensorproofError: there is no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SensorproofError("train.device", f"{name} is not there", "set it to auto or cpu")
+        raise SensorproofError("train.device", f"{name} does not exist", "set it to auto or cpu")
     return device
 
 
 def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:
-    """AdamW that decays matrices and kernels and leaves biases and normalisations alone; one kernel for all of them."""
+    """Build AdamW with weight decay on matrices and kernels only, not on biases and normalisations."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
     free = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
@@ -111,7 +129,14 @@ def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float)
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Linear rise over the first `warmup` of the steps, polynomial decay after it."""
+    """Compute the factor on the learning rate: a linear rise, then polynomial decay to 0.
+
+    Args:
+        step: counted from 0.
+        steps: of the whole training.
+        warmup: the fraction of the steps over which the rate rises.
+    """
+    # `get_polynomial_decay_schedule_with_warmup` of transformers starts at a rate of 0 and needs whole warm-up steps.
     rising = warmup * steps
     if step < rising:
         return (step + 1) / (rising + 1)

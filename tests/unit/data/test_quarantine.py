@@ -51,8 +51,8 @@ def test_nothing_to_append_leaves_the_file_alone(tmp_path: Path) -> None:
     ("text", "fault"),
     [
         ("a,b\n", "another header"),
-        (",".join(HEADER) + "\nonly,three,cells\n", "line 2 is no entry"),
-        (",".join(HEADER) + "\nt,burned" + "," * (len(HEADER) - 2) + "\n", "line 2 is no entry"),
+        (",".join(HEADER) + "\nonly,three,cells\n", "line 2 is not an entry"),
+        (",".join(HEADER) + "\nt,burned" + "," * (len(HEADER) - 2) + "\n", "line 2 is not an entry"),
         (",".join(HEADER) + '\n"cut short', "cannot be read"),
     ],
 )

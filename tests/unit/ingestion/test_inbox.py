@@ -90,5 +90,5 @@ def test_the_note_goes_with_its_batch(settings: Settings) -> None:
 
 def test_without_an_inbox_one_line_says_so(settings: Settings) -> None:
     Path("data/inbox").rmdir()
-    with pytest.raises(SensorproofError, match="data/inbox: is no folder"):
+    with pytest.raises(SensorproofError, match="data/inbox: is not a folder"):
         inbox.scan(settings, 0)

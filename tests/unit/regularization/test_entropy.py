@@ -1,4 +1,4 @@
-"""Functional entropy and Fisher information against closed forms, Monte Carlo and a slow implementation."""
+"""Functional entropy and Fisher information against closed forms, Monte Carlo estimates and a slow implementation."""
 
 import math
 
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sensorproof.errors import UsageError
 from sensorproof.regularization.entropy import (
     fisher_information,
     functional_entropy,
@@ -17,7 +18,7 @@ from sensorproof.regularization.entropy import (
 
 
 def draws(n: int, size: int, sigma: float, seed: int) -> Tensor:
-    """Half of the points are the mirror of the other half, which takes the odd moments out of the error."""
+    """Draw points; half of them mirror the others, which removes the odd moments from the error."""
     half = torch.randn(n // 2, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return sigma * torch.cat([half, -half])
 
@@ -37,8 +38,8 @@ def test_an_exponential_makes_the_bound_an_equality(seed: int, sigma: float) -> 
     assert entropy == pytest.approx(closed, abs=5 * spread)
 
 
-def test_a_quadratic_form_has_its_known_information_and_stays_below_the_bound() -> None:
-    """f = |z|^2: |grad f|^2 / f = 4 everywhere, so I = 4 sigma^2; and Ent(f) < I / 2, strictly."""
+def test_a_quadratic_form_has_its_known_information_and_is_below_the_bound() -> None:
+    """For f = |z|^2, |grad f|^2 / f = 4 everywhere, so I = 4 sigma^2; and Ent(f) < I / 2, strictly."""
     sigma = 0.7
     z = draws(200_000, 2, sigma, 0).requires_grad_()
     f = z.square().sum(1)
@@ -60,7 +61,7 @@ def test_entropy_is_below_the_sum_over_sensors_and_that_below_the_bound() -> Non
     whole = float(functional_entropy(f.detach()))
     parts = float(functional_entropy(table).mean() + functional_entropy(table.T).mean())
     information = fisher_information(f, {"a": grid_a, "b": grid_b}, sigma)
-    bound = float(log_sobolev_bound({name: each.mean() for name, each in information.items()}))
+    bound = float(log_sobolev_bound({name: integrand.detach().mean() for name, integrand in information.items()}))
     assert 0 < whole <= parts + 1e-12
     assert parts <= bound
 
@@ -74,7 +75,7 @@ def test_information_matches_a_slow_independent_implementation() -> None:
         return torch.nn.functional.softplus(a @ weight).sum(-1) * b.square().sum(-1) + 0.3
 
     points = {"x": x.clone().requires_grad_(), "y": y.clone().requires_grad_()}
-    found = fisher_information(f(points["x"], points["y"]), points, {"x": 0.5, "y": 2.0})
+    information = fisher_information(f(points["x"], points["y"]), points, {"x": 0.5, "y": 2.0})
     step = 1e-6
     for name, sigma in (("x", 0.5), ("y", 2.0)):
         for row in range(4):
@@ -87,7 +88,7 @@ def test_information_matches_a_slow_independent_implementation() -> None:
                 down = f(moved["x"], moved["y"])[row]
                 total += float((up - down) / (2 * step)) ** 2
             slow = sigma**2 * total / float(f(x, y)[row])
-            assert float(found[name][row]) == pytest.approx(slow, rel=1e-6)
+            assert float(information[name][row].detach()) == pytest.approx(slow, rel=1e-6)
 
 
 def test_the_graph_of_the_information_passes_gradcheck() -> None:
@@ -113,7 +114,8 @@ def test_entropy_is_never_negative_and_homogeneous(values: list[float], factor: 
 
 
 def test_a_negative_value_is_refused_and_an_unused_sensor_has_no_information() -> None:
-    with pytest.raises(ValueError, match="f >= 0"):
+    with pytest.raises(UsageError, match=r"values: has -0\.1; functional entropy needs f >= 0") as caught:
         functional_entropy(torch.tensor([1.0, -0.1]))
+    assert isinstance(caught.value, ValueError)
     z, unused = (torch.ones(2, 3, requires_grad=True) for _ in range(2))
     assert squared_gradients(z.sum(1), {"z": z, "unused": unused})["unused"].tolist() == [0.0, 0.0]

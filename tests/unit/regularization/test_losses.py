@@ -1,4 +1,4 @@
-"""The cross-entropy that f is made of: torch's own over valid pixels, and weighed by class against a slow one."""
+"""The cross-entropy that f is made of: torch's own over valid pixels, and weighed by class a slow one's."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ CLASSES = 4
 
 
 def targets(seed: int, samples: int = 3, ignored: float = 0.3) -> Tensor:
-    """(B, 6, 8) classes that are very unequally common, some pixels ignored."""
+    """Draw (B, 6, 8) classes of very unequal frequency, with some pixels ignored."""
     generator = torch.Generator().manual_seed(seed)
     shares = torch.tensor([0.8, 0.15, 0.05, 0.0])
     target = shares.multinomial(samples * 48, replacement=True, generator=generator).reshape(samples, 6, 8)
@@ -21,14 +21,14 @@ def targets(seed: int, samples: int = 3, ignored: float = 0.3) -> Tensor:
 
 
 def slow(losses: Tensor, target: Tensor, class_balance: float) -> float:
-    """The weighed mean over one sample, pixel by pixel."""
+    """Return the weighted mean over one sample, computed pixel by pixel."""
     count = {c: int((target == c).sum()) for c in range(CLASSES)}
     pairs = [(n, float(x)) for n, x in zip(target.flatten().tolist(), losses.flatten(), strict=True) if n != 255]
     weights = [count[c] ** -class_balance for c, _ in pairs]
     return sum(w * x for w, (_, x) in zip(weights, pairs, strict=True)) / sum(weights) if pairs else 0.0
 
 
-def test_unweighed_it_is_torchs_over_valid_pixels() -> None:
+def test_without_class_balance_it_is_torchs_over_valid_pixels() -> None:
     logits, target = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
     target[0, :2] = 255
     target[1] = 255
@@ -39,18 +39,18 @@ def test_unweighed_it_is_torchs_over_valid_pixels() -> None:
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1), st.sampled_from([0.0, 0.3, 1.0]))
-def test_weighed_by_class_it_is_the_slow_one(seed: int, class_balance: float, ignored: float) -> None:
+def test_with_class_balance_it_is_the_slow_one(seed: int, class_balance: float, ignored: float) -> None:
     target = targets(seed, ignored=ignored)
     logits = torch.randn(3, CLASSES, 6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     losses, valid = sample_cross_entropy(logits, target, 255, class_balance)
-    each = cross_entropy(logits, target, ignore_index=255, reduction="none")
-    expected = [slow(own, labels, class_balance) for own, labels in zip(each, target, strict=True)]
+    pixels = cross_entropy(logits, target, ignore_index=255, reduction="none")
+    expected = [slow(own, labels, class_balance) for own, labels in zip(pixels, target, strict=True)]
     assert losses.tolist() == pytest.approx(expected, rel=1e-5)
     assert valid.tolist() == (target != 255).flatten(1).sum(1).tolist()
 
 
 @pytest.mark.parametrize(("class_balance", "ratio"), [(0.0, 1.0), (0.5, 3.0), (1.0, 9.0)])
-def test_a_rare_class_weighs_more_and_a_finer_picture_changes_nothing(class_balance: float, ratio: float) -> None:
+def test_a_rare_class_weighs_more_and_a_finer_resolution_changes_nothing(class_balance: float, ratio: float) -> None:
     target = torch.zeros(1, 2, 5, dtype=torch.long)
     target[0, 0, 0] = 1  # one pixel of ten
     weights = pixel_weights(target, 2, 255, class_balance)
@@ -60,7 +60,7 @@ def test_a_rare_class_weighs_more_and_a_finer_picture_changes_nothing(class_bala
     torch.testing.assert_close(finer[0, ::4, ::4] * 16, weights[0])
 
 
-def test_samples_do_not_feel_each_other_and_what_is_ignored_weighs_nothing() -> None:
+def test_samples_are_independent_and_ignored_pixels_weigh_nothing() -> None:
     target = targets(0)
     target[1] = 255
     weights = pixel_weights(target, CLASSES, 255, 0.5)

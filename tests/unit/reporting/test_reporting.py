@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,43 +11,61 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from sensorproof.cli import app
+from sensorproof.documents import (
+    ArmSummary,
+    DataSummary,
+    Evaluation,
+    FrameCounts,
+    Gain,
+    Gains,
+    SearchSummary,
+    Statistic,
+)
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.evaluation.gates import evaluate_gates, is_promoted
-from sensorproof.files import write_json
 from sensorproof.reporting import formatting
 from sensorproof.reporting.figure import compared_arm, draw_figure
 from sensorproof.reporting.gain_chart import gain_chart
 from sensorproof.reporting.palette import class_colors
-from sensorproof.reporting.summary import answer
+from sensorproof.reporting.summary import summarize
 from sensorproof.reporting.tables import class_rows, failure_sentence, score_rows, subset_groups
 from sensorproof.reporting.training_curves import POINTS, read_history, thin, training_chart
 from sensorproof.settings import PromotionSettings
 
-REGISTER = PromotionSettings(candidate="regularized", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0)
+PROMOTION = PromotionSettings(candidate="regularized", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0)
 SUBSETS = ("camera", "depth", "camera+depth")
 finite = st.floats(-30, 30)
 
 
-def arm(shift: float, seeds: int = 3) -> dict[str, Any]:
-    scores = {name: {"mean": 40.0 + 10 * k + shift, "std": 1.0} for k, name in enumerate(SUBSETS)}
-    return {
-        "seeds": list(range(seeds)),
-        "full": scores["camera+depth"],
-        "mean": {"mean": 50.0 + shift, "std": 1.0},
-        "worst": scores["camera"],
-        "spread": {"mean": 8.0 - shift, "std": 1.0},
-        "subsets": scores,
-        "per_class": {name: {"road": 50.0 + shift, "ghost": None} for name in SUBSETS},
-        "support": {"road": 1000, "ghost": 0},
-        "parameters": 348967,
-        "train_seconds": 48.0 if shift == 0 else 77.0,
-    }
+def arm(shift: float, seeds: int = 3) -> ArmSummary:
+    subsets = {name: Statistic(mean=40.0 + 10 * k + shift, std=1.0) for k, name in enumerate(SUBSETS)}
+    return ArmSummary(
+        seeds=tuple(range(seeds)),
+        full=subsets["camera+depth"],
+        mean=Statistic(mean=50.0 + shift, std=1.0),
+        worst=subsets["camera"],
+        spread=Statistic(mean=8.0 - shift, std=1.0),
+        subsets=subsets,
+        per_class={name: {"road": 50.0 + shift, "ghost": None} for name in SUBSETS},
+        support={"road": 1000, "ghost": 0},
+        parameters=348967,
+        train_seconds=48.0 if shift == 0 else 77.0,
+    )
 
 
-def evaluation(mean: float, low: float | None, high: float | None, full: float = 0.5, seeds: int = 3) -> dict[str, Any]:
-    gains = {name: {"value": mean, "ci95": [low, high]} for name in ("mean", "worst")}
-    full_gain = {"value": full, "ci95": [None, None] if low is None else [full - 1, full + 1]}
-    return {"arms": {"baseline": arm(0, seeds), "regularized": arm(mean, seeds)}, "gain": {"full": full_gain, **gains}}
+def evaluation(mean: float, low: float | None, high: float | None, full: float = 0.5, seeds: int = 3) -> Evaluation:
+    gain = Gain(value=mean, ci95=(low, high))
+    frames = FrameCounts(train=2, val=2, test=6, quarantined=0)
+    return Evaluation(
+        data=DataSummary(batches=("b",), hash="0.dir", frames=frames),
+        params_hash="0",
+        git_commit=None,
+        arms={"baseline": arm(0, seeds), "regularized": arm(mean, seeds)},
+        gain=Gains(
+            full=Gain(value=full, ci95=(None, None) if low is None else (full - 1, full + 1)), mean=gain, worst=gain
+        ),
+        search=SearchSummary(trials=0, best={}),
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,22 +87,22 @@ def evaluation(mean: float, low: float | None, high: float | None, full: float =
     ],
 )
 def test_the_answer_fits_the_figures(given_figures: tuple, state: str, sentence: str) -> None:
-    given_answer = answer(evaluation(*given_figures), REGISTER, 0.95, True)
+    given_answer = summarize(evaluation(*given_figures), PROMOTION, 0.95, True)
     assert given_answer.state == state
     assert sentence in given_answer.sentence
 
 
 def test_the_answer_names_the_cost() -> None:
-    cost = answer(evaluation(3.1, 1.9, 4.3), REGISTER, 0.95, True).details[-1]
+    cost = summarize(evaluation(3.1, 1.9, 4.3), PROMOTION, 0.95, True).details[-1]
     assert "the same network of 348,967 parameters" in cost
     assert "1.6 times as long: 77 s a seed against 48 s" in cost
-    assert "another network" in answer(evaluation(3.1, 1.9, 4.3), REGISTER, 0.95, False).details[-1]
+    assert "another network" in summarize(evaluation(3.1, 1.9, 4.3), PROMOTION, 0.95, False).details[-1]
 
 
 def test_a_higher_bar_is_named() -> None:
-    asked = REGISTER.model_copy(update={"min_gain_mean": 2.0})
-    assert "above +2.0" in answer(evaluation(3.1, 1.9, 4.3), asked, 0.95, True).sentence
-    assert "promotion asks for more than +2.0" in answer(evaluation(1.0, 0.5, 1.5), asked, 0.95, True).sentence
+    asked = PROMOTION.model_copy(update={"min_gain_mean": 2.0})
+    assert "above +2.0" in summarize(evaluation(3.1, 1.9, 4.3), asked, 0.95, True).sentence
+    assert "promotion asks for more than +2.0" in summarize(evaluation(1.0, 0.5, 1.5), asked, 0.95, True).sentence
 
 
 @given(finite, st.floats(0, 20), finite, st.floats(-2, 2), st.booleans())
@@ -94,9 +111,9 @@ def test_the_answer_is_yes_just_where_the_gates_pass(
 ) -> None:
     ends = (None, None) if one_seed else (mean - half, mean + half)
     document = evaluation(mean, *ends, full, 1 if one_seed else 3)
-    register = REGISTER.model_copy(update={"min_gain_mean": asked})
-    given_answer = answer(document, register, 0.9, True)
-    gates = evaluate_gates(document, register, None)
+    promotion = PROMOTION.model_copy(update={"min_gain_mean": asked})
+    given_answer = summarize(document, promotion, 0.9, True)
+    gates = evaluate_gates(document, promotion, None)
     assert (given_answer.state == "yes") == is_promoted(gates)
     assert [line.passed for line in given_answer.gates] == [gate.passed for gate in gates]
     assert "95\xa0%" not in given_answer.sentence + "".join(given_answer.details)
@@ -165,7 +182,8 @@ def test_tables_say_what_is_better() -> None:
 
 def test_a_score_that_is_missing_is_not_a_zero() -> None:
     arms = {"baseline": arm(0), "regularized": arm(1.0)}
-    arms["regularized"]["subsets"] = {**arms["regularized"]["subsets"], "depth": {"mean": math.nan, "std": 0.0}}
+    subsets = {**arms["regularized"].subsets, "depth": Statistic(mean=math.nan, std=0.0)}
+    arms["regularized"] = arms["regularized"].model_copy(update={"subsets": subsets})
     row = next(r for g in subset_groups(arms) for r in g.rows if r.label == "only depth")
     assert row.cells[1].value is None
     assert row.cells[1].delta is None
@@ -175,14 +193,15 @@ def test_a_score_that_is_missing_is_not_a_zero() -> None:
 
 
 def test_the_gain_chart_keeps_places_in_order_and_zero_in_sight() -> None:
-    chart = gain_chart(evaluation(3.0, 1.0, 5.0, 0.5)["gain"])
+    chart = gain_chart(evaluation(3.0, 1.0, 5.0, 0.5).gain)
     assert chart is not None
     assert (chart.ticks[0].place, chart.ticks[-1].place) == (0, 100)
     for line in chart.lines:
         assert 0 <= line.start <= line.place <= line.end <= 100
         assert (line.place - chart.zero) * line.value > 0
-    assert gain_chart({}) is None
-    single = gain_chart(evaluation(3.0, None, None, 0.5, 1)["gain"])
+    unknown = Gain(value=math.nan, ci95=(None, None))
+    assert gain_chart(Gains(full=unknown, mean=unknown, worst=unknown)) is None
+    single = gain_chart(evaluation(3.0, None, None, 0.5, 1).gain)
     assert single is not None
     assert {(line.low, line.high) for line in single.lines} == {(None, None)}
 
@@ -201,7 +220,7 @@ def test_curves_are_thinned_without_a_shift(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_figure_is_drawn(seeds: int, tmp_path: Path) -> None:
     document = evaluation(*((3.0, None, None) if seeds == 1 else (3.0, 1.0, 5.0)), 3.0, seeds)
-    write_json(tmp_path / "summary.json", document)
+    document.write(tmp_path / "summary.json")
     done = CliRunner().invoke(app, ["figure", str(tmp_path / "summary.json"), str(tmp_path / "out.png")])
     assert done.exit_code == 0, done.output
     picture = np.asarray(Image.open(tmp_path / "out.png").convert("RGB"))
@@ -214,15 +233,23 @@ def test_the_figure_is_drawn(seeds: int, tmp_path: Path) -> None:
 
 def test_the_figure_knows_whose_gain_it_is() -> None:
     document = evaluation(3.0, 1.0, 5.0)
-    document["arms"] = {"agm": arm(1.0), **document["arms"]}
+    document = document.model_copy(update={"arms": {"agm": arm(1.0), **document.arms}})
     assert compared_arm(document) == "regularized"
-    for broken, fault in (
-        ([], "mapping"),
+    other = Gain(value=9.0, ci95=(8.0, 10.0))
+    for change, fault in (
         ({"arms": {}}, "no baseline"),
-        (document | {"gain": {"mean": {"value": 9.0}}}, "any arm"),
+        ({"gain": Gains(full=other, mean=other, worst=other)}, "any arm"),
     ):
         with pytest.raises(SensorproofError, match=fault):
-            compared_arm(broken)
+            compared_arm(document.model_copy(update=change))
+
+
+@pytest.mark.parametrize(("text", "fault"), [("[]", "document"), ("{}", "data: missing"), ("{", "cannot be read")])
+def test_a_figure_of_something_else_is_one_line(text: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text(text)
+    done = CliRunner().invoke(app, ["figure", str(tmp_path / "summary.json"), str(tmp_path / "out.png")])
+    assert isinstance(done.exception, SensorproofError)
+    assert fault in str(done.exception)
 
 
 def test_a_figure_is_a_png(tmp_path: Path) -> None:

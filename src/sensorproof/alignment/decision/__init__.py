@@ -1,1 +1,1 @@
-"""Decide from measures: rules, faults of frames, the verdict on a batch."""
+"""Decide from measures: rules, findings on frames and batches, states of pairs, the verdict."""

@@ -1,1 +1,1 @@
-"""Measure single sensors and pairs: time, calibration, image quality, labels."""
+"""Measure single sensors and labels: time, calibration, image quality. `registry` names every measure."""

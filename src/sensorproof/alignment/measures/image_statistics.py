@@ -1,36 +1,43 @@
-"""Statistics of one image that tell one domain from another: what drift compares."""
+"""Statistics of one image that distinguish one domain from another, for the measurement of drift."""
 
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from sensorproof.alignment.registration.edges import gray
+from sensorproof.alignment.images import Image, to_gray
 from sensorproof.data.batch import Sensor
 
-FEATURES = ("mean", "spread", "low", "high", "edges", "fine_edges", "invalid")
+STATISTICS = ("mean", "spread", "low", "high", "edges", "fine_edges", "invalid")
+_KEYS = ("batch", "frame_id", "site", "sequence", "sensor")
 
 
-def image_statistics(image: NDArray[np.float32], sensor: Sensor, row: dict[str, Any]) -> dict[str, Any]:
-    """Seven numbers of an image (C, H, W), values as shares of the sensor's range; NaN where nothing is valid.
+def image_statistics(image: Image, sensor: Sensor, row: dict[str, Any]) -> dict[str, Any]:
+    """Compute seven statistics of an image; values are shares of the sensor's range.
 
-    mean, spread (standard deviation), low and high (5th and 95th percentile), edges (mean gradient magnitude),
-    fine_edges (mean absolute Laplacian), invalid (share of pixels).
+    Args:
+        image: (C, H, W), NaN where invalid.
+        sensor: its range.
+        row: of the table of measures, whose keys the result gets.
+
+    Returns:
+        The keys batch, frame_id, site, sequence and sensor; mean, spread (standard deviation), low and high (5th and
+        95th percentile), edges (mean gradient magnitude), fine_edges (mean absolute Laplacian) and invalid (share of
+        pixels). All but the last are NaN if no pixel is valid.
     """
-    keys = {k: row[k] for k in ("batch", "frame_id", "site", "sequence", "sensor")}
-    flat, valid = gray(image)
+    keys = {key: row[key] for key in _KEYS}
+    flat, valid = to_gray(image)
     if not valid.any():
-        return {**keys, **dict.fromkeys(FEATURES, np.nan), "invalid": 1.0}
+        return {**keys, **dict.fromkeys(STATISTICS, np.nan), "invalid": 1.0}
     low, high = sensor.range
     flat = np.where(valid, (flat - low) / (high - low), 0).astype(np.float32)
     values = flat[valid]
     inside = cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    edges = fine = np.nan
+    edges = fine_edges = np.nan
     if inside.any():
         magnitude = cv2.magnitude(cv2.Sobel(flat, cv2.CV_32F, 1, 0), cv2.Sobel(flat, cv2.CV_32F, 0, 1))
         edges = float(magnitude[inside].mean())
-        fine = float(np.abs(cv2.Laplacian(flat, cv2.CV_32F))[inside].mean())
-    five, most = np.percentile(values, [5, 95])
-    numbers = (values.mean(), values.std(), five, most, edges, fine, 1 - valid.mean())
-    return {**keys, **{name: float(n) for name, n in zip(FEATURES, numbers, strict=True)}}
+        fine_edges = float(np.abs(cv2.Laplacian(flat, cv2.CV_32F))[inside].mean())
+    percentile_5, percentile_95 = np.percentile(values, [5, 95])
+    numbers = (values.mean(), values.std(), percentile_5, percentile_95, edges, fine_edges, 1 - valid.mean())
+    return {**keys, **{name: float(n) for name, n in zip(STATISTICS, numbers, strict=True)}}

@@ -1,1 +1,1 @@
-"""Follow a pair of sensors through a batch: the rig's bias, each frame's deviation, swapped frames."""
+"""Follow a pair of sensors through a batch: the bias of the rig, the deviation of each frame, swapped frames."""

@@ -1,10 +1,10 @@
-"""Other people's data -> a batch folder. One module a format; docs/data-format.md shows each."""
+"""Importers: data in other formats becomes a batch folder. One module a format; see the page on data formats."""
 
 from sensorproof.data.importers.arrays import Imported, import_arrays
 
 FORMATS = {"arrays": import_arrays}
-"""By the name that `sensorproof import` takes."""
+"""{the name that `sensorproof import` takes: the importer}."""
 PLANNED = ("deliver", "muses", "mcubes", "mfnet", "fmb", "nyudepthv2")
-"""Public data sets whose names are kept for importers of their own."""
+"""Public data sets whose names are reserved for importers of their own."""
 
 __all__ = ["FORMATS", "PLANNED", "Imported", "import_arrays"]

@@ -1,4 +1,4 @@
-"""Named arrays of an .npz file or of a folder of .npy files, memory-mapped; sizes are checked before any is read."""
+"""Named arrays of an .npz file or of a folder of .npy files, memory-mapped. Sizes are checked before reading."""
 
 import math
 import shutil
@@ -19,53 +19,59 @@ from sensorproof.files import confined
 Arrays = dict[str, NDArray[Any]]
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _MAX_HEADER = 10_000
+"""Bytes in the header of an array."""
 
 
 @contextmanager
 def open_arrays(source: Path, names: Sequence[str], scratch: Path, max_bytes: int) -> Iterator[Arrays]:
     """Yield the named arrays, memory-mapped and read-only.
 
-    An archive's members are unpacked to a temporary folder inside `scratch` first, so that memory does not grow
-    with them; they are gone on leaving.
+    Args:
+        source: an .npz file or a folder of .npy files.
+        names: of the arrays.
+        scratch: a folder in which an archive is unpacked to a temporary folder, so that memory does not grow with it.
+        max_bytes: of all arrays together, unpacked.
 
     Raises:
-        UsageError: source is neither, or holds no array of such a name.
-        BatchError: an array is broken, pickled, or all together are larger than max_bytes.
+        UsageError: `source` is neither, or has no array of such a name.
+        BatchError: an array is broken or pickled, or together they are larger than `max_bytes`.
     """
     if source.is_dir():
         yield _map_all({name: _npy_in(source, name) for name in names}, source, max_bytes)
         return
     if source.suffix.lower() != ".npz" or not source.is_file():
-        raise UsageError(source, "is no .npz file and no folder of .npy files", "give one of them")
+        raise UsageError(source, "is neither an .npz file nor a folder of .npy files", "give one of them")
     with TemporaryDirectory(dir=scratch, prefix=f".{source.stem}.") as folder:
         try:
             with zipfile.ZipFile(source) as archive:
-                paths = unpack(archive, source, names, Path(folder), max_bytes)
+                paths = _unpack(archive, source, names, Path(folder), max_bytes)
+        except UsageError:  # it lacks an array
+            raise
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
             raise BatchError(source, f"is not a whole archive ({error})", "copy or write the file again") from error
         yield _map_all(paths, source, max_bytes)
 
 
 def _npy_in(folder: Path, name: str) -> Path:
-    """The file of an array in a folder."""
+    """Return the file of an array in a folder."""
     path = confined(folder, f"{name}.npy")
     if not path.is_file():
-        found = sorted(p.stem for p in folder.glob("*.npy"))
-        raise UsageError(folder, f"has no array {name!r}", f"it has {', '.join(found) or 'none'}")
+        available = sorted(file.stem for file in folder.glob("*.npy"))
+        raise UsageError(folder, f"has no array {name!r}", f"it has {', '.join(available) or 'none'}")
     return path
 
 
-def unpack(
+def _unpack(
     archive: zipfile.ZipFile, source: Path, names: Sequence[str], folder: Path, max_bytes: int
 ) -> dict[str, Path]:
-    """Write the members to folder, after their headers have been held to their sizes and to max_bytes."""
+    """Unpack arrays into a folder, after a check of their sizes against their headers and against the limit."""
     members = {}
     for name in names:
         try:
             members[name] = archive.getinfo(f"{name}.npy")
         except KeyError as error:
-            found = sorted(m.removesuffix(".npy") for m in archive.namelist())
-            raise UsageError(source, f"has no array {name!r}", f"it has {', '.join(found) or 'none'}") from error
+            available = sorted(member.removesuffix(".npy") for member in archive.namelist())
+            raise UsageError(source, f"has no array {name!r}", f"it has {', '.join(available) or 'none'}") from error
     _refuse_oversize(source, sum(member.file_size for member in members.values()), max_bytes)
     for name, member in members.items():
         with archive.open(member) as stream:
@@ -78,7 +84,7 @@ def unpack(
 
 
 def _check_header(stream: IO[bytes], source: Path, name: str, size: int) -> None:
-    """Hold what an array's header says to the size of its file, in bytes."""
+    """Check an array's header against the size of its file, in bytes."""
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
         raise BatchError(source, f"array {name!r} has NPY version {version}", "write it with numpy.save")
@@ -89,7 +95,7 @@ def _check_header(stream: IO[bytes], source: Path, name: str, size: int) -> None
 
 
 def _refuse_dtype(source: Path, name: str, dtype: np.dtype) -> None:
-    """Raise BatchError for what only pickle can read, and for records."""
+    """Refuse types that only pickle can read, and records."""
     if dtype.hasobject:
         fix = "save numbers or text (numpy.array(names, dtype=str)); a pickle can run any code, so none is loaded"
         raise BatchError(source, f"array {name!r} holds pickled objects", fix)
@@ -98,14 +104,14 @@ def _refuse_dtype(source: Path, name: str, dtype: np.dtype) -> None:
 
 
 def _refuse_oversize(source: Path, size: int, max_bytes: int) -> None:
-    """Raise BatchError where the arrays are larger than allowed."""
+    """Refuse arrays that are larger than allowed together."""
     if size > max_bytes:
         fault = f"its arrays take {size / 2**30:.3g} GiB unpacked, more than {max_bytes / 2**30:.3g}"
-        raise BatchError(source, fault, "raise --max-gib if that is so, or import it in parts")
+        raise BatchError(source, fault, "raise --max-gib if that is intended, or import it in parts")
 
 
 def _map_all(paths: dict[str, Path], source: Path, max_bytes: int) -> Arrays:
-    """Map every file; its header is held to its length by numpy."""
+    """Map every file, read-only, after a check of its header against its length."""
     arrays: Arrays = {}
     for name, path in paths.items():
         try:

@@ -1,4 +1,4 @@
-"""The mapping file of `sensorproof import arrays`: which array is which sensor, and what the frames are."""
+"""The mapping file of `sensorproof import arrays`: which array is which sensor, and the roles of the frames."""
 
 import re
 from collections.abc import Iterable
@@ -15,18 +15,19 @@ from sensorproof.settings.strict_model import StrictModel, validate_document
 
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _FIELDS = ("sequence", "site", "condition", "split")
-REFERENCE = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class Times(StrictModel):
-    """When frames were taken: an array of one stamp a frame, or a rate from the first frame on."""
+    """When frames were taken: an array with one timestamp a frame, or a constant rate."""
 
     array: Text | None = None
     unit: Literal["s", "ms", "us", "ns"] = "s"
     """Of the array."""
     rate_hz: PositiveFloat | None = None
+    """Frames a second, all at the same distance."""
     start_s: float = 0.0
-    """Time of the first frame where there is a rate."""
+    """Time of the first frame, with a rate."""
 
     @model_validator(mode="after")
     def _is_one_or_the_other(self) -> Self:
@@ -36,64 +37,66 @@ class Times(StrictModel):
 
 
 class SensorArray(Sensor):
-    """A sensor as in batch.yaml, and the array that holds it: (N, H, W), or four dimensions as `layout` says."""
+    """A sensor as in batch.yaml, and its array: (N, H, W), or four dimensions in the order of `layout`."""
 
     array: Text
     layout: Literal["NHWC", "NCHW"] = "NHWC"
     allow_nan: bool = False
-    """Whether NaN and infinity mark invalid pixels; where they do not, one of them is an error."""
+    """Whether NaN and infinity mark invalid pixels; if not, they are an error."""
     times: Times | None = None
-    """Where they differ from the frames' own."""
+    """The sensor's own times, if they differ from the frames'."""
     nodata: float | None = None
     calibration: Calibration | None = None
 
 
 class _LabelArray(StrictModel):
-    """The label: (N, H, W), integers. `values` says which class an id of the array is; others stay as they are."""
+    """The label: (N, H, W), integers."""
 
     array: Text
     values: dict[int, Annotated[int, Field(ge=0, le=255)]] = Field(default_factory=dict)
+    """{value in the array: class id}; values that are not listed stay as they are."""
 
 
 class Rule(StrictModel):
-    """What frames are whose name matches, from the first letter to the last.
+    """The role of the frames whose whole name matches a pattern.
 
-    `sequence`, `site`, `condition` and `split` are text in which {group} stands for a named group of the pattern;
-    one that is not given is the group of that name, if there is one.
+    `sequence`, `site`, `condition` and `split` are text in which {group} stands for a named group of the pattern. One
+    that is not given is the group of the same name, if there is one.
     """
 
     match: str
+    """A regular expression."""
     sequence: str | None = None
     site: str | None = None
     condition: str | None = None
     split: str | None = None
     labelled: bool = True
-    """False: the frames' labels are not used."""
+    """Whether the frames' labels are used."""
     leave_out: bool = False
-    """True: the frames do not enter the batch."""
+    """Whether the frames are left out of the batch."""
 
     @model_validator(mode="after")
     def _refers_to_its_groups(self) -> Self:
         try:
             groups = re.compile(self.match).groupindex
         except re.error as error:
-            raise ValueError(f"match is no regular expression ({error})") from error
+            raise ValueError(f"match is not a regular expression ({error})") from error
         for field in _FIELDS:
-            if unknown := set(REFERENCE.findall(getattr(self, field) or "")) - set(groups):
+            if unknown := set(_PLACEHOLDER.findall(getattr(self, field) or "")) - set(groups):
                 raise ValueError(f"{field} refers to {sorted(unknown)}, which match does not name")
         return self
 
 
 class Frames(StrictModel):
-    """Names of the frames, and rules of which the first that matches a name decides."""
+    """Names of the frames, and rules for them: the first that matches a name decides."""
 
     names: Text | None = None
-    """An array of N texts or integers; without it the frames are counted from 000000."""
+    """An array of N texts or integers; without it the frames are numbered from 000000."""
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
 
 
 class Mapping(StrictModel):
-    """The whole file. What is not said here is as in batch.yaml."""
+    """The whole mapping file. Keys without a description are as in batch.yaml."""
 
     classes: Annotated[tuple[Class, ...], Field(min_length=2, strict=False)]
     ignore_index: Annotated[int, Field(ge=0, le=255)]
@@ -109,10 +112,9 @@ class Mapping(StrictModel):
         return self
 
     def batch_info(self, name: str) -> BatchInfo:
-        """The batch.yaml that this makes."""
-        sensors = {
-            key: Sensor(**each.model_dump(include=set(Sensor.model_fields))) for key, each in self.sensors.items()
-        }
+        """Return the content of batch.yaml for a batch of this name."""
+        keys = set(Sensor.model_fields)
+        sensors = {name: Sensor(**sensor.model_dump(include=keys)) for name, sensor in self.sensors.items()}
         return BatchInfo(
             name=name,
             classes=self.classes,
@@ -122,16 +124,17 @@ class Mapping(StrictModel):
         )
 
     def arrays(self) -> list[str]:
-        """Every array that the import reads, once."""
-        times = [self.times, *(s.times for s in self.sensors.values() if s.times)]
-        found = [*(s.array for s in self.sensors.values()), self.frames.names, *(t.array for t in times)]
-        found += [self.label.array] if self.label else []
-        return list(dict.fromkeys(name for name in found if name))
+        """Return the names of all arrays that the import reads, each once."""
+        sensors = self.sensors.values()
+        times = [self.times, *(sensor.times for sensor in sensors if sensor.times)]
+        names = [*(sensor.array for sensor in sensors), self.frames.names, *(each.array for each in times)]
+        names += [self.label.array] if self.label else []
+        return list(dict.fromkeys(name for name in names if name))
 
 
 @dataclass(frozen=True)
 class FrameRole:
-    """What the rules make of one frame."""
+    """What the rules say of one frame."""
 
     sequence: str = "all"
     site: str = "all"
@@ -142,32 +145,38 @@ class FrameRole:
 
 
 def read_mapping(path: Path) -> Mapping:
-    """Read a mapping file; UsageError names every faulty key at once."""
+    """Read a mapping file.
+
+    Raises:
+        UsageError: it is missing, not YAML, or has faulty keys; the message names all of them.
+    """
     try:
         document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(path, f"cannot be read ({error})", "give a YAML file; see docs/data-format.md") from error
+        raise UsageError(
+            path, f"cannot be read ({error})", "give a YAML file; see docs/reference/data-format.md"
+        ) from error
     return validate_document(Mapping, document, path, UsageError)
 
 
 def role_of(name: str, rules: Iterable[Rule]) -> FrameRole | None:
-    """The role of a frame by the first rule that matches its name; None where there are rules and none matches."""
+    """Return the role of a frame by the first rule that matches its name; None if there are rules and none matches."""
     rules = tuple(rules)
     if not rules:
         return FrameRole()
     for rule in rules:
-        found = re.fullmatch(rule.match, name)
-        if found is None:
+        match = re.fullmatch(rule.match, name)
+        if match is None:
             continue
-        groups = {group: text or "" for group, text in found.groupdict().items()}
-        said = {field: groups[field] for field in _FIELDS if field in groups}
-        said |= {field: filled(text, groups) for field in _FIELDS if (text := getattr(rule, field)) is not None}
-        said.setdefault("site", "all")
-        said.setdefault("sequence", said["site"])
-        return FrameRole(**said, labelled=rule.labelled, leave_out=rule.leave_out)
+        groups = {group: text or "" for group, text in match.groupdict().items()}
+        texts = {field: groups[field] for field in _FIELDS if field in groups}
+        texts |= {field: _fill(text, groups) for field in _FIELDS if (text := getattr(rule, field)) is not None}
+        texts.setdefault("site", "all")
+        texts.setdefault("sequence", texts["site"])
+        return FrameRole(**texts, labelled=rule.labelled, leave_out=rule.leave_out)
     return None
 
 
-def filled(template: str, groups: dict[str, str]) -> str:
-    """A template with the text of its groups."""
-    return REFERENCE.sub(lambda reference: groups[reference[1]], template)
+def _fill(template: str, groups: dict[str, str]) -> str:
+    """Replace each {group} of a template by the text of that group."""
+    return _PLACEHOLDER.sub(lambda placeholder: groups[placeholder[1]], template)

@@ -1,4 +1,7 @@
-"""The embedded simulator: street scenes seen by camera, thermal, depth and LiDAR. See docs/embedded-data.md."""
+"""The embedded simulator: street scenes recorded by camera, thermal camera, depth camera and LiDAR.
+
+The page on the embedded data describes what it shows and how.
+"""
 
 from sensorproof.data.simulator.generate import SimulationConfig, default_workers, simulate_batch
 

@@ -1,43 +1,59 @@
-"""The camera: albedo and texture, sun, lamps and headlights, fog and rain, lens, noise and response."""
+"""The camera: surface colour and texture, sun, lamps and headlights, fog and rain, lens, noise and response."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from sensorproof.data.simulator.geometry import Doubles, Pinhole
+from sensorproof.data.simulator.array_types import Doubles, Floats, Mask, Random
+from sensorproof.data.simulator.geometry import Pinhole
 from sensorproof.data.simulator.ray_casting import Hits
-from sensorproof.data.simulator.scene import Floats, Label, Style
-from sensorproof.data.simulator.surface_details import Patterns
+from sensorproof.data.simulator.scene import Label, Style
+from sensorproof.data.simulator.surface_details import SurfaceDetails
 from sensorproof.data.simulator.texture import noise, visible_noise
 from sensorproof.data.simulator.weather import Weather
 
-Random = np.random.Generator
-LENS_BLUR = 0.55
-"""Standard deviation in pixels."""
+_LENS_BLUR = 0.55
+"""Standard deviation of the Gaussian, in pixels."""
 _LAMP_SPACING = 24.0
+"""Metres between street lamps."""
 _LAMPLIGHT = np.array([1.0, 0.82, 0.55], np.float32)
 _HEADLIGHT = np.array([1.0, 0.97, 0.9], np.float32)
 _SKYLIGHT = np.array([0.9, 1.0, 1.12], np.float32)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
 
 
-def light(hits: Hits, found: Patterns, camera: Pinhole, pose: Doubles, weather: Weather, style: Style) -> Floats:
-    """Linear light (H, W, 3) that reaches the lens, before exposure."""
+def incoming_light(
+    hits: Hits, details: SurfaceDetails, camera: Pinhole, pose: Doubles, weather: Weather, style: Style
+) -> Floats:
+    """Compute the light that reaches the lens.
+
+    Args:
+        hits: what the rays of the camera's pixels hit.
+        details: of the same grid.
+        camera: gives the size of a pixel.
+        pose: (4, 4) camera to world; headlights shine along its z axis.
+        weather: light and extinction.
+        style: colours and the direction of the sun.
+
+    Returns:
+        (H, W, 3) linear light before exposure; 1 is about a white surface in the sun.
+    """
     sky = hits.label == Label.SKY
-    shaded = _albedo(hits, found, camera, style, weather) * _illumination(hits, found, pose, weather, style)
+    shaded = _albedo(hits, details, camera, style, weather) * _illumination(hits, details, pose, weather, style)
     if weather.dark:
-        shaded[found.lit] = _LAMPLIGHT * 0.25
-        shaded[found.headlamp] = _HEADLIGHT * 2.0
-        shaded[found.tail_lamp] = (0.5, 0.02, 0.02)
+        shaded[details.lit] = _LAMPLIGHT * 0.25
+        shaded[details.headlamp] = _HEADLIGHT * 2.0
+        shaded[details.tail_lamp] = (0.5, 0.02, 0.02)
     glow = _sky_light(hits, weather, style)
     through = np.exp(-weather.extinction * np.where(sky, 0, hits.distance))[..., None]
     air = np.float32(weather.ambient) * _SKYLIGHT * 0.85
     return np.where(sky[..., None], glow, shaded * through + air * (1 - through)).astype(np.float32)
 
 
-def _albedo(hits: Hits, found: Patterns, camera: Pinhole, style: Style, weather: Weather) -> Floats:
-    """Diffuse reflectance (H, W, 3) with texture; wet ground is darker."""
-    colour = hits.of(hits.primitives.colour, 0).astype(np.float32)
+def _albedo(hits: Hits, details: SurfaceDetails, camera: Pinhole, style: Style, weather: Weather) -> Floats:
+    """Return the diffuse reflectance (H, W, 3) with texture; wet ground is darker."""
+    colour = hits.value_of(hits.primitives.colour, 0).astype(np.float32)
     near = np.where(np.isfinite(hits.distance), hits.distance, 0) / np.float32(camera.intrinsics[0, 0])
     footprint = np.asarray(near / np.maximum(hits.incidence, 0.2), np.float32)
     p, local = hits.point, hits.local
@@ -49,7 +65,7 @@ def _albedo(hits: Hits, found: Patterns, camera: Pinhole, style: Style, weather:
     ):
         colour[hits.label == label] = base
 
-    def add(mask: NDArray[np.bool_], points: Floats, octaves: tuple[tuple[float, float], ...]) -> None:
+    def add(mask: Mask, points: Floats, octaves: tuple[tuple[float, float], ...]) -> None:
         for size, strength in octaves:
             rough[mask] += strength * visible_noise(points[mask], size, footprint[mask], int(size * 100))
 
@@ -64,18 +80,18 @@ def _albedo(hits: Hits, found: Patterns, camera: Pinhole, style: Style, weather:
     joint = (np.minimum(along % 1.0, across % 1.0) < 0.06) & (footprint < 0.12) & (hits.label == Label.SIDEWALK)
     rough[joint] -= 0.3
     colour *= np.exp(rough)[..., None]
-    colour[found.marking] = 0.62
-    colour[found.window] = (0.05, 0.06, 0.075)
-    colour[found.glass] = (0.03, 0.035, 0.04)
-    colour[found.tyre] = 0.012
+    colour[details.marking] = 0.62
+    colour[details.window] = (0.05, 0.06, 0.075)
+    colour[details.glass] = (0.03, 0.035, 0.04)
+    colour[details.tyre] = 0.012
     ground = (hits.index == -1) & (hits.label != Label.TERRAIN)
     puddles = np.where(noise(p, 2.5, 11) > 0.6, 0.35, 0.6)
     colour[ground] *= (1 - weather.rain * (1 - puddles[ground]))[:, None]
     return np.clip(colour, 0.003, 0.95)
 
 
-def _illumination(hits: Hits, found: Patterns, pose: Doubles, weather: Weather, style: Style) -> Floats:
-    """Light on each surface (H, W, 3)."""
+def _illumination(hits: Hits, details: SurfaceDetails, pose: Doubles, weather: Weather, style: Style) -> Floats:
+    """Return the light on each surface (H, W, 3)."""
     facing = np.maximum(hits.normal @ style.sun, 0)[..., None]
     # Surfaces that look down or stand close to the ground see less of the sky.
     open_sky = (0.65 + 0.35 * hits.normal[..., 2])[..., None]
@@ -85,7 +101,7 @@ def _illumination(hits: Hits, found: Patterns, pose: Doubles, weather: Weather, 
     distance = np.where(np.isfinite(hits.distance), hits.distance, 0)
     ahead = np.clip(hits.direction @ pose[:3, 2].astype(np.float32), 0, 1) ** 6
     beam = 0.55 * ahead / (1 + (distance / 11) ** 2) * np.maximum(hits.incidence, 0.25)
-    beam = np.where(found.sign, 5 * beam, beam)
+    beam = np.where(details.sign, 5 * beam, beam)
     x, y = hits.point[..., 0], hits.point[..., 1]
     s = (x + _LAMP_SPACING / 2) % _LAMP_SPACING - _LAMP_SPACING / 2
     beside = np.abs(hits.road.across(x, y)) - style.road_half
@@ -94,7 +110,7 @@ def _illumination(hits: Hits, found: Patterns, pose: Doubles, weather: Weather, 
 
 
 def _sky_light(hits: Hits, weather: Weather, style: Style) -> Floats:
-    """The sky (H, W, 3): blue with clouds by day, even in fog, grey in rain, almost black at night."""
+    """Return the light of the sky (H, W, 3): blue with clouds by day, even in fog, grey in rain, dark at night."""
     up = np.clip(hits.direction[..., 2], 0, 1)[..., None]
     clouds = noise(hits.direction * 40, 12, int(style.air * 10))[..., None]
     if weather.dark:
@@ -109,19 +125,29 @@ def _sky_light(hits: Hits, weather: Weather, style: Style) -> Floats:
 
 
 def expose(linear: Floats, weather: Weather, rng: Random, gain: float = 1.0) -> NDArray[np.uint8]:
-    """Automatic exposure (times gain), raindrops, lens blur, noise, response: (H, W, 3) of 8 bits."""
-    # Part of the way only: a camera does not make night as bright as day.
+    """Turn light into the camera's image: automatic exposure, lens blur, raindrops, noise and response curve.
+
+    Args:
+        linear: (H, W, 3) linear light.
+        weather: brightness to aim at, noise and rain.
+        rng: draws noise and drops.
+        gain: factor on the exposure.
+
+    Returns:
+        (H, W, 3), 8 bits.
+    """
+    # The exponent below 1 corrects only in part: a camera does not make night as bright as day.
     automatic = (weather.exposure / max(float((linear @ _LUMA).mean()), 1e-4)) ** 0.8
-    image = gaussian_filter(linear * np.float32(automatic * gain), (LENS_BLUR, LENS_BLUR, 0))
+    image = gaussian_filter(linear * np.float32(automatic * gain), (_LENS_BLUR, _LENS_BLUR, 0))
     if weather.rain:
-        image = _rainy(image, weather.rain, rng)
-    grain = weather.camera_noise * (0.5 + 0.8 * np.sqrt(np.clip(image, 0, 1)))
-    shown = np.clip(image, 0, None) ** (1 / 2.2) + grain * rng.standard_normal(image.shape)
-    return np.clip(np.rint(shown * 255), 0, 255).astype(np.uint8)
+        image = _add_rain(image, weather.rain, rng)
+    noise_level = weather.camera_noise * (0.5 + 0.8 * np.sqrt(np.clip(image, 0, 1)))
+    encoded = np.clip(image, 0, None) ** (1 / 2.2) + noise_level * rng.standard_normal(image.shape)
+    return np.clip(np.rint(encoded * 255), 0, 255).astype(np.uint8)
 
 
-def _rainy(image: Floats, amount: float, rng: Random) -> Floats:
-    """Streaks of falling drops, and drops on the lens through which the picture is smeared."""
+def _add_rain(image: Floats, amount: float, rng: Random) -> Floats:
+    """Add streaks of falling drops, and drops on the lens behind which the image is blurred."""
     height, width = image.shape[:2]
     unit = width / 160
     v, u = np.mgrid[0:height, 0:width].astype(np.float32)

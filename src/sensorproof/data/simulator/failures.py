@@ -1,34 +1,40 @@
-"""Sensor failures after those of DELIVER, on single frames; its event camera's low resolution is the thermal's here."""
+"""Sensor failures on single frames, after those of the DELIVER data set.
+
+DELIVER (Zhang et al., CVPR 2023) has an event camera of low resolution; here it is the thermal camera.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d, rotate, zoom
 
-from sensorproof.data.simulator.scene import Floats
+from sensorproof.data.simulator.array_types import Floats, Random
 
-Random = np.random.Generator
-CAMERA = ("motion_blur", "over_exposure", "under_exposure")
-_LIDAR = ("lidar_jitter",)
-_THERMAL = ("thermal_low_resolution",)
 ABSENT = {"missing_thermal": "thermal", "missing_depth": "depth", "missing_lidar": "lidar"}
-"""The frame's cell of that sensor stays empty."""
-FAILURES = (*CAMERA, *_LIDAR, *_THERMAL, *ABSENT)
+"""{failure: the sensor that has no file in that frame}."""
+FAILURES = (
+    "motion_blur",
+    "over_exposure",
+    "under_exposure",
+    "lidar_jitter",
+    "thermal_low_resolution",
+    *ABSENT,
+)
 GAIN = {"over_exposure": 6.0, "under_exposure": 0.06}
-"""Factor on the camera's exposure."""
+"""{failure: the factor on the camera's exposure}."""
 
 
 def draw_failure(share: float, rng: Random) -> str:
-    """Which failure a frame has: empty for none, each equally likely on `share` of the frames."""
-    hit, which = rng.random(), rng.integers(len(FAILURES))
-    return FAILURES[which] if hit < share else ""
+    """Draw the failure of a frame: each equally likely in `share` of the frames, otherwise empty for none."""
+    chance, which = rng.random(), rng.integers(len(FAILURES))
+    return FAILURES[which] if chance < share else ""
 
 
 def motion_blur(linear: Floats, rng: Random) -> Floats:
-    """Blur linear light (H, W, 3) along a random, mostly level line of about a fifteenth of the width."""
+    """Blur linear light (H, W, 3) along a random, nearly horizontal line of about a fifteenth of the width."""
     length = max(3, round(linear.shape[1] * rng.uniform(0.05, 0.09)))
     angle = rng.normal(0, 12)
-    turned = rotate(linear, angle, axes=(1, 0), reshape=False, order=1, mode="nearest")
-    blurred = convolve1d(turned, np.full(length, 1 / length, np.float32), axis=1, mode="nearest")
+    rotated = rotate(linear, angle, axes=(1, 0), reshape=False, order=1, mode="nearest")
+    blurred = convolve1d(rotated, np.full(length, 1 / length, np.float32), axis=1, mode="nearest")
     return np.asarray(rotate(blurred, -angle, axes=(1, 0), reshape=False, order=1, mode="nearest"), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""A whole batch: sites, sequences and frames, written by several processes, whole or not at all."""
+"""Generate a whole batch of sites, sequences and frames in several processes, whole or not at all."""
 
 import os
 import re
@@ -14,44 +14,50 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from sensorproof.data.batch import check_free, write_batch
+from sensorproof.data.batch import NAME_PATTERN, check_free, write_batch
 from sensorproof.data.simulator.failures import draw_failure
 from sensorproof.data.simulator.geometry import Pinhole
 from sensorproof.data.simulator.layout import make_drive, make_scene, make_style
 from sensorproof.data.simulator.render import Sequence, render
 from sensorproof.data.simulator.sensors import CLOCKS, RATE, batch_info, draw_offset
-from sensorproof.data.simulator.weather import DRIVEN_IN
+from sensorproof.data.simulator.weather import SCHEDULE
 from sensorproof.errors import UsageError
 from sensorproof.files import atomic_folder
 
 _FIRST_DAY = datetime(2025, 3, 3, tzinfo=UTC)
 _EXTENSION = {"camera": "png", "thermal": "png", "depth": "png", "lidar": "npy"}
-SMALLEST, LARGEST = 16, 2048
+_MIN_SIDE, _MAX_SIDE = 16, 2048
+"""Sides of the images, in pixels."""
 
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """What to simulate. Two plans that differ in `workers` alone give the same bytes."""
+    """What to simulate. Equal configurations give the same bytes, for any number of processes."""
 
     name: str
     size: tuple[int, int] = (128, 160)
+    """Height and width of the images in pixels."""
     sites: int = 16
     sequences: int = 4
-    """Of each site; all of them together take the conditions in turn."""
+    """Per site. The sequences of all sites take the conditions in turn."""
     frames: int = 6
-    """Of each sequence."""
+    """Per sequence."""
     seed: int = 0
     site_offset: int = 0
-    """Number of the first site: sites of other numbers are other places."""
+    """Number of the first site; sites with other numbers are other places."""
     failures: float = 0.1
-    """Share of the frames on which a sensor fails or is missing."""
+    """Share of the frames in which a sensor fails or is missing."""
 
     def check(self) -> None:
-        """Raise UsageError where a figure makes no sense."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", self.name):
+        """Check every value.
+
+        Raises:
+            UsageError: a value is out of range, or the name cannot be the name of a batch.
+        """
+        if not re.fullmatch(NAME_PATTERN, self.name):
             raise UsageError("name", f"is {self.name!r}", "use letters, digits, - and _, at most 64")
-        if not all(SMALLEST <= side <= LARGEST for side in self.size):
-            raise UsageError("size", f"is {self.size}", f"give height and width from {SMALLEST} to {LARGEST}")
+        if not all(_MIN_SIDE <= side <= _MAX_SIDE for side in self.size):
+            raise UsageError("size", f"is {self.size}", f"give height and width from {_MIN_SIDE} to {_MAX_SIDE}")
         for key in ("sites", "sequences", "frames"):
             if getattr(self, key) < 1:
                 raise UsageError(key, f"is {getattr(self, key)}", "give at least 1")
@@ -62,83 +68,85 @@ class SimulationConfig:
             raise UsageError("failures", f"is {self.failures}", "give a share from 0 to 1")
 
 
-def simulate_batch(out: Path, plan: SimulationConfig, workers: int = 1, force: bool = False) -> None:
-    """Write the batch that `plan` describes to the folder `out`, whole or not at all.
+def simulate_batch(out: Path, config: SimulationConfig, workers: int = 1, force: bool = False) -> None:
+    """Simulate a batch and write it, whole or not at all.
 
     Args:
+        out: the folder to write.
+        config: what to simulate.
         workers: processes to share the sequences among.
         force: replace a batch that is there already.
 
     Raises:
-        UsageError: the plan makes no sense, or out is taken.
+        UsageError: a value of the configuration is out of range, or `out` is in use.
     """
-    plan.check()
+    config.check()
     check_free(out, force)
-    tasks = [(site, sequence) for site in range(plan.sites) for sequence in range(plan.sequences)]
+    tasks = [(site, sequence) for site in range(config.sites) for sequence in range(config.sequences)]
     with atomic_folder(out) as folder:
-        rows = [row for part in run(folder, plan, tasks, workers) for row in part]
-        write_batch(folder, batch_info(plan.name, Pinhole(*plan.size)), pd.DataFrame(rows))
+        rows = [row for part in _write_sequences(folder, config, tasks, workers) for row in part]
+        write_batch(folder, batch_info(config.name, Pinhole(*config.size)), pd.DataFrame(rows))
 
 
-def run(
-    folder: Path, plan: SimulationConfig, tasks: list[tuple[int, int]], workers: int
+def _write_sequences(
+    folder: Path, config: SimulationConfig, tasks: list[tuple[int, int]], workers: int
 ) -> Iterator[list[dict[str, object]]]:
-    """Write every sequence and yield its rows, in the order of tasks."""
+    """Write every sequence (site, number) and yield its rows of frames.csv, in the order of `tasks`."""
     workers = min(workers, len(tasks))
     if workers <= 1:
-        yield from (_write_sequence(folder, plan, *task) for task in tasks)
+        yield from (_write_sequence(folder, config, *task) for task in tasks)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        parts = [pool.submit(_write_sequence, folder, plan, *task) for task in tasks]
+        parts = [pool.submit(_write_sequence, folder, config, *task) for task in tasks]
         try:
             yield from (part.result() for part in parts)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def generator(plan: SimulationConfig, *key: int) -> np.random.Generator:
-    """Random numbers of their own for each site, sequence and frame, so that the order of work does not matter."""
-    return np.random.default_rng([plan.seed, plan.site_offset + key[0], *key[1:]])
+def _make_rng(config: SimulationConfig, *key: int) -> np.random.Generator:
+    """Return a generator for a site, sequence or frame; each has its own, so the order of work does not matter."""
+    return np.random.default_rng([config.seed, config.site_offset + key[0], *key[1:]])
 
 
-def _write_sequence(folder: Path, plan: SimulationConfig, site: int, sequence: int) -> list[dict[str, object]]:
+def _write_sequence(folder: Path, config: SimulationConfig, site: int, sequence: int) -> list[dict[str, object]]:
     """Render one sequence into folder and return its rows of frames.csv."""
-    number = plan.site_offset + site
-    style = make_style(generator(plan, site))
-    rng = generator(plan, site, sequence + 1)
+    number = config.site_offset + site
+    style = make_style(_make_rng(config, site))
+    rng = _make_rng(config, site, sequence + 1)
     drive = make_drive(style, rng)
-    weather = DRIVEN_IN[(site * plan.sequences + sequence) % len(DRIVEN_IN)]
-    scene = make_scene(drive, plan.frames / RATE, rng)
-    columns = generator(plan, site, 0).standard_normal(plan.size[1]).astype(np.float32)
-    world = Sequence(scene, drive, weather, Pinhole(*plan.size), columns)
+    weather = SCHEDULE[(site * config.sequences + sequence) % len(SCHEDULE)]
+    scene = make_scene(drive, config.frames / RATE, rng)
+    columns = _make_rng(config, site, 0).standard_normal(config.size[1]).astype(np.float32)
+    world = Sequence(scene, drive, weather, Pinhole(*config.size), columns)
     start = _FIRST_DAY.timestamp() + 86400 * number + 3600 * (weather.hour + sequence / 4)
     start += float(rng.uniform(0, 600))
     place, drive_name = f"site-{number:02d}", f"site-{number:02d}-{sequence:02d}"
     rows = []
-    for k in range(plan.frames):
-        noise = generator(plan, site, sequence + 1, k + 1)
-        failure = draw_failure(plan.failures, noise)
+    for k in range(config.frames):
+        noise = _make_rng(config, site, sequence + 1, k + 1)
+        failure = draw_failure(config.failures, noise)
         offsets = {sensor: draw_offset(sensor, noise) for sensor in CLOCKS}
         frame = render(world, k / RATE, offsets["lidar"], failure, noise)
-        identity = f"{drive_name}-{k:03d}"
+        frame_id = f"{drive_name}-{k:03d}"
         row: dict[str, object] = {
-            "frame_id": identity,
+            "frame_id": frame_id,
             "sequence": drive_name,
             "site": place,
             "condition": "+".join(filter(None, (weather.name, failure))),
-            "label": save(folder, f"label/{identity}.png", frame.label),
+            "label": _save(folder, f"label/{frame_id}.png", frame.label),
         }
         for sensor in CLOCKS:
-            path = f"{sensor}/{identity}.{_EXTENSION[sensor]}"
-            there = sensor in frame.images
-            row[sensor] = save(folder, path, frame.images[sensor]) if there else ""
-            row[f"{sensor}_time"] = start + k / RATE + offsets[sensor] if there else np.nan
+            path = f"{sensor}/{frame_id}.{_EXTENSION[sensor]}"
+            present = sensor in frame.images
+            row[sensor] = _save(folder, path, frame.images[sensor]) if present else ""
+            row[f"{sensor}_time"] = start + k / RATE + offsets[sensor] if present else np.nan
         rows.append(row)
     return rows
 
 
-def save(folder: Path, relative: str, image: NDArray) -> str:
-    """Write an image as its extension says and return its relative path."""
+def _save(folder: Path, relative: str, image: NDArray) -> str:
+    """Write an image in the format of its extension and return its relative path."""
     path = folder / relative
     path.parent.mkdir(exist_ok=True)
     if path.suffix == ".npy":
@@ -149,5 +157,5 @@ def save(folder: Path, relative: str, image: NDArray) -> str:
 
 
 def default_workers() -> int:
-    """As many processes as there are processors to run them."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,19 +1,20 @@
-"""Drawing a site's style, the furniture of one stretch of its road, and the drive along it."""
+"""Draw the yaw_amplitude of a site, the objects along a stretch of its road, and the drive along it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from sensorproof.data.simulator import objects
-from sensorproof.data.simulator.geometry import Doubles, camera_to_world
-from sensorproof.data.simulator.scene import Road, Scene, Style, Thing
+from sensorproof.data.simulator.array_types import Doubles, Random
+from sensorproof.data.simulator.geometry import camera_to_world
+from sensorproof.data.simulator.scene import Road, Scene, SceneObject, Style
 
-Random = np.random.Generator
 _LANE = -1.7
-"""Where the vehicle drives, metres left of the centre line."""
+"""Where the vehicle drives, in metres left of the centre line."""
 _VIEW = 95.0
-"""Metres ahead of the vehicle that are furnished."""
+"""Metres ahead of the vehicle in which objects are placed."""
 _CLEARANCE = 2.6
+"""Metres that objects keep from the vehicle."""
 
 
 @dataclass(frozen=True)
@@ -22,22 +23,25 @@ class Drive:
 
     road: Road
     start: float
+    """Metres along the road."""
     speed: float
+    """Metres a second."""
     phases: tuple[float, float, float, float]
-    look: float
-    """Amplitude of the slow turning of the vehicle against the road, radians."""
+    """Of its swaying: sideways, yaw, pitch and roll, in radians."""
+    yaw_amplitude: float
+    """Of its slow turning against the road, in radians."""
 
     def pose(self, time: float) -> Doubles:
-        """Camera to world (4 x 4) at `time` seconds."""
+        """Return the pose of the camera in the world (4, 4) at `time` seconds."""
         a, b, c, d = self.phases
         s = self.start + self.speed * time
         x, y, heading = self.road.place(np.array(s), np.array(_LANE + 0.35 * np.sin(0.5 * time + a)))
-        yaw = float(heading) + self.look * np.sin(0.45 * time + b)
+        yaw = float(heading) + self.yaw_amplitude * np.sin(0.45 * time + b)
         return camera_to_world(float(x), float(y), yaw, 0.012 * np.sin(1.9 * time + c), 0.01 * np.sin(1.3 * time + d))
 
 
 def make_style(rng: Random) -> Style:
-    """Draw what distinguishes one site from another."""
+    """Draw the look of a site."""
     grey = rng.uniform(0.07, 0.2)
     grass = np.array([0.07, 0.14, 0.035])
     ground = [grass, grass * 1.4, np.array([0.2, 0.17, 0.08]), np.array([0.2, 0.18, 0.155])][rng.integers(4)]
@@ -75,21 +79,22 @@ def make_style(rng: Random) -> Style:
 
 
 def make_drive(style: Style, rng: Random) -> Drive:
-    """Draw where on the road a sequence begins and how fast it goes."""
+    """Draw where on the road a sequence begins and how fast the vehicle drives."""
     a, b, c, d = rng.uniform(0, 2 * np.pi, 4)
     return Drive(Road(style), rng.uniform(0, 1000), rng.uniform(4, 8), (a, b, c, d), rng.uniform(0.05, 0.15))
 
 
 def make_scene(drive: Drive, duration: float, rng: Random) -> Scene:
-    """Furnish the stretch of road that a drive of `duration` seconds sees."""
+    """Place the objects along the stretch of road that a drive of `duration` seconds sees."""
     start, end = drive.start - 5, drive.start + drive.speed * duration + _VIEW
-    found = [*frontage(drive.road, start, end, rng), *_roadside(drive.road, start, end, rng), *_movers(drive, end, rng)]
-    return Scene(drive.road, tuple(thing for thing in found if _stays_clear(thing, drive, duration)))
+    road = drive.road
+    placed = [*_frontage(road, start, end, rng), *_roadside(road, start, end, rng), *_traffic(drive, end, rng)]
+    return Scene(road, tuple(item for item in placed if _stays_clear(item, drive, duration)))
 
 
-def frontage(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
-    """Buildings, trees and bushes on both sides, none of them in a side street."""
-    style, found = road.style, []
+def _frontage(road: Road, start: float, end: float, rng: Random) -> list[SceneObject]:
+    """Place buildings, trees and bushes on both sides, none of them in a side street."""
+    style, placed = road.style, []
     for side in (-1, 1):
         edge = style.road_half + style.verge + style.sidewalk
         s = start
@@ -100,73 +105,75 @@ def frontage(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
             clear = road.along_crossing(np.array(s + length / 2)) ** 2 > (length / 2 + 6) ** 2
             if rng.random() < style.buildings and clear:
                 colour = style.facades[rng.integers(len(style.facades))]
-                found.append(Thing(s + length / 2, d, objects.building(rng, length, depth, 3.1 * storeys, colour)))
+                placed.append(
+                    SceneObject(s + length / 2, d, objects.building(rng, length, depth, 3.1 * storeys, colour))
+                )
             s += length + rng.uniform(0, 5)
-        for s in scatter(start, end, style.trees, rng):
+        for s in _scatter(start, end, style.trees, rng):
             inner = (
                 style.road_half + style.verge / 2 if style.verge and rng.random() < 0.5 else edge + rng.uniform(0.6, 4)
             )
             if abs(road.along_crossing(np.array(s))) > 6.5:
-                found.append(Thing(s, side * inner, objects.tree(rng, style.foliage), rng.uniform(0, 3)))
-        for s in scatter(start, end, style.bushes, rng):
+                placed.append(SceneObject(s, side * inner, objects.tree(rng, style.foliage), rng.uniform(0, 3)))
+        for s in _scatter(start, end, style.bushes, rng):
             if abs(road.along_crossing(np.array(s))) > 6.5:
-                found.append(Thing(s, side * (edge + rng.uniform(0.8, 3.5)), objects.bush(rng, style.foliage)))
-    return found
+                placed.append(SceneObject(s, side * (edge + rng.uniform(0.8, 3.5)), objects.bush(rng, style.foliage)))
+    return placed
 
 
-def _roadside(road: Road, start: float, end: float, rng: Random) -> list[Thing]:
-    """Poles, signs and parked vehicles."""
-    style, found = road.style, []
+def _roadside(road: Road, start: float, end: float, rng: Random) -> list[SceneObject]:
+    """Place poles, signs and parked vehicles."""
+    style, placed = road.style, []
     for side in (-1, 1):
         for s in np.arange(start + rng.uniform(0, style.poles), end, style.poles):
             d = side * (style.road_half + rng.uniform(0.3, 0.7))
             if abs(road.along_crossing(np.array(s))) > 3.8:
                 turn = 0.0 if side < 0 else np.pi
-                found.append(Thing(s, d, objects.pole(rng, bool(rng.random() < 0.5)), turn))
+                placed.append(SceneObject(s, d, objects.pole(rng, bool(rng.random() < 0.5)), turn))
         for s in np.arange(start + rng.uniform(0, 6), end, 6.2):
             if rng.random() < style.parked and abs(road.along_crossing(np.array(s))) > 7:
                 turn = rng.normal(0, 0.04) + (0 if side < 0 else np.pi)
-                found.append(Thing(s, side * (style.road_half - 1.05), objects.vehicle(rng, False), turn))
-    return found
+                placed.append(SceneObject(s, side * (style.road_half - 1.05), objects.vehicle(rng, False), turn))
+    return placed
 
 
-def _movers(drive: Drive, end: float, rng: Random) -> list[Thing]:
-    """Traffic in both lanes, and people on sidewalks and crossing the road."""
-    style, found = drive.road.style, []
+def _traffic(drive: Drive, end: float, rng: Random) -> list[SceneObject]:
+    """Place vehicles in both lanes, and people on sidewalks and crossing the road."""
+    style, placed = drive.road.style, []
     ahead = drive.start + rng.uniform(9, 22)
     while ahead < end:
         speed = drive.speed + rng.uniform(-0.3, 1.0)
-        found.append(Thing(ahead, _LANE, objects.vehicle(rng, True), 0, speed))
+        placed.append(SceneObject(ahead, _LANE, objects.vehicle(rng, True), 0, speed))
         ahead += rng.uniform(0.6, 1.4) * 100 / style.traffic
     oncoming = drive.start + rng.uniform(8, 30)
     while oncoming < end + 80:
-        found.append(Thing(oncoming, -_LANE, objects.vehicle(rng, True), np.pi, -rng.uniform(5, 9)))
+        placed.append(SceneObject(oncoming, -_LANE, objects.vehicle(rng, True), np.pi, -rng.uniform(5, 9)))
         oncoming += rng.uniform(0.6, 1.4) * 100 / style.traffic
     for side in (-1, 1):
-        for s in scatter(drive.start, end, style.pedestrians, rng):
+        for s in _scatter(drive.start, end, style.pedestrians, rng):
             d = side * (style.road_half + style.verge + rng.uniform(0.3, max(0.5, style.sidewalk - 0.3)))
-            found.append(Thing(s, d, objects.pedestrian(rng), rng.uniform(0, 6), rng.uniform(-1.5, 1.5)))
-    for s in scatter(drive.start, end, 0.25 * style.pedestrians, rng):
+            placed.append(SceneObject(s, d, objects.pedestrian(rng), rng.uniform(0, 6), rng.uniform(-1.5, 1.5)))
+    for s in _scatter(drive.start, end, 0.25 * style.pedestrians, rng):
         d, speed = rng.uniform(-5, 5), float(rng.choice([-1, 1]) * rng.uniform(0.2, 1.2))
-        found.append(Thing(s, d, objects.pedestrian(rng), rng.uniform(0, 6), 0, speed))
-    return found
+        placed.append(SceneObject(s, d, objects.pedestrian(rng), rng.uniform(0, 6), 0, speed))
+    return placed
 
 
-def scatter(start: float, end: float, per_ten_metres: float, rng: Random) -> list[float]:
-    """Random places along the road with the given mean density."""
+def _scatter(start: float, end: float, per_ten_metres: float, rng: Random) -> list[float]:
+    """Draw places along the road, in metres, with the given mean density."""
     number = rng.poisson(per_ten_metres * (end - start) / 10)
     return [float(s) for s in rng.uniform(start, end, number)]
 
 
-def _stays_clear(thing: Thing, drive: Drive, duration: float) -> bool:
-    """Whether the vehicle never comes close to a thing, let alone drives through it."""
-    reach = max(np.hypot(piece.size[0], piece.size[1]) for piece in thing.parts)
+def _stays_clear(item: SceneObject, drive: Drive, duration: float) -> bool:
+    """Return whether an object keeps its distance from the vehicle at all times."""
+    reach = max(np.hypot(part.size[0], part.size[1]) for part in item.parts)
     time = np.linspace(0, duration, 60)
-    s = thing.s + thing.along * time - drive.start - drive.speed * time
-    d = thing.d + thing.sideways * time - _LANE
-    wide = abs(thing.d) > drive.road.style.road_half - 1.5 and not thing.sideways
+    s = item.s + item.along * time - drive.start - drive.speed * time
+    d = item.d + item.sideways * time - _LANE
+    wide = abs(item.d) > drive.road.style.road_half - 1.5 and not item.sideways
     if wide:
         return True
-    # Traffic passes in its own lane; what is in the way must keep its distance.
+    # Oncoming traffic passes in its own lane; what is in the vehicle's lane must keep its distance.
     beside = np.abs(d) > _CLEARANCE
     return bool(np.all(beside | (np.abs(s) > _CLEARANCE + reach)))

@@ -1,4 +1,4 @@
-"""What a scene consists of: classes, the road and its ground, and things made of boxes, ellipsoids and cylinders."""
+"""What a scene consists of: the classes, the road with its ground, and objects made of simple primitives."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -6,12 +6,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-_Ints = NDArray[np.int64]
+from sensorproof.data.simulator.array_types import Floats, Ints
 
 
 class Label(IntEnum):
-    """The classes of the embedded data; the values are the label images'."""
+    """The classes of the embedded data, with their values in the labels."""
 
     ROAD = 0
     SIDEWALK = 1
@@ -24,18 +23,20 @@ class Label(IntEnum):
     SKY = 8
 
 
-IGNORE = 255
 KERB_HEIGHT = 0.12
+"""Metres by which everything but the road is raised."""
 
 
 class Shape(IntEnum):
+    """The shapes of primitives."""
+
     BOX = 0
     ELLIPSOID = 1
     CYLINDER = 2
 
 
 class Part(IntEnum):
-    """What a primitive is on its thing, where the class alone does not tell its looks."""
+    """What a primitive is on its object, where the class alone does not decide its look."""
 
     PLAIN = 0
     CROWN = 1
@@ -50,25 +51,32 @@ class Part(IntEnum):
 
 @dataclass(frozen=True)
 class Style:
-    """What makes a site. Lengths in metres, temperatures in °C, reflectivities as a share, colours linear RGB."""
+    """The look of a site. Lengths in metres, temperatures in °C, reflectivities as a share, colours in linear RGB."""
 
     curve: tuple[float, float, float]
-    """Amplitude, wavelength and phase of the winding of the road."""
+    """Amplitude, wavelength and phase of the road's curves."""
     road_half: float
+    """Half of the road's width."""
     sidewalk: float
+    """Width."""
     verge: float
     """Width of the strip of terrain between road and sidewalk; 0 for none."""
     crossing: float
     """Distance between side streets."""
     buildings: float
-    """Share of the frontage that is built on."""
+    """Share of the road's sides that is built on."""
     setback: float
+    """Distance between sidewalk and buildings."""
     storeys: tuple[int, int]
+    """Fewest and most."""
     trees: float
-    """Per ten metres of each side; so are the next three."""
+    """Per ten metres of each side."""
     bushes: float
+    """Per ten metres of each side."""
     parked: float
+    """Share of the parking spaces that are taken."""
     pedestrians: float
+    """Per ten metres of each side."""
     traffic: float
     """Moving vehicles per hundred metres of each lane."""
     poles: float
@@ -78,46 +86,47 @@ class Style:
     terrain_colour: Floats
     foliage: Floats
     facades: Floats
-    """(n, 3)."""
+    """(n, 3), to choose from."""
     reflectivity: tuple[float, float, float]
     """Of road, sidewalk and terrain for the laser."""
     air: float
-    """By day; other conditions are colder."""
+    """Temperature by day; other conditions are colder."""
     sun: Floats
-    """Unit vector towards it."""
+    """Unit vector towards the sun."""
 
 
 @dataclass(frozen=True)
 class Road:
-    """The ground: a winding road on a plane, with side streets, sidewalks and terrain."""
+    """The ground: a curved road on a plane, with side streets, sidewalks and terrain."""
 
     style: Style
 
     def centre(self, s: NDArray) -> NDArray:
-        """Lateral place of the centre line at s metres along x."""
+        """Return y of the centre line at s metres along x."""
         amplitude, length, phase = self.style.curve
         return np.asarray(amplitude * np.sin(2 * np.pi * s / length + phase))
 
     def heading(self, s: NDArray) -> NDArray:
+        """Return the direction of the centre line at s metres along x, in radians from the x axis."""
         amplitude, length, phase = self.style.curve
         return np.arctan(amplitude * 2 * np.pi / length * np.cos(2 * np.pi * s / length + phase))
 
     def place(self, s: NDArray, d: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """World x, y and heading of the point d metres left of the centre line."""
+        """Return x, y and heading, in the world, of the point d metres left of the centre line at s."""
         heading = self.heading(s)
         return s - d * np.sin(heading), self.centre(s) + d * np.cos(heading), heading
 
     def across(self, x: NDArray, y: NDArray) -> NDArray:
-        """About how far (x, y) lies left of the centre line, metres."""
+        """Return about how far (x, y) lies left of the centre line, in metres."""
         return np.asarray((y - self.centre(x)) * np.cos(self.heading(x)))
 
     def along_crossing(self, x: NDArray) -> NDArray:
-        """Distance along x to the middle of the nearest side street."""
+        """Return the signed distance along x to the middle of the nearest side street, in metres."""
         gap = self.style.crossing
         return np.asarray((x + gap / 2) % gap - gap / 2)
 
     def ground(self, x: NDArray, y: NDArray) -> NDArray[np.uint8]:
-        """Label of the ground at (x, y)."""
+        """Return the label of the ground at (x, y)."""
         style, d, side = self.style, np.abs(self.across(x, y)), np.abs(self.along_crossing(x))
         inner = style.road_half + style.verge
         label = np.full(d.shape, Label.TERRAIN, np.uint8)
@@ -129,24 +138,33 @@ class Road:
 
 @dataclass(frozen=True)
 class Primitives:
-    """N primitives at one instant. Arrays of length N; centre and size (half extents) in metres, world frame."""
+    """N primitives at one time, in arrays of length N; metres and radians, world frame."""
 
-    shape: _Ints
+    shape: Ints
+    """(N,) values of Shape."""
     centre: Floats
+    """(N, 3)."""
     size: Floats
+    """(N, 3), half of the extent along each of its own axes."""
     yaw: Floats
+    """(N,)."""
     base: Floats
-    """(N, 3) foot of the thing that the primitive belongs to, with its yaw: the frame of its texture."""
+    """(N, 3), the foot of the object that the primitive belongs to; with the yaw it is the frame of its texture."""
     label: NDArray[np.uint8]
-    part: _Ints
+    """(N,) values of Label."""
+    part: Ints
+    """(N,) values of Part."""
     colour: Floats
+    """(N, 3), linear RGB."""
     reflectivity: Floats
+    """(N,), for the laser, as a share."""
     warmth: Floats
-    """Kelvin of heat of its own."""
-    seed: _Ints
+    """(N,), kelvin by its own heat."""
+    seed: Ints
+    """(N,), the number of the object, for its texture."""
 
     def corners(self) -> Floats:
-        """(N, 8, 3) corners of the bounding boxes."""
+        """Return the corners of the bounding boxes (N, 8, 3)."""
         signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T.astype(np.float32)
         local = self.size[:, None] * signs
         cos, sin = np.cos(self.yaw)[:, None], np.sin(self.yaw)[:, None]
@@ -154,35 +172,44 @@ class Primitives:
         return self.centre[:, None] + np.stack([x, y, local[..., 2]], -1)
 
     def subset(self, keep: NDArray) -> "Primitives":
-        """Those that keep (mask or indices) selects."""
+        """Return the primitives that `keep` (a mask or indices) selects."""
         return Primitives(**{name: getattr(self, name)[keep] for name in self.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
-class Thing:
-    """A movable group of primitives. s and d place its foot on the road, in metres; speeds in m/s."""
-
-    s: float
-    d: float
-    parts: tuple["Piece", ...]
-    turn: float = 0.0
-    """Yaw against the road's heading."""
-    along: float = 0.0
-    sideways: float = 0.0
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One primitive of a thing: offset of its centre and half extents in the thing's own frame, metres."""
+class Primitive:
+    """One primitive of an object, in the object's own frame: x forward, y left, z up, metres."""
 
     shape: Shape
     label: Label
     offset: tuple[float, float, float]
+    """The centre."""
     size: tuple[float, float, float]
+    """Half of the extent along each axis."""
     colour: tuple[float, float, float]
+    """Linear RGB."""
     part: Part = Part.PLAIN
     reflectivity: float = 0.3
+    """For the laser, as a share."""
     warmth: float = 0.0
+    """Kelvin by its own heat."""
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """A group of primitives that stands or moves; s and d place its foot on the road, in metres."""
+
+    s: float
+    """Along the road."""
+    d: float
+    """Left of the centre line."""
+    parts: tuple[Primitive, ...]
+    turn: float = 0.0
+    """Yaw against the road's heading, in radians."""
+    along: float = 0.0
+    """Speed along the road, in m/s."""
+    sideways: float = 0.0
+    """Speed to the left, in m/s."""
 
 
 @dataclass(frozen=True)
@@ -190,33 +217,33 @@ class Scene:
     """The world along one sequence, at any time."""
 
     road: Road
-    things: tuple[Thing, ...]
+    objects: tuple[SceneObject, ...]
 
     def at(self, time: float) -> Primitives:
-        """All primitives at `time` seconds after the start of the sequence."""
-        number = np.array([len(thing.parts) for thing in self.things])
-        s, d, turn, along, sideways = np.array([(t.s, t.d, t.turn, t.along, t.sideways) for t in self.things]).T
+        """Return all primitives at `time` seconds after the start of the sequence."""
+        number = np.array([len(item.parts) for item in self.objects])
+        s, d, turn, along, sideways = np.array([(o.s, o.d, o.turn, o.along, o.sideways) for o in self.objects]).T
         x, y, heading = self.road.place(s + along * time, d + sideways * time)
         ground = np.where(self.road.ground(x, y) == Label.ROAD, 0.0, KERB_HEIGHT)
-        owner = np.repeat(np.arange(len(self.things)), number)
-        pieces = [piece for thing in self.things for piece in thing.parts]
+        owner = np.repeat(np.arange(len(self.objects)), number)
+        parts = [part for item in self.objects for part in item.parts]
         yaw = (heading + turn)[owner]
         base = np.stack([x, y, ground], 1)[owner]
-        offset = np.array([p.offset for p in pieces])
+        offset = np.array([p.offset for p in parts])
         cos, sin = np.cos(yaw), np.sin(yaw)
         shifted = np.stack(
             [offset[:, 0] * cos - offset[:, 1] * sin, offset[:, 0] * sin + offset[:, 1] * cos, offset[:, 2]], 1
         )
         return Primitives(
-            shape=np.array([p.shape for p in pieces]),
+            shape=np.array([p.shape for p in parts]),
             centre=(base + shifted).astype(np.float32),
-            size=np.array([p.size for p in pieces], np.float32),
+            size=np.array([p.size for p in parts], np.float32),
             yaw=yaw.astype(np.float32),
             base=base.astype(np.float32),
-            label=np.array([p.label for p in pieces], np.uint8),
-            part=np.array([p.part for p in pieces]),
-            colour=np.array([p.colour for p in pieces], np.float32),
-            reflectivity=np.array([p.reflectivity for p in pieces], np.float32),
-            warmth=np.array([p.warmth for p in pieces], np.float32),
+            label=np.array([p.label for p in parts], np.uint8),
+            part=np.array([p.part for p in parts]),
+            colour=np.array([p.colour for p in parts], np.float32),
+            reflectivity=np.array([p.reflectivity for p in parts], np.float32),
+            warmth=np.array([p.warmth for p in parts], np.float32),
             seed=owner,
         )

@@ -5,24 +5,28 @@ from typing import Any
 
 import numpy as np
 
+from sensorproof.data.metadata import IGNORE
 from sensorproof.data.simulator import depth, lidar, thermal
 from sensorproof.data.simulator.geometry import Pinhole, lidar_to_camera
-from sensorproof.data.simulator.scene import IGNORE, Label
+from sensorproof.data.simulator.scene import Label
 
-REFERENCE = "camera"
+RATE = 2.0
+"""Frames a second, a usual rate of annotated key frames."""
+_REFERENCE = "camera"
 _CAPTURED = "2025-02-24"
 """Day of the calibration, a week before the first drive."""
-RATE = 2.0
-"""Frames a second, as annotated key frames come."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """A sensor's stamps against the reference's, seconds: constant offset, normal jitter, and the tolerance."""
+    """A sensor's timestamps less the reference's, in seconds."""
 
     offset: float
+    """Constant part."""
     jitter: float
+    """Standard deviation of the random part."""
     tolerance: float
+    """The `max_time_offset_s` of batch.yaml."""
 
 
 CLOCKS = {
@@ -34,13 +38,13 @@ CLOCKS = {
 
 
 def draw_offset(sensor: str, rng: np.random.Generator) -> float:
-    """One frame's offset in seconds, well within the tolerance."""
+    """Draw one frame's offset in seconds, well within the tolerance."""
     clock = CLOCKS[sensor]
     return clock.offset + clock.jitter * float(np.clip(rng.standard_normal(), -3, 3))
 
 
 def batch_info(name: str, camera: Pinhole) -> dict[str, Any]:
-    """The content of batch.yaml. Images are all in the reference view; only the LiDAR sits elsewhere."""
+    """Return the content of batch.yaml. All images are in the reference view; only the LiDAR has another pose."""
     intrinsics = [float(value) for value in camera.intrinsics.ravel()]
     poses = {sensor: np.eye(4) for sensor in CLOCKS} | {"lidar": lidar_to_camera()}
     details = {
@@ -68,6 +72,6 @@ def batch_info(name: str, camera: Pinhole) -> dict[str, Any]:
         "name": name,
         "classes": [{"id": int(label), "name": label.name.lower()} for label in Label],
         "ignore_index": IGNORE,
-        "reference": REFERENCE,
+        "reference": _REFERENCE,
         "sensors": sensors,
     }

@@ -1,138 +1,62 @@
-"""From broken rules to a verdict: who is set aside, what is refused, and that nothing unmeasured counts as aligned."""
+"""The verdict: exit code, refusal, and the document that is written and read back."""
 
-import numpy as np
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from helpers.synthetic_scenes import checks
-from sensorproof.alignment.decision.rules import Rule, make_rules, suite_name
-from sensorproof.alignment.decision.verdict import FAULT_COLUMNS, BatchFindings, BatchVerdict, decide, pair_states
-from sensorproof.alignment.drift import Drift
-from sensorproof.errors import RejectedError
+from sensorproof.alignment.decision.findings import FAULT_COLUMNS
+from sensorproof.alignment.decision.verdict import BatchVerdict
+from sensorproof.documents.validation import BatchRecord, PairRecord, ValidationRecord
+from sensorproof.errors import RejectedError, SensorproofError
+from sensorproof.files import read_json, write_json
 
-FRAME = Rule("deviation_px", "within", 0, "critical", "frame", "is off", other="deviation_limit_px")
-WARN = Rule("saturated_share", "at_most", 0.5, "warning", "frame", "is mostly saturated")
-BATCH = Rule("time_unit", "at_most", 0, "critical", "batch", "times are not in seconds")
-NEAR = Rule("time_unit", "at_most", 0, "warning", "batch", "times are odd")
-RULES = [FRAME, WARN, BATCH, NEAR]
-DRIFT = Drift(0.95, 2.3, True, "looks different", 10, 10, ())
+PAIR = PairRecord(state="aligned", reason="within 0.20 px at the corners", frames=10, measured=10, corner_px=0.2)
 
 
-def table(frames: int = 10) -> pd.DataFrame:
-    rows = [(f"f{k}", s) for k in range(frames) for s in ("camera", "depth")]
-    found = pd.DataFrame(rows, columns=["frame_id", "sensor"])
-    measures = {"deviation_px": 4.0, "deviation_limit_px": 2.0, "saturated_share": 0.6, "time_unit": 1.0}
-    return found.assign(batch="b", reference="camera", fault="", **measures)
+def make_verdict(quarantined: int, reasons: tuple[str, ...] = (), batch: str = "b") -> BatchVerdict:
+    """A verdict on ten frames, the first of which are quarantined."""
+    faults = [(batch, f"f{k}", "depth", "deviation_px", 4.0, 2.0, "depth is displaced") for k in range(quarantined)]
+    table = pd.DataFrame(faults, columns=FAULT_COLUMNS).assign(released=False).astype({"released": bool})
+    return BatchVerdict(batch, "suite", 10, quarantined, 0, table, reasons, (), {"depth": PAIR}, None)
 
 
-def decided(
-    broken: list[tuple[int, int]],
-    released: dict[tuple[str, str, str], tuple[float, float]] | None = None,
-    drift: Drift | None = None,
-    changes: dict | None = None,
-) -> BatchFindings:
-    found = pd.DataFrame(broken, columns=["rule", "row"]).astype(int)
-    return decide(table(), RULES, found, released or {}, drift, checks().model_copy(update=changes or {}))
+def test_the_exit_code_follows_the_verdict() -> None:
+    verdicts = (make_verdict(0), make_verdict(1), make_verdict(1, ("reason",)))
+    assert [verdict.exit_code for verdict in verdicts] == [0, 3, 4]
 
 
-def test_a_frame_at_fault_is_set_aside_with_measure_and_threshold() -> None:
-    found = decided([(0, 1)])
-    assert found.faults[FAULT_COLUMNS].to_numpy().tolist() == [
-        ["b", "f0", "depth", "deviation_px", 4.0, 2.0, "depth is off"]
-    ]
-    assert (found.reasons, found.warnings) == ((), ())
-
-
-def test_warnings_are_counted_and_quarantine_nothing() -> None:
-    found = decided([(1, 1), (1, 3)])
-    assert found.faults.empty
-    assert found.warnings == ("depth: is mostly saturated in 2 frames (saturated_share)",)
-
-
-def test_a_fault_of_the_rig_refuses_the_batch() -> None:
-    found = decided([(2, 1)])
-    assert found.reasons == ("depth: times are not in seconds (time_unit 1, limit 0)",)
-
-
-def test_what_is_refused_is_not_warned_of_as_well() -> None:
-    found = decided([(3, 0), (3, 1), (2, 1)])
-    assert found.reasons == ("depth: times are not in seconds (time_unit 1, limit 0)",)
-    assert found.warnings == ("camera: times are odd (time_unit 1, limit 0)",)
-
-
-@pytest.mark.parametrize(("frames", "refused"), [(2, False), (3, True)])
-def test_more_than_a_fifth_of_the_frames_refuses_the_batch(frames: int, refused: bool) -> None:
-    found = decided([(0, 2 * k + 1) for k in range(frames)])
-    assert bool(found.reasons) == refused
-    if refused:
-        assert "3 of 10 frames are at fault, more than 20 %" in found.reasons[0]
-
-
-def test_released_frames_count_no_more() -> None:
-    found = decided([(0, 1), (0, 3), (0, 5)], released={("f0", "depth", "deviation_px"): (4.0, 2.0)})
-    assert found.faults.released.tolist() == [True, False, False]
-    assert found.reasons == ()
-
-
-@pytest.mark.parametrize(("then", "holds"), [(4.0, True), (3.5, True), (-4.0, True), (3.2, False), (np.nan, True)])
-def test_a_release_holds_until_the_fault_is_notably_worse(then: float, holds: bool) -> None:
-    """Now the frame is off by 4 px, the limit being 2."""
-    found = decided([(0, 1)], released={("f0", "depth", "deviation_px"): (then, 2.0)})
-    assert found.faults.released.tolist() == [holds]
-
-
-def test_one_frame_at_fault_twice_is_one_frame() -> None:
-    assert decided([(0, 0), (0, 1), (0, 2), (0, 3)]).reasons == ()
-
-
-@pytest.mark.parametrize(("severity", "refused"), [("warning", False), ("critical", True)])
-def test_drift_warns_unless_params_say_otherwise(severity: str, refused: bool) -> None:
-    drift = checks().drift.model_copy(update={"severity": severity})
-    found = decided([], drift=DRIFT, changes={"drift": drift})
-    assert (found.reasons == ("looks different",)) == refused
-    assert (found.warnings == ("looks different",)) == (not refused)
-
-
-def verdict(quarantined: int, reasons: tuple[str, ...] = ()) -> BatchVerdict:
-    faults = pd.DataFrame(columns=[*FAULT_COLUMNS, "released"]).astype({"released": bool})
-    return BatchVerdict("b", "suite", 10, quarantined, 0, faults, reasons, (), (), None)
-
-
-def test_exit_codes_follow_the_verdict() -> None:
-    assert [verdict(0).exit_code, verdict(1).exit_code, verdict(1, ("why",)).exit_code] == [0, 3, 4]
-    error = verdict(0, tuple(f"reason {k}" for k in range(7))).refusal()
+def test_a_refusal_is_one_line_with_the_first_reasons() -> None:
+    error = make_verdict(0, tuple(f"reason {k}" for k in range(7))).refusal()
     assert isinstance(error, RejectedError)
     assert "\n" not in str(error)
     assert "reason 4; and 2 more" in str(error)
+    assert str(error).endswith("fix the sensor rig, its clocks or the files (docs/explanation/alignment.md)")
 
 
-def test_a_pair_that_cannot_be_measured_is_not_aligned() -> None:
-    rows = table(2).assign(
-        corner_deviation_px=[np.nan, 0.1, np.nan, np.nan], corner_limit_px=[np.nan, 2, np.nan, 2],
-        rig_corner_px=0.2, rig_limit_px=2.0, reliability=99.0,
-    )  # fmt: skip
-    none, content = pd.DataFrame(columns=FAULT_COLUMNS), checks().content
-    assert pair_states(rows, none, content).tolist() == ["", "aligned", "", "unmeasurable"]
-    one = pd.DataFrame([["b", "f1", "depth", "swapped", 1, 0, ""]], columns=FAULT_COLUMNS)
-    assert pair_states(rows, one, content).tolist() == ["", "aligned", "", "misaligned"]
-    assert pair_states(rows.assign(rig_corner_px=2.5), none, content).tolist() == ["", "misaligned", "", "misaligned"]
-    doubtful = rows.assign(corner_deviation_px=[np.nan, 1.6, np.nan, 1.4])
-    assert pair_states(doubtful, none, content).tolist() == ["", "unmeasurable", "", "aligned"]
+def test_the_lines_count_frames_with_the_same_fault() -> None:
+    lines = make_verdict(2).lines()
+    assert lines[0] == "b: 10 frames, 2 quarantined, 0 released"
+    assert "  depth: aligned (within 0.20 px at the corners)" in lines
+    assert "  quarantined: depth is displaced (2 frames)" in lines
 
 
-def test_the_suite_is_named_by_what_it_asks() -> None:
-    other = checks().model_copy(update={"health": checks().health.model_copy(update={"saturated": 0.9})})
-    assert suite_name(checks()) == suite_name(checks().model_copy())
-    assert suite_name(other) != suite_name(checks())
-    assert suite_name(other).split("-")[:2] == suite_name(checks()).split("-")[:2]
-    elsewhere = checks().model_copy(update={"contact_sheet_frames": 1})
-    assert suite_name(elsewhere) == suite_name(checks())
+def test_the_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    record = make_verdict(2).record()
+    assert record.by_measure == {"deviation_px": 2}
+    record.write(tmp_path / "verdict.json")
+    assert BatchRecord.read(tmp_path / "verdict.json") == record
 
 
-def test_every_rule_has_a_consequence_and_a_reason() -> None:
-    rules = make_rules(checks())
-    assert {(r.scope, r.severity) for r in rules} == {
-        (s, v) for s in ("frame", "batch") for v in ("critical", "warning")
-    }
-    assert all(r.reason for r in rules)
-    assert len({(r.column, r.severity, r.other) for r in rules}) == len(rules)
+def test_a_record_of_all_batches_sums_up_and_is_refused_if_one_batch_is(tmp_path: Path) -> None:
+    records = [make_verdict(1, batch="first").record(), make_verdict(2, ("reason",), "second").record()]
+    validation = ValidationRecord.of(records)
+    assert (validation.frames.total, validation.frames.quarantined) == (20, 3)
+    assert (validation.decision, ValidationRecord.of(records[:1]).decision) == ("refused", "accepted")
+    validation.write(tmp_path / "verdict.json")
+    assert ValidationRecord.read(tmp_path / "verdict.json") == validation
+    document = read_json(tmp_path / "verdict.json")
+    document["batches"]["first"]["frames"]["total"] = "ten"
+    write_json(tmp_path / "verdict.json", document)
+    with pytest.raises(SensorproofError, match=r"batches\.first\.frames\.total"):
+        ValidationRecord.read(tmp_path / "verdict.json")

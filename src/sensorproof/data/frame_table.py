@@ -1,0 +1,143 @@
+"""frames.csv: the table of a batch's frames, read and checked against the sensors that batch.yaml names."""
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sensorproof.errors import BatchError, SensorproofError
+from sensorproof.files import confined
+
+LABEL = "label"
+"""The label's column, and its name among the sensors where it is treated as one."""
+KEYS = ("frame_id", "sequence", "site", "condition", LABEL)
+"""The columns that every batch has besides those of its sensors."""
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+"""The parts that frames are assigned to: for training, for the choice of settings, and for the reported scores."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def column_names(sensors: Sequence[str]) -> list[str]:
+    """Return the columns of frames.csv, without the optional `split`."""
+    return [*KEYS, *(column for sensor in sensors for column in (sensor, f"{sensor}_time"))]
+
+
+def read_frame_table(path: Path, sensors: Sequence[str]) -> pd.DataFrame:
+    """Read frames.csv and check all that can be checked without opening the images.
+
+    Args:
+        path: the file, inside its batch.
+        sensors: the names of the batch's sensors.
+
+    Returns:
+        One row per frame, in the file's order: the columns of `column_names` and `split`. Text is stripped and empty
+        for none; times are float64 seconds, NaN for none.
+
+    Raises:
+        BatchError: see read_batch.
+    """
+    header, rows = _read_cells(path)
+    check_columns(path, header, sensors)
+    if len(set(header)) != len(header):
+        raise BatchError(path, "a column repeats", "keep one of each")
+    if not rows:
+        raise BatchError(path, "has no frames", "an empty batch cannot be used; remove it")
+    frames = pd.DataFrame(rows, columns=header, dtype=object).map(str.strip)
+    if "split" not in frames:
+        frames["split"] = ""
+    _check_keys(path, frames)
+    for sensor in sensors:
+        frames[f"{sensor}_time"] = _parse_times(path, frames, sensor)
+    for column in (LABEL, *sensors):
+        for relative in frames[column]:
+            if relative:
+                _check_path(path, relative)
+    return frames
+
+
+def check_columns(where: str | Path, header: Sequence[str], sensors: Sequence[str]) -> None:
+    """Check that a table has all columns of frames.csv and no other.
+
+    Raises:
+        BatchError: a column is missing or unknown.
+    """
+    expected = column_names(sensors)
+    if missing := [column for column in expected if column not in header]:
+        raise BatchError(where, f"columns {missing} are missing", f"the columns are {', '.join(expected)}")
+    if unknown := [column for column in header if column not in (*expected, "split")]:
+        raise BatchError(where, f"columns {unknown} are unknown", "remove them or name the sensor in batch.yaml")
+
+
+def _read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a CSV file; each row is as long as the header."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, row) for row in reader if row]
+    except FileNotFoundError as error:
+        raise BatchError(path, "is missing", "a batch is a folder with batch.yaml and frames.csv") from error
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise BatchError(path, f"cannot be read ({error})", "write it as UTF-8 CSV") from error
+    if not lines:
+        raise BatchError(path, "is empty", "write a header and one row per frame")
+    header = [cell.strip() for cell in lines[0][1]]
+    for number, row in lines[1:]:
+        if len(row) != len(header):
+            fault = f"line {number} has {len(row)} cells, the header {len(header)}"
+            raise BatchError(path, fault, "give every line as many cells as the header")
+    return header, [row for _, row in lines[1:]]
+
+
+def _check_keys(path: Path, frames: pd.DataFrame) -> None:
+    """Check that ids, sequences and sites are given, ids unique, and splits known and either all given or none."""
+    for column in ("frame_id", "sequence", "site"):
+        if (frames[column] == "").any():
+            raise BatchError(path, f"column {column} has empty cells", "give every frame one")
+        odd = frames.loc[frames[column].str.contains(_CONTROL), column]
+        if len(odd):
+            raise BatchError(path, f"column {column} has control characters: {odd.iloc[0]!r}", "remove them")
+    repeated = frames.loc[frames.frame_id.duplicated(), "frame_id"]
+    if len(repeated):
+        raise BatchError(path, f"frame_id {repeated.iloc[0]!r} repeats ({len(repeated)} in all)", "make ids unique")
+    unknown = sorted(set(frames.split) - {"", *SPLITS})
+    if unknown:
+        raise BatchError(path, f"split {unknown[0]!r} is unknown", f"use {', '.join(SPLITS)}")
+    if (frames.split == "").any() and (frames.split != "").any():
+        raise BatchError(path, "column split has empty cells", "fill the column or leave it out")
+
+
+def _parse_times(path: Path, frames: pd.DataFrame, sensor: str) -> NDArray[np.float64]:
+    """Return the times of one sensor in seconds, NaN where it has no frame."""
+    cells, files = frames[f"{sensor}_time"], frames[sensor]
+    times = np.full(len(frames), np.nan)
+    for row, (cell, relative) in enumerate(zip(cells, files, strict=True)):
+        if bool(cell) != bool(relative):
+            given, lacking = ("a time", "file") if cell else ("a file", "time")
+            fault = f"frame {frames.frame_id[row]!r} has {given} but no {lacking} for {sensor}"
+            raise BatchError(path, fault, "give both or neither")
+        if cell:
+            times[row] = _parse_time(path, frames.frame_id[row], sensor, cell)
+    return times
+
+
+def _parse_time(path: Path, frame_id: str, sensor: str, cell: str) -> float:
+    """Return one time in seconds; stricter than float(), which takes `nan`, `1_000` and digits of other scripts."""
+    time = float(cell) if _DECIMAL.fullmatch(cell) else np.nan
+    if not np.isfinite(time):
+        raise BatchError(path, f"{sensor}_time of frame {frame_id!r} is {cell!r}", "write seconds as a decimal")
+    return time
+
+
+def _check_path(table: Path, relative: str) -> None:
+    """Refuse a path that leaves the batch, and name the table instead of the folder."""
+    try:
+        confined(table.parent, relative)
+    except SensorproofError as error:
+        raise BatchError(table, error.fault, "name files inside the batch") from error

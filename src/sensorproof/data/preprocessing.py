@@ -1,0 +1,137 @@
+"""From a sensor's own pixels to what a model sees: the same steps in training, in the stages and in serving.
+
+mark_invalid -> scale -> resize_image -> round to float16 (`prepare_image` does these three) -> standardize
+label_lookup -> resize_label
+"""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sensorproof.data.batch import BatchInfo
+from sensorproof.data.metadata import IGNORE, SensorInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+class ClaimedSensor(Protocol):
+    """What preprocessing needs to know of a sensor: `Sensor` of a batch and `SensorInput` of a model both have it."""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest value, in the sensor's own units."""
+
+    @property
+    def nodata(self) -> float | None:
+        """The value of empty pixels."""
+
+
+def mark_invalid(pixels: NDArray[Any], nodata: float | None) -> NDArray[np.float32]:
+    """Return a copy of (C, H, W) as float32, NaN where invalid.
+
+    Invalid is what is not finite, what float32 cannot hold, and a pixel that is `nodata` in every channel.
+    """
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        values = np.array(pixels, np.float32)
+    invalid = ~np.isfinite(values)
+    if nodata is not None:
+        invalid |= (values == np.float32(nodata)).all(axis=0)
+    values[invalid] = np.nan
+    return values
+
+
+def scale(pixels: NDArray[np.float32], sensor: ClaimedSensor) -> NDArray[np.float32]:
+    """Map the claimed range to [0, 1].
+
+    Args:
+        pixels: (C, H, W) in the sensor's own units, NaN where invalid.
+        sensor: gives the range.
+
+    Returns:
+        (C, H, W). Values beyond the range stay beyond [0, 1]; NaN where float16 cannot hold them.
+    """
+    low, high = sensor.range
+    with np.errstate(over="ignore"):
+        scaled = ((pixels - low) / (high - low)).astype(np.float32)
+    scaled[np.abs(scaled) > _LARGEST_FLOAT16] = np.nan
+    return scaled
+
+
+def resize_image(pixels: NDArray[np.float32], size: Size, sensor: ClaimedSensor) -> NDArray[np.float32]:
+    """Resize (C, h, w) to (C, H, W) = (C, *size).
+
+    By area (bilinearly where a side grows) if every pixel is valid and the sensor has no `nodata`. Otherwise by the
+    nearest pixel, so that invalid pixels are not mixed into valid ones.
+    """
+    if pixels.shape[1:] == size:
+        return pixels
+    mixable = sensor.nodata is None and bool(np.isfinite(pixels).all())
+    shrinks = pixels.shape[1] >= size[0] and pixels.shape[2] >= size[1]
+    method = (cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR) if mixable else cv2.INTER_NEAREST_EXACT
+    return np.stack([cv2.resize(channel, size[::-1], interpolation=method) for channel in pixels]).astype(np.float32)
+
+
+def fit_image(pixels: NDArray[np.float32], sensor: ClaimedSensor, size: Size) -> NDArray[np.float32]:
+    """Scale and resize (C, h, w), NaN where invalid, to (C, H, W) = (C, *size) before it is rounded to float16."""
+    return resize_image(scale(pixels, sensor), size, sensor)
+
+
+def prepare_image(pixels: NDArray[np.float32], sensor: ClaimedSensor, size: Size) -> NDArray[np.float16]:
+    """Return what stage prepare stores of an image.
+
+    Serving calls this as well, so that a model sees the same rounding as in training.
+
+    Args:
+        pixels: (C, h, w) in the sensor's own units, NaN where invalid.
+        sensor: gives range and nodata.
+        size: (H, W) of the result.
+
+    Returns:
+        (C, H, W), the claimed range scaled to [0, 1], NaN where invalid.
+    """
+    return round_image(fit_image(pixels, sensor, size))
+
+
+def round_image(fitted: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Round to float16: half the size of float32, and near 1 its steps (0.0005) are finer than 8 bits' (0.004)."""
+    return fitted.astype(np.float16)
+
+
+def standardize(pixels: NDArray[np.float16], sensor: SensorInput) -> "Tensor":
+    """Standardise prepared images by the mean and standard deviation of the training pixels, channel by channel.
+
+    Args:
+        pixels: (B, C, H, W), NaN where invalid.
+        sensor: gives mean and standard deviation.
+
+    Returns:
+        (B, C, H, W) float32. Invalid pixels are 0, the training mean.
+    """
+    import torch  # not at the top: the processes that measure alignment use this module and never need torch
+
+    mean = torch.tensor(sensor.mean).reshape(1, -1, 1, 1)
+    std = torch.tensor(sensor.std).reshape(1, -1, 1, 1)
+    standardized = (torch.from_numpy(pixels).float() - mean) / std  # torch widens float16 faster than numpy
+    return torch.nan_to_num(standardized, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def label_lookup(info: BatchInfo) -> NDArray[np.uint8]:
+    """Return a table (256,) from the values of a label to places in `info.classes`; IGNORE for all other values."""
+    lookup = np.full(256, IGNORE, np.uint8)
+    for place, described in enumerate(info.classes):
+        lookup[described.id] = place
+    return lookup
+
+
+def resize_label(label: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Resize (h, w) to (H, W) = size by the nearest pixel: classes cannot be mixed."""
+    if label.shape == size:
+        return label
+    return np.asarray(cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8)

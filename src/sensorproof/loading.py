@@ -1,0 +1,36 @@
+"""Load a model from a folder or from the registry."""
+
+import tempfile
+from pathlib import Path
+
+from sensorproof.serving.predictor import Predictor, load_predictor
+
+
+def load_model(source: str | Path, device: str = "auto") -> Predictor:
+    """Load a model for prediction.
+
+    Args:
+        source: a model folder (model.json and model.safetensors, such as `artifacts/train/<arm>-<seed>/model`), or an
+            address in the MLflow registry: `models:/sensorproof@champion` or `models:/sensorproof/3`. The registry is
+            that of MLFLOW_TRACKING_URI, by default `sqlite:///mlflow.db`.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        UsageError: the address means nothing, or the device is unknown or not there.
+        SensorproofError: the folder does not hold a whole model, or files have changed since they were registered.
+
+    Example:
+        >>> from sensorproof import load_model
+        >>> load_model("model", device="cpu").sensors
+        ('camera', 'depth')
+    """
+    if not str(source).startswith("models:"):
+        return load_predictor(Path(source), device)
+    from sensorproof.adapters.mlflow import connect
+    from sensorproof.adapters.mlflow_registry import ModelUri
+
+    address = ModelUri.parse(str(source))
+    with tempfile.TemporaryDirectory() as folder:
+        with connect(create=False) as connection:
+            fetched = address.fetch(connection, Path(folder))
+        return load_predictor(fetched, device)

@@ -1,0 +1,64 @@
+"""Stage evaluate: scores of every run, and the comparison of the arms."""
+
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import pytest
+
+from helpers.mlflow_registry import load_stage
+from helpers.project_artifacts import CLASSES, SENSORS, write_results
+from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, SEARCH, VERDICT, run_folder
+from sensorproof.data.dataset import PreparedDataset
+from sensorproof.documents import (
+    Evaluation,
+    RunScores,
+    SearchResult,
+    TrainingRecord,
+    Trial,
+    ValidationRecord,
+    VerdictFrames,
+)
+from sensorproof.experiment import score_split
+from sensorproof.models import load_model
+from sensorproof.serving.package import hash_model
+from sensorproof.settings import load_settings
+
+
+def test_every_run_is_scored_and_the_arms_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_results(tmp_path, {"baseline": [50.0, 51.0], "regularized_dropout": [55.0, 56.0]})
+    monkeypatch.chdir(tmp_path)
+    EVALUATION.unlink()
+    settings = load_settings()
+    trial = Trial(number=0, strength=0.2, scales=["prediction"], score=60.0)
+    SearchResult(trials=(trial,), best=settings.regularizer).write(SEARCH / "trials.json")
+    frames = VerdictFrames(total=13, quarantined=1, released=0)
+    ValidationRecord(decision="accepted", frames=frames, batches={}).write(VERDICT)
+    stage = load_stage("evaluate")
+    monkeypatch.setattr(stage, "locked_hash", lambda *_: "0123.dir")
+    stage.main()
+
+    runs = {}
+    for arm in ("baseline", "regularized_dropout"):
+        for seed in (0, 1):
+            run = runs[arm, seed] = RunScores.read(EVALUATE / f"{arm}-{seed}.json")
+            folder = run_folder(arm, seed)
+            model, _ = load_model(folder / "model")
+            expected = score_split(model, PreparedDataset(PREPARED), "test", "cpu", 4)
+            assert run.subsets == expected.subsets
+            assert run.model_sha256 == hash_model(folder / "model")
+            assert run.validation_mean == TrainingRecord.read(folder / "train.json").val.mean
+
+    evaluation = Evaluation.read(EVALUATION)
+    assert (evaluation.data.hash, evaluation.params_hash) == ("0123.dir", settings.hash)
+    assert evaluation.data.frames.to_json() == {"train": 2, "val": 2, "test": 8, "quarantined": 1}
+    assert evaluation.data.classes == CLASSES
+    assert evaluation.data.sensors == dict(zip(SENSORS, ("camera", "depth"), strict=True))
+    assert (evaluation.search.trials, evaluation.search.best["strength"]) == (1, settings.regularizer.strength)
+    for arm, scores in evaluation.arms.items():
+        assert scores.mean.mean == pytest.approx(fmean(runs[arm, seed].mean for seed in (0, 1)))
+    differences = [runs["regularized_dropout", s].mean - runs["baseline", s].mean for s in (0, 1)]
+    assert evaluation.gain.mean.value == pytest.approx(np.mean(differences))
+    assert capsys.readouterr().out.startswith(f"baseline: full {evaluation.arms['baseline'].full.mean:.1f}, mean")
