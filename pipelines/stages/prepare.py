@@ -14,9 +14,11 @@ SHOWN = 10
 @report_errors
 def main() -> None:
     """Prepare every batch and print what there is and what was left out."""
-    meta, frames = prepare(load_settings().data, PREPARED)
+    meta, frames, warnings = prepare(load_settings().data, PREPARED)
     counts = ", ".join(f"{count} {split}" for split, count in meta.frames.items())
     print(f"prepared {', '.join(meta.batches)}: {counts} frames of {len(meta.sensors)} sensors")
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     faults = frames.fault[frames.fault != ""]
     if unlabelled := int((~frames.labelled).sum()):
         print(f"{unlabelled} frames have no label and are not used for training")

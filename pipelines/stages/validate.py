@@ -6,9 +6,11 @@ import pandas as pd
 
 from sensorproof.alignment.decision.findings import FAULT_COLUMNS
 from sensorproof.alignment.decision.verdict import BatchVerdict
-from sensorproof.artifacts import QUARANTINED, VALIDATION, VERDICT
+from sensorproof.artifacts import PREPARED, QUARANTINED, VALIDATION, VERDICT
 from sensorproof.console import report_errors
+from sensorproof.data.metadata import read_meta, read_prepared_frames, usable_frames
 from sensorproof.data.prepare import read_batches
+from sensorproof.data.split_checks import check_sensors, check_splits
 from sensorproof.data.splits import first_time
 from sensorproof.documents.validation import ValidationRecord
 from sensorproof.files import write_text
@@ -30,6 +32,14 @@ def main() -> None:
     ValidationRecord.of(verdict.record() for verdict in verdicts).write(VERDICT)
     if refused := [verdict for verdict in verdicts if verdict.refused]:
         raise refused[0].refusal()
+    check_usable(settings.data.raw)
+
+
+def check_usable(raw: str) -> None:
+    """Check that the frames that are left still show every sensor in every split."""
+    frames = usable_frames(read_prepared_frames(PREPARED), QUARANTINED)
+    check_splits(raw, frames)
+    check_sensors(raw, frames, sorted(read_meta(PREPARED).sensors))
 
 
 if __name__ == "__main__":

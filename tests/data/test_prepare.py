@@ -190,11 +190,11 @@ def test_batches_may_lack_a_sensor_but_must_agree_on_the_rest(prepare: Run, batc
     assert "classes or reference differ from" in prepare().err
 
 
-def test_a_sensor_that_no_frame_has_does_not_upset_the_order_of_batches(prepare: Run, batch: Path) -> None:
+def test_a_sensor_that_no_frame_has_is_refused_before_anything_is_read(prepare: Run, batch: Path) -> None:
     edit_frames(batch, lambda rows: [row.update(lidar="", lidar_time="") for row in rows])
-    assert prepare().code == 0
-    assert not frames().present_lidar.any()
-    assert read_meta(OUT).sensors["lidar"].std == (1.0, 1.0)
+    assert prepare().code == 1
+    assert "lidar is in no labelled frame" in prepare().err
+    assert not OUT.exists()
 
 
 def test_the_stage_in_a_process_of_its_own(project: Project) -> None:

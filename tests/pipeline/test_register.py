@@ -142,9 +142,15 @@ def test_the_run_of_a_process_that_died_is_closed(home: Path, client: MlflowClie
     write_results(home, GOOD)
     run_stage()
     (parent,) = runs_of(client, "pipeline")
+    children = runs_of(client, "training")
     client.update_run(parent.info.run_id, "RUNNING")
+    for child in children[:3]:
+        client.update_run(child.info.run_id, "RUNNING")
     run_stage()
     assert {run.info.status for run in runs_of(client, "pipeline")} == {"KILLED", "FINISHED"}
+    statuses = {run.info.run_id: run.info.status for run in runs_of(client, "training")}
+    assert [statuses[child.info.run_id] for child in children[:3]] == ["KILLED"] * 3
+    assert set(statuses.values()) == {"KILLED", "FINISHED"}
     assert len(client.search_model_versions("name = 'sensorproof'")) == 1
     assert promotion().decision == "promoted"
 

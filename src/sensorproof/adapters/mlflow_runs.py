@@ -58,9 +58,20 @@ def find_children(connection: Connection, parent: str) -> dict[tuple[str, int], 
 
 
 def close_abandoned(connection: Connection, key: Mapping[str, str]) -> None:
-    """Mark parents with these tags as killed that are still open because their process died."""
-    for run in _search(connection, {**key, tag.KIND: tag.PIPELINE}, "RUNNING"):
-        connection.client.set_terminated(run.info.run_id, "KILLED")
+    """Mark runs as killed that are still open because their process died.
+
+    These are the parents with these tags, and the trainings of any parent that is itself no longer open.
+
+    Args:
+        connection: the tracking server.
+        key: tags of the pipeline run that the caller is about to log; no other process logs it meanwhile.
+    """
+    client = connection.client
+    for parent in _search(connection, {**key, tag.KIND: tag.PIPELINE}, "RUNNING"):
+        client.set_terminated(parent.info.run_id, "KILLED")
+    for child in _search(connection, {tag.KIND: tag.TRAINING}, "RUNNING"):
+        if client.get_run(child.data.tags[tag.PARENT]).info.status != "RUNNING":
+            client.set_terminated(child.info.run_id, "KILLED")
 
 
 def _search(connection: Connection, tags: Mapping[str, str], status: str) -> "list[Run]":

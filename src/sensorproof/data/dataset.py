@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sensorproof.data.frame_table import Split
-from sensorproof.data.metadata import PreparedMeta, read_meta
+from sensorproof.data.metadata import PreparedMeta, read_meta, read_prepared_frames, usable_frames
 from sensorproof.data.preprocessing import standardize
 from sensorproof.errors import SensorproofError
 from sensorproof.hashing import hash_prepared
@@ -52,13 +52,8 @@ class PreparedDataset:
     def __init__(self, root: Path, quarantined: Path | None = None) -> None:
         self.root = root
         self.meta: PreparedMeta = read_meta(root)
-        frames = pd.read_csv(root / "frames.csv", keep_default_na=False, dtype={"frame_id": str, "batch": str})
-        self.frames: pd.DataFrame = frames[frames.fault == ""]
-        if quarantined is not None:
-            left_out = pd.read_csv(quarantined, dtype=str, keep_default_na=False)
-            keys = set(zip(left_out.batch, left_out.frame_id, strict=True))
-            kept = [(b, f) not in keys for b, f in zip(self.frames.batch, self.frames.frame_id, strict=True)]
-            self.frames = self.frames[kept]
+        frames = read_prepared_frames(root)
+        self.frames: pd.DataFrame = usable_frames(frames, quarantined)
         self.sensors = sorted(self.meta.sensors)
         self.present = {name: frames[f"present_{name}"].to_numpy(dtype=bool) for name in self.sensors}
         self.images = {name: np.load(root / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in self.sensors}

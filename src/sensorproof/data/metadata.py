@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 from pydantic import Field, PositiveInt, ValidationError
 
 from sensorproof.data.batch import Class
@@ -62,3 +63,23 @@ def read_meta(root: Path) -> PreparedMeta:
         return PreparedMeta.model_validate(read_json(path), strict=False)
     except ValidationError as error:
         raise SensorproofError(path, f"is not from stage prepare ({error})", "run `dvc repro prepare`") from error
+
+
+def read_prepared_frames(root: Path) -> pd.DataFrame:
+    """Read frames.csv of the prepared data: a row for each row of the arrays."""
+    return pd.read_csv(root / "frames.csv", keep_default_na=False, dtype={"frame_id": str, "batch": str})
+
+
+def usable_frames(frames: pd.DataFrame, quarantined: Path | None) -> pd.DataFrame:
+    """Return the frames without a fault that are not in quarantine.
+
+    Args:
+        frames: see `read_prepared_frames`; the index of the rows is kept.
+        quarantined: a table with the columns batch and frame_id of frames to leave out, or None.
+    """
+    usable = frames[frames.fault == ""]
+    if quarantined is None:
+        return usable
+    left_out = pd.read_csv(quarantined, dtype=str, keep_default_na=False)
+    keys = set(zip(left_out.batch, left_out.frame_id, strict=True))
+    return usable[[(b, f) not in keys for b, f in zip(usable.batch, usable.frame_id, strict=True)]]

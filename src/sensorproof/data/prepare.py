@@ -12,6 +12,7 @@ from sensorproof.data.frame_checks import load_frame
 from sensorproof.data.frame_table import SPLITS
 from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput
 from sensorproof.data.preprocessing import fit_image, label_lookup, resize_label, round_image
+from sensorproof.data.split_checks import check_classes, check_sensors, check_splits
 from sensorproof.data.splits import assign_splits
 from sensorproof.errors import BatchError, SensorproofError
 from sensorproof.files import atomic_folder, write_json
@@ -20,7 +21,7 @@ from sensorproof.settings import DataSettings
 _COLUMNS = ["frame_id", "batch", "sequence", "site", "condition", "split"]
 
 
-def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFrame]:
+def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFrame, list[str]]:
     """Read every batch and write the prepared data, whole or not at all.
 
     Writes frames.csv (one row per frame: frame_id, batch, sequence, site, condition, split, labelled,
@@ -33,19 +34,24 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
         out: the folder to write or replace.
 
     Returns:
-        The content of meta.json and of frames.csv.
+        The content of meta.json and of frames.csv, and a line for each class that cannot be learnt.
 
     Raises:
         BatchError: a batch is faulty as a whole, or two batches differ in classes or sensors.
-        SensorproofError: there is no batch, or a split has no labelled frame.
+        SensorproofError: there is no batch, a split has no labelled frame or lacks a sensor, or the training labels
+            show fewer than two classes.
     """
     batches = read_batches(Path(settings.raw))
     info = common_info(batches)
     table = _frame_table(batches, info, settings)
-    _require_splits(settings.raw, table)
+    sensors = sorted(info.sensors)
+    check_splits(settings.raw, table)
+    check_sensors(settings.raw, table, sensors)
     with atomic_folder(out) as folder:
-        statistics = _write_arrays(batches, info, table, settings, folder)
-        _require_splits(settings.raw, table)
+        statistics, label_counts = _write_arrays(batches, info, table, settings, folder)
+        check_splits(settings.raw, table)
+        check_sensors(settings.raw, table, sensors)
+        warnings = check_classes(settings.raw, info, label_counts)
         good = table[table.fault == ""]
         meta = PreparedMeta(
             sensors={name: _describe_sensor(sensor, statistics[name]) for name, sensor in info.sensors.items()},
@@ -57,17 +63,7 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
         )
         table.to_csv(folder / "frames.csv", index=False, lineterminator="\n")
         write_json(folder / "meta.json", meta.model_dump(mode="json"))
-    return meta, table
-
-
-def _require_splits(raw: str, table: pd.DataFrame) -> None:
-    """Raise SensorproofError if a split has no labelled frame without a fault."""
-    good, faulty = table[table.fault == ""], table[table.fault != ""]
-    for split in SPLITS:
-        if not (good.split == split).any():
-            fix = "give enough labelled sequences for train, val and test, or a split column in frames.csv"
-            why = f" ({len(faulty)} frames have faults, such as {faulty.fault.iloc[0]})" if len(faulty) else ""
-            raise SensorproofError(raw, f"no labelled frame for {split}{why}", fix)
+    return meta, table, warnings
 
 
 def read_batches(raw: Path) -> list[Batch]:
@@ -136,8 +132,12 @@ def _frame_table(batches: Sequence[Batch], info: BatchInfo, settings: DataSettin
 
 def _write_arrays(
     batches: Sequence[Batch], info: BatchInfo, table: pd.DataFrame, settings: DataSettings, folder: Path
-) -> dict[str, "_ChannelStatistics"]:
-    """Write the arrays frame by frame, so that memory does not grow with their number; note faults in the table."""
+) -> tuple[dict[str, "_ChannelStatistics"], dict[str, NDArray[np.int64]]]:
+    """Write the arrays frame by frame, so that memory does not grow with their number; note faults in the table.
+
+    Returns:
+        {sensor: statistics of its training pixels}, and {split: (256,) pixels of each value of the labels}.
+    """
     height, width = settings.size
     count = len(table)
     images = {
@@ -148,6 +148,7 @@ def _write_arrays(
     }
     labels = np.lib.format.open_memmap(folder / "label.npy", mode="w+", dtype=np.uint8, shape=(count, height, width))
     statistics = {name: _ChannelStatistics(sensor.channels) for name, sensor in info.sensors.items()}
+    label_counts: dict[str, NDArray[np.int64]] = {split: np.zeros(256, np.int64) for split in SPLITS}
     lookup = label_lookup(info)
     row = -1
     for batch in batches:
@@ -167,9 +168,11 @@ def _write_arrays(
                     statistics[name].add(fitted)
             label = None if faults else frame.label
             labels[row] = IGNORE if label is None else resize_label(lookup[label], (height, width))
+            if label is not None:
+                label_counts[table.split[row]] += np.bincount(label.ravel(), minlength=256)
     for array in (*images.values(), labels):
         array.flush()
-    return statistics
+    return statistics, label_counts
 
 
 class _ChannelStatistics:

@@ -11,10 +11,17 @@ FileManifest = dict[str, str]
 CHUNK = 1 << 20
 _TOOLS = {".git", ".dvc", ".dvcignore", "dvc.yaml", "dvc.lock"}
 """Names that git and DVC would act on wherever they find them."""
+_DESKTOP_FILES = {".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"}
+"""What file managers leave in folders that are looked at; .dvcignore lists the same names."""
+
+
+def is_desktop_file(name: str) -> bool:
+    """Return whether a file is a file manager's own, such as `.DS_Store` or `._image.png`: no part of a batch."""
+    return name in _DESKTOP_FILES or name.startswith("._")
 
 
 def list_files(root: Path) -> list[str]:
-    """Return the relative paths of all files in a folder, sorted.
+    """Return the relative paths of all files in a folder, sorted; files of file managers are passed over.
 
     Raises:
         BatchError: something in it is neither a file nor a folder, is a link that leaves it or leads to a folder,
@@ -23,6 +30,7 @@ def list_files(root: Path) -> list[str]:
     inside = root.resolve()
     found: list[str] = []
     for folder, folders, names in os.walk(root, onerror=unreadable):
+        names = [name for name in names if not is_desktop_file(name)]
         for name in (*folders, *names):
             path = Path(folder, name)
             relative = path.relative_to(root).as_posix()
@@ -94,6 +102,8 @@ def changed(path: Path) -> RejectedError:
 def remove_copied(source: Path, copy: Path) -> list[str]:
     """Delete from source what is byte for byte in copy; return the relative paths of what is left.
 
+    Files of file managers go as well.
+
     If it is interrupted, the next call continues.
     """
     if not source.is_dir():
@@ -104,7 +114,7 @@ def remove_copied(source: Path, copy: Path) -> list[str]:
             path = Path(folder, name)
             relative = path.relative_to(source)
             twin = copy / relative
-            if path.is_file() and twin.is_file() and dvc_md5(path) == dvc_md5(twin):
+            if is_desktop_file(name) or (path.is_file() and twin.is_file() and dvc_md5(path) == dvc_md5(twin)):
                 path.unlink()
             else:
                 left.append(relative.as_posix())

@@ -56,7 +56,7 @@ def test_values_of_python_and_numpy_are_written_as_plain_ones(tmp_path: Path) ->
 def test_a_wrong_description_is_refused(tmp_path: Path, edit: Edit, fault: str) -> None:
     info = info_of("yard")
     edit(info)
-    with pytest.raises(UsageError, match="^info: ") as caught:
+    with pytest.raises(UsageError, match=r"^info: ") as caught:
         write_batch(tmp_path / "new", info, table())
     assert fault in str(caught.value)
     assert isinstance(caught.value, ValueError)
@@ -72,7 +72,7 @@ def test_a_wrong_description_is_refused(tmp_path: Path, edit: Edit, fault: str) 
     ],
 )
 def test_a_table_with_other_columns_is_refused(tmp_path: Path, frames: pd.DataFrame, fault: str) -> None:
-    with pytest.raises(UsageError, match="^frames: ") as caught:
+    with pytest.raises(UsageError, match=r"^frames: ") as caught:
         write_batch(tmp_path / "new", info_of("yard"), frames)
     assert fault in str(caught.value)
     assert not (tmp_path / "new").exists()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.paths import ROOT
 from sensorproof.errors import BatchError, RejectedError, SensorproofError
 from sensorproof.ingestion import file_manifest
 
@@ -49,6 +50,27 @@ def test_a_link_inside_the_batch_is_copied_as_what_it_leads_to(batch: Path, tmp_
     copy = tmp_path / "copy/camera/3.png"
     assert not copy.is_symlink()
     assert copy.read_bytes() == b"one"
+
+
+DESKTOP_FILES = (".DS_Store", "camera/Thumbs.db", "camera/._1.png", "camera/desktop.ini")
+
+
+def test_files_of_file_managers_are_no_part_of_a_batch(batch: Path, tmp_path: Path) -> None:
+    manifest = file_manifest.hash_files(batch)
+    for name in DESKTOP_FILES:
+        (batch / name).write_bytes(b"x")
+    assert file_manifest.hash_files(batch) == manifest
+    file_manifest.copy_files(batch, tmp_path / "copy", manifest)
+    assert not [name for name in DESKTOP_FILES if (tmp_path / "copy" / name).exists()]
+    assert file_manifest.remove_copied(batch, tmp_path / "copy") == []
+    assert not batch.exists()
+
+
+def test_dvc_passes_over_the_same_files() -> None:
+    patterns = (ROOT / ".dvcignore").read_text().split()
+    assert all(
+        Path(name).name in patterns or (name.startswith("camera/._") and "._*" in patterns) for name in DESKTOP_FILES
+    )
 
 
 def link_out(root: Path) -> None:
