@@ -12,7 +12,7 @@ from prefect.client.schemas import TaskRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
-from retraining import REFUSED, report, retraining
+from retraining import REFUSED, check_server, report, retraining
 
 from sensorproof.adapters import dvc
 from sensorproof.console import report_errors
@@ -120,6 +120,7 @@ def main() -> None:
     if not is_interrupted(settings) and not scan(settings, 0).ready:
         print(f"nothing new in {settings.data.inbox}")
         return
+    check_server()
     report(field_data(quiet_period_s=0, return_state=True))
 
 

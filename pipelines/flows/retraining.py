@@ -4,9 +4,11 @@ Run it with `make retrain` or as the deployment `retraining/nightly`. If nothing
 so and does nothing, so it may be started at any time.
 """
 
+import os
 import sys
 from typing import Any, NamedTuple
 
+import httpx
 from prefect import State, flow, get_run_logger, task
 from prefect.client.schemas import TaskRun
 from prefect.states import Completed, Failed
@@ -15,11 +17,12 @@ from sensorproof.adapters import dvc
 from sensorproof.artifacts import SUMMARY
 from sensorproof.console import report_errors
 from sensorproof.documents import Summary
-from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError
+from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError, UsageError
 from sensorproof.locks import BusyError, locked
 from sensorproof.settings import load_settings
 
 LOCK = "retraining"
+_SERVER_TIMEOUT_S = 5.0
 REFUSED, KILLED = "Refused", "Killed"
 """Names of failed states: a batch or a candidate was refused; the stage was killed."""
 
@@ -111,7 +114,24 @@ def main() -> None:
     if is_current():
         print(unchanged())
         return
+    check_server()
     report(retraining(return_state=True))
+
+
+def check_server() -> None:
+    """Check that the Prefect server that PREFECT_API_URL names answers; without that variable a flow starts its own.
+
+    Raises:
+        UsageError: it does not.
+    """
+    url = os.environ.get("PREFECT_API_URL", "")
+    if not url:
+        return
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=_SERVER_TIMEOUT_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        fix = "start it with `prefect server start --host 127.0.0.1`, or unset PREFECT_API_URL"
+        raise UsageError("PREFECT_API_URL", f"no Prefect server answers at {url} ({error})", fix) from error
 
 
 def report(state: State[Any]) -> None:

@@ -12,6 +12,7 @@ from sensorproof.files import atomic_folder, write_json
 from sensorproof.hashing import hash_json
 from sensorproof.objectives.build import NO_REGULARIZATION, REGULARIZED
 from sensorproof.settings import RegularizerSettings, Scales, Settings, load_settings, name_scales
+from sensorproof.training.loop import choose_device
 
 
 @report_errors
@@ -36,6 +37,7 @@ def run_search(settings: Settings) -> SearchResult:
     from sensorproof.adapters.optuna import search
 
     data = PreparedDataset(PREPARED, QUARANTINED)
+    choose_device(settings.train.device)  # before the first trial: Optuna would log its error with a traceback
 
     def objective(number: int, strength: float, scales: Scales) -> float:
         regularizer = settings.regularizer.model_copy(update={"strength": strength, "scales": scales})

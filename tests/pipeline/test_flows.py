@@ -15,7 +15,7 @@ from prefect.testing.utilities import prefect_test_harness
 from helpers.paths import ROOT
 from sensorproof.adapters import dvc
 from sensorproof.data.simulator import SimulationConfig, simulate_batch
-from sensorproof.errors import SensorproofError
+from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.ingestion.file_manifest import hash_files
 from sensorproof.locks import locked
 
@@ -196,3 +196,17 @@ def test_the_key_of_a_hand_over_follows_data_and_parameters(here: Path, field_da
     report = settings.report.model_copy(update={"examples": 9})
     keys.add(field_data.idempotency_key(settings.model_copy(update={"report": report})))
     assert len(keys) == 4
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/api", "nonsense", "http://[::1"])
+def test_a_server_that_does_not_answer_is_one_line(
+    retraining: ModuleType, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    with pytest.raises(
+        UsageError, match=r"PREFECT_API_URL: no Prefect server answers at .* or unset PREFECT_API_URL"
+    ) as e:
+        retraining.check_server()
+    assert "\n" not in str(e.value)
+    monkeypatch.delenv("PREFECT_API_URL")
+    retraining.check_server()

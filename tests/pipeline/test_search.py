@@ -8,6 +8,7 @@ import pytest
 
 from helpers.mlflow_registry import load_stage
 from helpers.paths import ROOT
+from sensorproof.errors import SensorproofError
 from sensorproof.experiment import RunSpec
 from sensorproof.settings import load_settings
 
@@ -39,3 +40,13 @@ def test_every_trial_trains_with_all_seeds_and_the_best_mean_is_chosen(
     assert trained == [(strength, seed) for strength in strengths for seed in (4, 7)]
     assert [trial.score for trial in result.trials] == pytest.approx([-50 * strength for strength in strengths])
     assert result.best.strength == min(strengths)
+
+
+def test_a_device_that_is_not_there_stops_before_the_first_trial(
+    stage: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings(ROOT / "params.yaml")
+    train = settings.train.model_copy(update={"device": "cuda:99"})
+    with pytest.raises(SensorproofError, match=r"train.device: cuda:99 does not exist; set it to auto or cpu"):
+        stage.run_search(settings.model_copy(update={"train": train}))
+    assert capfd.readouterr().err == ""

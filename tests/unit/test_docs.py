@@ -109,6 +109,9 @@ def test_the_readme_has_the_figures_of_the_embedded_run() -> None:
     rows.append("| its gain, 95 % interval | " + " | ".join(cells) + " |")
     table = README.split("<!-- embedded -->")[1].split("<!-- /embedded -->")[0]
     assert table.strip().splitlines()[2:] == rows
+    first_run = (DOCS / "guide/first-run.md").read_text(encoding="utf-8")
+    assert all(row in first_run for row in rows[:-1])
+    assert all(cell in first_run for cell in cells)
     assert summary.promotion.decision == "promoted"
 
 

@@ -88,6 +88,9 @@ def _read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
     if not lines:
         raise BatchError(path, "is empty", "write a header and one row per frame")
     header = [cell.strip() for cell in lines[0][1]]
+    if len(header) == 1 and (separator := next((s for s in ";\t|" if s in header[0]), None)):
+        names = {";": "semicolons", "\t": "tabs", "|": "bars"}
+        raise BatchError(path, f"is separated by {names[separator]}", "separate the cells by commas")
     for number, row in lines[1:]:
         if len(row) != len(header):
             fault = f"line {number} has {len(row)} cells, the header {len(header)}"
@@ -136,7 +139,9 @@ def _parse_time(path: Path, frame_id: str, sensor: str, cell: str) -> float:
 
 
 def _check_path(table: Path, relative: str) -> None:
-    """Refuse a path that leaves the batch, and name the table instead of the folder."""
+    """Refuse a path that leaves the batch or has backslashes, and name the table instead of the folder."""
+    if "\\" in relative and not (table.parent / relative).exists():
+        raise BatchError(table, f"path {relative!r:.80} has backslashes", "separate folders by /")
     try:
         confined(table.parent, relative)
     except SensorproofError as error:

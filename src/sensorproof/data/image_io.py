@@ -106,6 +106,12 @@ def _png_header(path: Path) -> tuple[int, int]:
 
 def _read_npy(path: Path) -> NDArray[Any]:
     """Decode NPY without pickles. The header is checked against the file's length before anything is read."""
-    mapped = np.lib.format.open_memmap(path, mode="r", max_header_size=_MAX_NPY_HEADER)
+    try:
+        mapped = np.lib.format.open_memmap(path, mode="r", max_header_size=_MAX_NPY_HEADER)
+    except ValueError as error:
+        if "Python objects" not in str(error):
+            raise
+        fix = "save numbers instead, such as np.save(path, np.stack(arrays).astype(np.float32))"
+        raise BatchError(path, "holds Python objects, which are not read", fix) from error
     _refuse_size(path, mapped.size)
     return np.array(mapped)

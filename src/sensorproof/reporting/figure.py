@@ -99,7 +99,7 @@ def _draw_scores(axes: Any, scores: list[_SubsetScore], candidate: str) -> None:
         )
     axes.set_yticks(places, [row.label for row in scores])
     axes.set_ylim(-0.7, len(scores) - 0.3)
-    axes.set_title("mIoU by the sensors that are left, test split", loc="left", fontsize=11, fontweight="bold")
+    axes.set_title("mIoU by the sensors that are present, test split", loc="left", fontsize=11, fontweight="bold")
     axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor=LINE, fontsize=9)
 
 
