@@ -1,5 +1,6 @@
 """Stage prepare: one array per sensor at training size from the files of all batches, and a table of all frames."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sensorproof.data.frame_checks import load_frame
 from sensorproof.data.frame_table import SPLITS
 from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput
 from sensorproof.data.preprocessing import fit_image, label_lookup, resize_label, round_image
-from sensorproof.data.split_checks import check_classes, check_sensors, check_splits
+from sensorproof.data.split_checks import check_classes, check_copies, check_sensors, check_splits
 from sensorproof.data.splits import assign_splits
 from sensorproof.errors import BatchError, SensorproofError
 from sensorproof.files import atomic_folder, write_json
@@ -39,7 +40,7 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     Raises:
         BatchError: a batch is faulty as a whole, or two batches differ in classes or sensors.
         SensorproofError: there is no batch, a split has no labelled frame or lacks a sensor, or the training labels
-            show fewer than two classes.
+            show fewer than two classes, or a frame is in two splits under two names.
     """
     batches = read_batches(Path(settings.raw))
     info = common_info(batches)
@@ -48,10 +49,10 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     check_splits(settings.raw, table)
     check_sensors(settings.raw, table, sensors)
     with atomic_folder(out) as folder:
-        statistics, label_counts = _write_arrays(batches, info, table, settings, folder)
+        statistics, label_counts, contents = _write_arrays(batches, info, table, settings, folder)
         check_splits(settings.raw, table)
         check_sensors(settings.raw, table, sensors)
-        warnings = check_classes(settings.raw, info, label_counts)
+        warnings = check_classes(settings.raw, info, label_counts) + check_copies(settings.raw, table, contents)
         good = table[table.fault == ""]
         meta = PreparedMeta(
             sensors={name: _describe_sensor(sensor, statistics[name]) for name, sensor in info.sensors.items()},
@@ -132,11 +133,12 @@ def _frame_table(batches: Sequence[Batch], info: BatchInfo, settings: DataSettin
 
 def _write_arrays(
     batches: Sequence[Batch], info: BatchInfo, table: pd.DataFrame, settings: DataSettings, folder: Path
-) -> tuple[dict[str, "_ChannelStatistics"], dict[str, NDArray[np.int64]]]:
+) -> tuple[dict[str, "_ChannelStatistics"], dict[str, NDArray[np.int64]], list[str]]:
     """Write the arrays frame by frame, so that memory does not grow with their number; note faults in the table.
 
     Returns:
-        {sensor: statistics of its training pixels}, and {split: (256,) pixels of each value of the labels}.
+        {sensor: statistics of its training pixels}; {split: (256,) pixels of each value of the labels}; and for each
+        row a hash of its prepared images, empty for a frame of fewer than two.
     """
     height, width = settings.size
     count = len(table)
@@ -149,6 +151,7 @@ def _write_arrays(
     labels = np.lib.format.open_memmap(folder / "label.npy", mode="w+", dtype=np.uint8, shape=(count, height, width))
     statistics = {name: _ChannelStatistics(sensor.channels) for name, sensor in info.sensors.items()}
     label_counts: dict[str, NDArray[np.int64]] = {split: np.zeros(256, np.int64) for split in SPLITS}
+    contents: list[str] = []
     lookup = label_lookup(info)
     row = -1
     for batch in batches:
@@ -157,22 +160,26 @@ def _write_arrays(
             frame, findings = load_frame(batch, index)
             faults = [finding for finding in findings if finding.severity == "critical"]
             table.loc[row, "fault"] = "; ".join(f"{batch.root / fault.file}: {fault.fault}" for fault in faults)
+            digest, readable = hashlib.sha256(), 0
             for name, sensor in info.sensors.items():
                 pixels = None if faults else frame.images.get(name)
                 if pixels is None:
                     images[name][row] = np.nan
                     continue
                 fitted = fit_image(pixels, sensor, (height, width))
-                images[name][row] = round_image(fitted)
+                images[name][row] = rounded = round_image(fitted)
+                digest.update(name.encode() + rounded.tobytes())
+                readable += 1
                 if table.split[row] == "train":
                     statistics[name].add(fitted)
+            contents.append(digest.hexdigest() if readable > 1 else "")
             label = None if faults else frame.label
             labels[row] = IGNORE if label is None else resize_label(lookup[label], (height, width))
             if label is not None:
                 label_counts[table.split[row]] += np.bincount(label.ravel(), minlength=256)
     for array in (*images.values(), labels):
         array.flush()
-    return statistics, label_counts
+    return statistics, label_counts, contents
 
 
 class _ChannelStatistics:

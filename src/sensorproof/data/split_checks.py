@@ -90,6 +90,37 @@ def check_classes(where: str, info: BatchInfo, counts: LabelCounts) -> list[str]
     return lines
 
 
+def check_copies(where: str, frames: pd.DataFrame, contents: Sequence[str]) -> list[str]:
+    """Check that no frame is in two splits under two names.
+
+    Args:
+        where: the raw data, for the message.
+        frames: frames.csv of the prepared data.
+        contents: for each row, a hash of what all its images show; empty where there is no hash.
+
+    Returns:
+        A line if frames of one split are copies of each other in different sequences: they count twice.
+
+    Raises:
+        SensorproofError: a frame of one split is a copy of one in another split.
+    """
+    used = frames.assign(content=list(contents))
+    used = used[(used.content != "") & (used.fault == "") & used.labelled]
+    groups = used.groupby("content")
+    across = used[groups["split"].transform("nunique") > 1]
+    if len(across):
+        rows = across[across.content == across.content.iloc[0]].drop_duplicates("split").iloc[:2]
+        first, second = (f"{row.frame_id!r} of {row.batch} ({row.split})" for row in rows.itertuples())
+        count = across.content.nunique()
+        fault = f"the same frame is in more than one split, such as {first} and {second} ({count} in all)"
+        raise SensorproofError(where, fault, "they show the same, pixel for pixel: remove one of each pair")
+    twice = used[(groups["batch"].transform("nunique") > 1) | (groups["sequence"].transform("nunique") > 1)]
+    if not len(twice):
+        return []
+    count = twice.content.nunique()
+    return [f"the same frame is there more than once, such as {twice.frame_id.iloc[0]!r} ({count} in all)"]
+
+
 def _hint(info: BatchInfo, counts: NDArray[np.int64]) -> str:
     """Say that the ignored value may be the class, where labels have it."""
     ignored, total = int(counts[info.ignore_index]), int(counts.sum())

@@ -9,6 +9,7 @@ from sensorproof.data.batch import Batch
 from sensorproof.data.prepare import common_info
 from sensorproof.data.splits import assign_splits
 from sensorproof.errors import BatchError, RejectedError
+from sensorproof.ingestion.content import frame_contents
 from sensorproof.ingestion.file_manifest import FileManifest
 from sensorproof.settings import SplitSettings
 
@@ -44,6 +45,21 @@ def check_frames(batch: Batch, manifest: FileManifest, others: Mapping[str, tupl
             raise RejectedError(
                 table, f"frame_id {shared[0]!r} is in batch {name!r} too ({len(shared)} in all)", _RENAME
             )
+
+
+def check_content(batch: Batch, manifest: FileManifest, others: Mapping[str, tuple[Batch, FileManifest]]) -> None:
+    """Refuse a batch with frames that show, pixel for pixel, what frames of another batch show.
+
+    Names, ids, sites, dates and compressions do not matter: copies would be assigned to splits of their own, and a
+    model would be tested on what it was trained on.
+    """
+    mine = frame_contents(batch, manifest)
+    for name, (other, other_manifest) in sorted(others.items()):
+        theirs = frame_contents(other, other_manifest)
+        if same := [content for content in mine if content in theirs]:
+            pair = f"{mine[same[0]]!r} and {theirs[same[0]]!r}"
+            fault = f"{len(same)} of {len(batch.frames)} frames show the same as batch {name!r}, such as {pair}"
+            raise RejectedError(batch.root / "frames.csv", fault, "leave them out: they are the same recording")
 
 
 def _frame_bytes(batch: Batch, manifest: FileManifest) -> dict[tuple[tuple[str, str], ...], str]:

@@ -20,7 +20,7 @@ from sensorproof.data.batch import Batch, read_batch
 from sensorproof.data.prepare import read_batches
 from sensorproof.errors import EXIT_QUARANTINED, BatchError, RejectedError, SensorproofError
 from sensorproof.files import read_json, sync_folder, write_json
-from sensorproof.ingestion.conflicts import check_frames, check_kind, check_places
+from sensorproof.ingestion.conflicts import check_content, check_frames, check_kind, check_places
 from sensorproof.ingestion.file_manifest import FileManifest, copy_files, hash_files, remove_copied
 from sensorproof.locks import locked
 from sensorproof.settings import Settings
@@ -133,6 +133,7 @@ def _review_batch(batch: Batch, manifest: FileManifest, settings: Settings, raw:
     check_kind(batch, others)
     check_frames(batch, manifest, {other.name: (other, manifests[other.name]) for other in others})
     check_places(batch, others, settings.data.split)
+    check_content(batch, manifest, {other.name: (other, manifests[other.name]) for other in others})
     with _rejecting():
         verdict = validate_batch(batch.root, settings)
     if verdict.refused:

@@ -110,3 +110,26 @@ def test_a_class_that_no_label_shows_is_named(batch: Path) -> None:
     edit_info(batch, lambda info: info["classes"].append({"id": 7, "name": "pole"}))
     counts = {split: np.bincount([0, 3, 3], minlength=256) for split in ("train", "val", "test")}
     assert check_classes("raw", read_batch(batch).info, counts) == ["class 'pole' has no pixel in any label"]
+
+
+def copy_frame(root: Path, source: int, target: int) -> None:
+    """Make one frame show what another shows, in files of another compression."""
+    for sensor, ending in (("camera", "png"), ("thermal", "png"), ("lidar", "npy")):
+        first, second = (root / f"{sensor}/f{number:03d}.{ending}" for number in (source, target))
+        if ending == "npy":
+            np.save(second, np.load(first).astype(np.float32))
+        else:
+            Image.open(first).save(second, compress_level=1)
+
+
+def test_a_frame_in_two_splits_under_two_names_is_refused(batch: Path, tmp_path: Path) -> None:
+    copy_frame(batch, 0, 7)
+    fault = r"in more than one split, such as 'f000' of yard \(train\) and 'f007' of yard \(test\) \(1 in all\)"
+    with pytest.raises(SensorproofError, match=fault):
+        prepare(settings_of(batch.parent), tmp_path / "out")
+
+
+def test_a_copy_in_the_same_split_is_a_warning(batch: Path, tmp_path: Path) -> None:
+    copy_frame(batch, 0, 3)
+    _, _, warnings = prepare(settings_of(batch.parent), tmp_path / "out")
+    assert warnings == ["the same frame is there more than once, such as 'f000' (1 in all)"]
