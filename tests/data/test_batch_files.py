@@ -92,7 +92,7 @@ def test_pickles_are_not_loaded(batch: Path) -> None:
     array = np.empty((12, 16, 2), object)
     array.fill(Trap())
     np.save(batch / "lidar/f001.npy", array, allow_pickle=True)
-    assert "is not a whole image" in findings(batch)[0][3]
+    assert "holds Python objects, which are not read" in findings(batch)[0][3]
     assert not (batch / "opened").exists()
 
 

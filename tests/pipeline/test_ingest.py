@@ -87,9 +87,7 @@ def test_a_batch_is_copied_versioned_and_seen_by_the_pipeline(here: Path, second
     before = bytes_of(Path("data/raw"))
     with pytest.raises(RejectedError, match="is already ingested as data/raw/second; delete this copy"):
         ingest_batch(second, settings)
-    with pytest.raises(
-        RejectedError, match="lies in data/raw already; version it where it is: `dvc add data/raw/first`"
-    ):
+    with pytest.raises(RejectedError, match="is already in data/raw; version it where it is: `dvc add data/raw/first`"):
         ingest_batch(Path("data/raw/first"), settings)
     assert bytes_of(Path("data/raw")) == before
 

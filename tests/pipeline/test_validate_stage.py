@@ -11,8 +11,9 @@ import pytest
 
 from helpers.fault_batches import FRAMES, shift_images
 from helpers.paths import ROOT
+from helpers.project_artifacts import write_prepared
 from helpers.synthetic_scenes import write_synthetic_batch
-from sensorproof.artifacts import CHECKS, QUARANTINED, VALIDATION, VERDICT
+from sensorproof.artifacts import CHECKS, PREPARED, QUARANTINED, VALIDATION, VERDICT
 from sensorproof.documents.validation import BatchRecord, ValidationRecord, VerdictFrames
 
 
@@ -24,6 +25,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("first", "second"):
         write_synthetic_batch(root / "data/raw" / name, FRAMES, 2)
     shift_images(root / "data/raw/second", range(2, 4), 9)
+    write_prepared(root / PREPARED)
     return root
 
 
@@ -52,6 +54,14 @@ def test_stage_and_command_agree_and_a_refusal_stops_the_stage(project: Path) ->
             by_command, by_stage = (project / folder / name / file for folder in (CHECKS, VALIDATION))
             assert by_command.read_bytes() == by_stage.read_bytes()
     assert (project / "data/quarantine/ledger.csv").read_text() == ledger
+
+    table = project / PREPARED / "frames.csv"
+    whole = table.read_text()
+    table.write_text("\n".join(line for line in whole.splitlines() if ",test," not in line))
+    unusable = run_stage(project)
+    assert (unusable.returncode, unusable.stderr.count("\n")) == (1, 1)
+    assert "error: data/raw: no labelled frame for test" in unusable.stderr
+    table.write_text(whole)
 
     shift_images(project / "data/raw/second", range(4, FRAMES), 9)
     refused = run_stage(project)
