@@ -1,7 +1,7 @@
 """What stage prepare knows of the data besides the pixels: meta.json."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import Field, PositiveInt, ValidationError
@@ -18,6 +18,10 @@ In prepared data the other values are places in `classes`; in a batch they are c
 """
 
 
+StoredType = Literal["float16", "float32"]
+"""Number types of prepared images."""
+
+
 class SensorInput(StrictModel):
     """One sensor as a model sees it: (value - lowest) / (highest - lowest), then standardised; invalid pixels are 0."""
 
@@ -31,6 +35,8 @@ class SensorInput(StrictModel):
     """Mean of the valid training pixels of each channel, after scaling."""
     std: tuple[float, ...]
     """Standard deviation of the same; 1 for a channel that is constant or never valid."""
+    stored: StoredType = "float16"
+    """The type that its prepared images are rounded to, in training and in serving."""
 
 
 class PreparedMeta(StrictModel):

@@ -1,7 +1,8 @@
 """Stage prepare: one array per sensor at training size from the files of all batches, and a table of all frames."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from sensorproof.data.batch import Batch, BatchInfo, Sensor, read_batch
 from sensorproof.data.frame_checks import load_frame
 from sensorproof.data.frame_table import SPLITS
-from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput
+from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput, StoredType
+from sensorproof.data.precision import StoredPrecision, choose_precision
 from sensorproof.data.preprocessing import fit_image, label_lookup, resize_label, round_image
 from sensorproof.data.split_checks import check_classes, check_copies, check_sensors, check_splits
 from sensorproof.data.splits import assign_splits
@@ -26,16 +28,17 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     """Read every batch and write the prepared data, whole or not at all.
 
     Writes frames.csv (one row per frame: frame_id, batch, sequence, site, condition, split, labelled,
-    present_<sensor>, fault), <sensor>.npy (N, C, H, W) float16 as in prepare_image, label.npy (N, H, W) uint8 with
-    places in `classes` or IGNORE, and meta.json. A frame with a fault keeps its row, with the fault in it. A frame
-    without a label has no split.
+    present_<sensor>, fault), <sensor>.npy (N, C, H, W) float16 or float32 as in prepare_image, label.npy (N, H, W)
+    uint8 with places in `classes` or IGNORE, and meta.json. A frame with a fault keeps its row, with the fault in it. A
+    frame without a label has no split.
 
     Args:
         settings: where the batches are, the size of the images, how to split.
         out: the folder to write or replace.
 
     Returns:
-        The content of meta.json and of frames.csv, and a line for each class that cannot be learnt.
+        The content of meta.json and of frames.csv, and a line for each thing that is dubious: a range much wider
+        than its values, a class that cannot be learnt, a frame that is there twice.
 
     Raises:
         BatchError: a batch is faulty as a whole, or two batches differ in classes or sensors.
@@ -48,17 +51,24 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     sensors = sorted(info.sensors)
     check_splits(settings.raw, table)
     check_sensors(settings.raw, table, sensors)
+    precision = choose_precision(batches, info)
     with atomic_folder(out) as folder:
-        statistics, label_counts, contents = _write_arrays(batches, info, table, settings, folder)
+        size = settings.size[0], settings.size[1]
+        contents = _write_arrays(batches, info, table, size, folder, precision)
         check_splits(settings.raw, table)
         check_sensors(settings.raw, table, sensors)
-        warnings = check_classes(settings.raw, info, label_counts) + check_copies(settings.raw, table, contents)
+        warnings = [each.warning for each in precision.values() if each.warning]
+        warnings += check_classes(settings.raw, info, contents.label_counts)
+        warnings += check_copies(settings.raw, table, contents.hashes)
         good = table[table.fault == ""]
         meta = PreparedMeta(
-            sensors={name: _describe_sensor(sensor, statistics[name]) for name, sensor in info.sensors.items()},
+            sensors={
+                name: _describe_sensor(sensor, contents.statistics[name], precision[name].stored)
+                for name, sensor in info.sensors.items()
+            },
             reference=info.reference,
             classes=info.classes,
-            size=(settings.size[0], settings.size[1]),
+            size=size,
             batches=tuple(batch.name for batch in batches),
             frames={split: int((good.split == split).sum()) for split in SPLITS},
         )
@@ -131,27 +141,42 @@ def _frame_table(batches: Sequence[Batch], info: BatchInfo, settings: DataSettin
     return table[[*_COLUMNS, "labelled", *(f"present_{name}" for name in sorted(info.sensors)), "fault"]]
 
 
-def _write_arrays(
-    batches: Sequence[Batch], info: BatchInfo, table: pd.DataFrame, settings: DataSettings, folder: Path
-) -> tuple[dict[str, "_ChannelStatistics"], dict[str, NDArray[np.int64]], list[str]]:
-    """Write the arrays frame by frame, so that memory does not grow with their number; note faults in the table.
+@dataclass(frozen=True)
+class _Contents:
+    """What the pixels say, beside the arrays that they are written to."""
 
-    Returns:
-        {sensor: statistics of its training pixels}; {split: (256,) pixels of each value of the labels}; and for each
-        row a hash of its prepared images, empty for a frame of fewer than two.
-    """
-    height, width = settings.size
+    statistics: dict[str, "_ChannelStatistics"]
+    """{sensor: statistics of its training pixels}."""
+    label_counts: dict[str, NDArray[np.int64]]
+    """{split: (256,) pixels of each value of the labels}."""
+    hashes: list[str]
+    """For each row a hash of its prepared images; empty for a frame of fewer than two."""
+
+
+def _write_arrays(
+    batches: Sequence[Batch],
+    info: BatchInfo,
+    table: pd.DataFrame,
+    size: tuple[int, int],
+    folder: Path,
+    precision: Mapping[str, StoredPrecision],
+) -> _Contents:
+    """Write the arrays frame by frame, so that memory does not grow with their number; note faults in the table."""
+    height, width = size
     count = len(table)
     images = {
         name: np.lib.format.open_memmap(
-            folder / f"{name}.npy", mode="w+", dtype=np.float16, shape=(count, sensor.channels, height, width)
+            folder / f"{name}.npy",
+            mode="w+",
+            dtype=precision[name].stored,
+            shape=(count, sensor.channels, height, width),
         )
         for name, sensor in info.sensors.items()
     }
     labels = np.lib.format.open_memmap(folder / "label.npy", mode="w+", dtype=np.uint8, shape=(count, height, width))
     statistics = {name: _ChannelStatistics(sensor.channels) for name, sensor in info.sensors.items()}
     label_counts: dict[str, NDArray[np.int64]] = {split: np.zeros(256, np.int64) for split in SPLITS}
-    contents: list[str] = []
+    hashes: list[str] = []
     lookup = label_lookup(info)
     row = -1
     for batch in batches:
@@ -167,19 +192,19 @@ def _write_arrays(
                     images[name][row] = np.nan
                     continue
                 fitted = fit_image(pixels, sensor, (height, width))
-                images[name][row] = rounded = round_image(fitted)
+                images[name][row] = rounded = round_image(fitted, precision[name].stored)
                 digest.update(name.encode() + rounded.tobytes())
                 readable += 1
                 if table.split[row] == "train":
                     statistics[name].add(fitted)
-            contents.append(digest.hexdigest() if readable > 1 else "")
+            hashes.append(digest.hexdigest() if readable > 1 else "")
             label = None if faults else frame.label
             labels[row] = IGNORE if label is None else resize_label(lookup[label], (height, width))
             if label is not None:
                 label_counts[table.split[row]] += np.bincount(label.ravel(), minlength=256)
     for array in (*images.values(), labels):
         array.flush()
-    return statistics, label_counts, contents
+    return _Contents(statistics, label_counts, hashes)
 
 
 class _ChannelStatistics:
@@ -211,7 +236,7 @@ class _ChannelStatistics:
         return np.where(variance > 1e-10, np.sqrt(np.maximum(variance, 0)), 1.0)
 
 
-def _describe_sensor(sensor: Sensor, statistics: _ChannelStatistics) -> SensorInput:
+def _describe_sensor(sensor: Sensor, statistics: _ChannelStatistics, stored: StoredType) -> SensorInput:
     """Return what a model has to know of a sensor."""
     return SensorInput(
         kind=sensor.kind,
@@ -220,4 +245,5 @@ def _describe_sensor(sensor: Sensor, statistics: _ChannelStatistics) -> SensorIn
         nodata=sensor.nodata,
         mean=tuple(map(float, statistics.mean)),
         std=tuple(map(float, statistics.std)),
+        stored=stored,
     )

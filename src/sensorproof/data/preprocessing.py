@@ -1,6 +1,6 @@
 """From a sensor's own pixels to what a model sees: the same steps in training, in the stages and in serving.
 
-mark_invalid -> scale -> resize_image -> round to float16 (`prepare_image` does these three) -> standardize
+mark_invalid -> scale -> resize_image -> round to float16 or float32 (`prepare_image` does these three) -> standardize
 label_lookup -> resize_label
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensorproof.data.batch import BatchInfo
-from sensorproof.data.metadata import IGNORE, SensorInput
+from sensorproof.data.metadata import IGNORE, SensorInput, StoredType
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,11 +79,13 @@ def resize_image(pixels: NDArray[np.float32], size: Size, sensor: ClaimedSensor)
 
 
 def fit_image(pixels: NDArray[np.float32], sensor: ClaimedSensor, size: Size) -> NDArray[np.float32]:
-    """Scale and resize (C, h, w), NaN where invalid, to (C, H, W) = (C, *size) before it is rounded to float16."""
+    """Scale and resize (C, h, w), NaN where invalid, to (C, H, W) = (C, *size) before it is rounded."""
     return resize_image(scale(pixels, sensor), size, sensor)
 
 
-def prepare_image(pixels: NDArray[np.float32], sensor: ClaimedSensor, size: Size) -> NDArray[np.float16]:
+def prepare_image(
+    pixels: NDArray[np.float32], sensor: ClaimedSensor, size: Size, stored: StoredType = "float16"
+) -> NDArray[np.floating]:
     """Return what stage prepare stores of an image.
 
     Serving calls this as well, so that a model sees the same rounding as in training.
@@ -92,19 +94,20 @@ def prepare_image(pixels: NDArray[np.float32], sensor: ClaimedSensor, size: Size
         pixels: (C, h, w) in the sensor's own units, NaN where invalid.
         sensor: gives range and nodata.
         size: (H, W) of the result.
+        stored: the number type of the result; see `data.precision`.
 
     Returns:
         (C, H, W), the claimed range scaled to [0, 1], NaN where invalid.
     """
-    return round_image(fit_image(pixels, sensor, size))
+    return round_image(fit_image(pixels, sensor, size), stored)
 
 
-def round_image(fitted: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Round to float16: half the size of float32, and near 1 its steps (0.0005) are finer than 8 bits' (0.004)."""
-    return fitted.astype(np.float16)
+def round_image(fitted: NDArray[np.float32], stored: StoredType = "float16") -> NDArray[np.floating]:
+    """Round to the stored type: float16 has half the size, and near 1 its steps (0.0005) are finer than 8 bits'."""
+    return fitted.astype(stored)
 
 
-def standardize(pixels: NDArray[np.float16], sensor: SensorInput) -> "Tensor":
+def standardize(pixels: NDArray[np.floating], sensor: SensorInput) -> "Tensor":
     """Standardise prepared images by the mean and standard deviation of the training pixels, channel by channel.
 
     Args:

@@ -148,10 +148,10 @@ class Predictor:
             if not any(here):
                 continue
             described = self.description.sensors[name]
-            pixels = np.full((len(frames), described.channels, *self.description.size), np.nan, np.float16)
+            pixels = np.full((len(frames), described.channels, *self.description.size), np.nan, described.stored)
             for row, frame in enumerate(frames):
                 if name in frame:
-                    pixels[row] = prepare_image(frame[name], described, self.description.size)
+                    pixels[row] = prepare_image(frame[name], described, self.description.size, described.stored)
             inputs[name] = standardize(pixels, described).to(self.device)
             present[name] = torch.tensor(here, device=self.device)
         return inputs, present
