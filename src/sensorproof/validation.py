@@ -3,6 +3,7 @@
 The pipeline's stage, the command and ingestion all call `validate_batch`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sensorproof.adapters import quiet_environment
 from sensorproof.adapters.data_docs import add_verdict
 from sensorproof.adapters.great_expectations import check_expectations, check_installed
 from sensorproof.alignment.contact_sheet import draw_contact_sheet
+from sensorproof.alignment.decision.causes import find_causes
 from sensorproof.alignment.decision.findings import Released, collect_findings, is_released
 from sensorproof.alignment.decision.pair_states import pair_record, pair_states
 from sensorproof.alignment.decision.rules import make_rules, suite_name
@@ -63,11 +65,12 @@ def validate_batch(
     released = quarantine.released(entries, batch.name)
     measurements = measure_batch(batch, settings.validation)
     drift = _measure_drift(measurements, settings, entries)
+    causes = find_causes(batch, measurements.table, settings.validation.content)
     if out is None:
-        verdict, _ = assess(measurements, settings.validation, released, drift)
+        verdict, _ = assess(measurements, settings.validation, released, drift, causes=causes)
     else:
         with atomic_folder(Path(out)) as folder:
-            verdict, suite = assess(measurements, settings.validation, released, drift, folder / "docs")
+            verdict, suite = assess(measurements, settings.validation, released, drift, folder / "docs", causes)
             _write_results(folder, measurements, verdict, suite, settings.validation)
     if record:
         update_ledger(ledger, verdict)
@@ -90,6 +93,7 @@ def assess(
     released: Released | None = None,
     drift: DriftRecord | None = None,
     docs: Path | None = None,
+    causes: Sequence[str] = (),
 ) -> tuple[BatchVerdict, dict[str, Any]]:
     """Decide on a batch that has been measured.
 
@@ -99,6 +103,7 @@ def assess(
         released: faults that a person has released.
         drift: of the batch from the training data.
         docs: folder for the Data Docs; None writes none.
+        causes: lines on why images cannot be registered, from `find_causes`; they become warnings.
 
     Returns:
         The verdict, and the suite of expectations that it rests on.
@@ -118,7 +123,7 @@ def assess(
         released=len(set(findings.faults.frame_id) - set(quarantined)),
         all_faults=findings.faults,
         reasons=findings.reasons,
-        warnings=(*findings.warnings, *tolerance_warnings(measurements.batch, settings.time)),
+        warnings=(*findings.warnings, *causes, *tolerance_warnings(measurements.batch, settings.time)),
         pairs={sensor: pair_record(rig, settings.content) for sensor, rig in measurements.rigs.items()},
         drift=drift,
     )
