@@ -53,7 +53,7 @@ def evaluate(model: Predictor, batch: Batch | str | Path) -> SubsetScores:
         BatchError: the batch cannot be read, its classes or sensors are not those of the model, or it has no label.
         SensorproofError: a subset has no frame to score.
 
-    Example:
+    Examples:
         >>> from sensorproof import evaluate, load_model
         >>> scores = evaluate(load_model("model"), "data/raw/yard")
         >>> sorted(scores.subsets)
@@ -94,7 +94,7 @@ def audit(model: AnyModel, batch: Batch | str | Path, *, missing: Missing = "aut
         UsageError: `missing` is unknown, or the model's answer has another form.
         SensorproofError: a subset has no frame to score.
 
-    Example:
+    Examples:
         A model that looks at the camera alone, on a batch with a camera and a depth sensor:
 
         >>> from sensorproof import audit

@@ -16,7 +16,7 @@ class SensorproofError(Exception):
         fault: what is wrong with it, with the offending value.
         fix: what to do about it.
 
-    Example:
+    Examples:
         >>> from sensorproof import SensorproofError, read_batch
         >>> try:
         ...     read_batch("nowhere")

@@ -19,7 +19,7 @@ def load_model(source: str | Path, device: str = "auto") -> Predictor:
         UsageError: the address means nothing, or the device is unknown or not there.
         SensorproofError: the folder does not hold a whole model, or files have changed since they were registered.
 
-    Example:
+    Examples:
         >>> from sensorproof import load_model
         >>> load_model("model", device="cpu").sensors
         ('camera', 'depth')

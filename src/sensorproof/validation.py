@@ -52,7 +52,7 @@ def validate_batch(
         BatchError: batch.yaml or frames.csv is missing or faulty.
         SensorproofError: Great Expectations is not installed, or the ledger cannot be read.
 
-    Example:
+    Examples:
         >>> from sensorproof import load_settings, validate_batch
         >>> verdict = validate_batch("data/raw/yard", load_settings(), record=False)
         >>> verdict.frames, verdict.refused

@@ -154,7 +154,7 @@ def read_batch(root: str | Path) -> Batch:
             no frames; an id repeats; a time is not a number; a sensor has a file but no time; a split is unknown; or
             a path leaves the folder.
 
-    Example:
+    Examples:
         >>> from sensorproof import read_batch
         >>> batch = read_batch("data/raw/yard")
         >>> batch.info.reference, sorted(batch.sensors)
@@ -190,7 +190,7 @@ def write_batch(root: str | Path, info: BatchInfo | Mapping[str, Any], frames: p
     Raises:
         UsageError: `info` or the columns of `frames` are not those of a batch. The message names what is wrong.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from pathlib import Path
         >>> import numpy as np

@@ -11,7 +11,7 @@ _SEPARATOR = "."
 def miou(figure: str) -> str:
     """Name a figure on the test split.
 
-    Example:
+    Examples:
         >>> miou("worst")
         'miou/worst'
     """
@@ -21,7 +21,7 @@ def miou(figure: str) -> str:
 def subset_miou(subset: str) -> str:
     """Name the score of one subset of the sensors on the test split.
 
-    Example:
+    Examples:
         >>> subset_miou("camera+depth")
         'miou/subset/camera.depth'
     """
@@ -31,7 +31,7 @@ def subset_miou(subset: str) -> str:
 def gain(figure: str, end: str = "") -> str:
     """Name the gain in a figure, or an end (`low`, `high`) of its interval.
 
-    Example:
+    Examples:
         >>> gain("mean"), gain("mean", "low")
         ('gain/mean', 'gain/mean/low')
     """
@@ -41,7 +41,7 @@ def gain(figure: str, end: str = "") -> str:
 def history(column: str) -> str:
     """Name the metric of a column of history.csv; a loss goes under `train/`.
 
-    Example:
+    Examples:
         >>> history("cross_entropy"), history("information/prediction/camera")
         ('train/cross_entropy', 'information/prediction/camera')
     """

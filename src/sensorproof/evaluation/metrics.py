@@ -17,7 +17,7 @@ def confusion(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
     Returns:
         (K, K), int64.
 
-    Example:
+    Examples:
         Four pixels of which the last is ignored; the second is taken for class 1:
 
         >>> logits = torch.tensor([[[[1.0, 0.0, 0.0, 1.0]], [[0.0, 1.0, 1.0, 0.0]]]])
@@ -39,7 +39,7 @@ def class_iou(matrix: Tensor) -> list[float | None]:
     Returns:
         Points (0 to 100); None for a class that the ground truth does not have.
 
-    Example:
+    Examples:
         >>> class_iou(torch.tensor([[3, 1, 0], [0, 4, 0], [0, 0, 0]]))
         [75.0, 80.0, None]
     """
@@ -58,7 +58,7 @@ def mean_iou(matrix: Tensor) -> float:
     Returns:
         Points (0 to 100); NaN where the ground truth has no class.
 
-    Example:
+    Examples:
         >>> mean_iou(torch.tensor([[3, 1, 0], [0, 4, 0], [0, 0, 0]]))
         77.5
     """

@@ -12,7 +12,7 @@ from sensorproof.documents.evaluation import Gain, Statistic
 def summarize(values: Sequence[float]) -> Statistic:
     """Compute the mean and the sample standard deviation (0 for one value).
 
-    Example:
+    Examples:
         >>> summarize([50.0, 52.0, 54.0])
         Statistic(mean=52.0, std=2.0)
     """
@@ -30,7 +30,7 @@ def paired_gain(ours: Sequence[float], theirs: Sequence[float], confidence: floa
     Returns:
         The gain in points. One seed gives no interval: its ends are None.
 
-    Example:
+    Examples:
         >>> gain = paired_gain([55.0, 56.0, 54.0], [50.0, 52.0, 51.0])
         >>> gain.value, [round(end, 2) for end in gain.ci95]
         (4.0, [1.52, 6.48])

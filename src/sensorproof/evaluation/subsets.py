@@ -20,7 +20,7 @@ from sensorproof.models import Segmenter
 def all_subsets(sensors: Iterable[str]) -> list[tuple[str, ...]]:
     """List the 2^M - 1 non-empty subsets, each sorted by name, smaller ones first.
 
-    Example:
+    Examples:
         >>> all_subsets(["rgb", "depth"])
         [('depth',), ('rgb',), ('depth', 'rgb')]
     """
@@ -31,7 +31,7 @@ def all_subsets(sensors: Iterable[str]) -> list[tuple[str, ...]]:
 def subset_name(subset: Iterable[str]) -> str:
     """Name a subset: its sorted sensors joined by `+`.
 
-    Example:
+    Examples:
         >>> subset_name(["rgb", "depth"])
         'depth+rgb'
     """
@@ -42,7 +42,7 @@ def subset_name(subset: Iterable[str]) -> str:
 class SubsetScores:
     """The scores of one model with every subset of its sensors, in points (0 to 100).
 
-    Example:
+    Examples:
         >>> scores = SubsetScores({"camera": 40.0, "depth": 20.0, "camera+depth": 60.0}, {}, {})
         >>> scores.full, scores.mean, scores.worst
         (60.0, 40.0, 20.0)

@@ -47,13 +47,13 @@ class Segmenter(nn.Module):
     Args:
         channels: {sensor: number of channels}.
         classes: number of classes K.
-        backbone: a key of BACKBONES.
+        backbone: `tiny`, or `mit_b0` … `mit_b5` as in the SegFormer paper (arXiv 2105.15203).
         decoder_channels: width of the decoder.
 
     Raises:
         UsageError: a sensor has a name that torch keeps for itself, such as `half` or `type`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from sensorproof import Segmenter
         >>> model = Segmenter({"camera": 3, "depth": 1}, classes=4, backbone="tiny", decoder_channels=32)
@@ -74,7 +74,18 @@ class Segmenter(nn.Module):
         self.decoder = Decoder(config)
 
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Segment a batch; see the class. `present` {sensor: (B,) bool} leaves out single samples of a sensor."""
+        """Segment a batch.
+
+        Args:
+            inputs: {sensor: (B, C, H, W)}, standardised, of any non-empty subset of the sensors.
+            present: {sensor: (B,) bool}, which samples have the sensor; None for all.
+
+        Returns:
+            Logits (B, K, H, W), at the size of the largest input.
+
+        Raises:
+            UsageError: a sensor is unknown, or there is none.
+        """
         size = max((x.shape[-2:] for x in inputs.values()), key=lambda s: s[0] * s[1], default=None)
         return self.decode(self.encode(inputs), present, size)
 

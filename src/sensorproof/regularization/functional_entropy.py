@@ -42,7 +42,7 @@ class Term:
             valid pixels of a sample. Empty if it was not asked for.
         weights: {sensor: weight from 0 to 1} by measured relevance; empty without relevance weighting.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from sensorproof.regularization import Term
         >>> term = Term(torch.tensor(0.5), {"prediction": {"camera": torch.tensor(2.0)}}, {"camera": 1.0})
@@ -93,7 +93,7 @@ class FunctionalEntropy(nn.Module):
     Raises:
         UsageError: a value is unknown or out of range, or an option does not apply. It is also a ValueError.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> from sensorproof import FunctionalEntropy

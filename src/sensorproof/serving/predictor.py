@@ -45,7 +45,7 @@ class Predictor:
     Raises:
         UsageError: the device is unknown or not there.
 
-    Example:
+    Examples:
         Predict a frame whose depth sensor has failed:
 
         >>> import numpy as np

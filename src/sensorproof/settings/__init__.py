@@ -105,7 +105,7 @@ def load_settings(path: str | Path = "params.yaml") -> Settings:
         SettingsError: the file is missing or not YAML, or keys are unknown, missing, renamed, of the wrong type or
             out of range. The one message names all of them.
 
-    Example:
+    Examples:
         >>> from sensorproof import load_settings
         >>> settings = load_settings("params.yaml")
         >>> settings.train.arms[0], settings.regularizer.variant
