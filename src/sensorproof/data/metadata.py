@@ -1,10 +1,10 @@
 """What stage prepare knows of the data besides the pixels: meta.json."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from sensorproof.data.batch import Class
 from sensorproof.errors import SensorproofError
@@ -37,6 +37,14 @@ class SensorInput(StrictModel):
     """Standard deviation of the same; 1 for a channel that is constant or never valid."""
     stored: StoredType = "float16"
     """The type that its prepared images are rounded to, in training and in serving."""
+
+    @model_serializer(mode="wrap")
+    def _omit_usual_type(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the usual type: the files, and the hashes of model folders, stay those of earlier versions."""
+        document: dict[str, Any] = handler(self)
+        if self.stored == "float16":
+            del document["stored"]
+        return document
 
 
 class PreparedMeta(StrictModel):

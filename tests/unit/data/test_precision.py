@@ -8,6 +8,7 @@ from PIL import Image
 
 from helpers.batches import edit_info, make_batch
 from sensorproof.data.batch import read_batch
+from sensorproof.data.metadata import SensorInput
 from sensorproof.data.precision import choose_precision
 from sensorproof.data.prepare import prepare
 from sensorproof.settings import DataSettings, SplitSettings
@@ -46,6 +47,15 @@ def test_sixteen_bits_of_a_narrow_scene_keep_their_levels(tmp_path: Path, span: 
 def test_a_fitting_range_stays_at_half_the_size(tmp_path: Path, span: int, claimed: tuple[float, float]) -> None:
     batch = read_batch(make_thermal(tmp_path / "yard", span, claimed))
     assert {p.stored for p in choose_precision([batch], batch.info).values()} == {"float16"}
+
+
+def test_the_type_is_kept_in_the_files_where_it_is_not_the_usual_one() -> None:
+    shared = {"kind": "thermal", "channels": 1, "range": (0.0, 1.0), "nodata": None, "mean": (0.5,), "std": (0.1,)}
+    usual, wide = SensorInput(**shared), SensorInput(**shared, stored="float32")
+    assert "stored" not in usual.model_dump(mode="json")
+    assert wide.model_dump(mode="json")["stored"] == "float32"
+    for sensor in (usual, wide):
+        assert SensorInput.model_validate(sensor.model_dump(mode="json"), strict=False) == sensor
 
 
 def test_a_constant_image_is_no_narrow_scene(tmp_path: Path) -> None:
