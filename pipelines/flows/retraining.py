@@ -19,6 +19,7 @@ from sensorproof.console import report_errors
 from sensorproof.documents import Summary
 from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError, UsageError
 from sensorproof.locks import BusyError, locked
+from sensorproof.registration import find_loss
 from sensorproof.settings import load_settings
 
 LOCK = "retraining"
@@ -84,8 +85,8 @@ def run_stages() -> State[Any]:
 
 
 def is_current() -> bool:
-    """Return whether every stage has run on the present data, parameters and code."""
-    return not dvc.status()
+    """Return whether every stage has run on the present data, parameters and code, and the registry has the result."""
+    return not dvc.status() and find_loss() is None
 
 
 def key() -> Key:

@@ -15,6 +15,7 @@ CHECKPOINTS = _ARTIFACTS / "checkpoints"
 EVALUATE = _ARTIFACTS / "evaluate"
 EVALUATION = _ARTIFACTS / "evaluation.json"
 REPORT = _ARTIFACTS / "report.html"
+REGISTRY = _ARTIFACTS / "registry.json"
 SUMMARY = _ARTIFACTS / "summary.json"
 
 

@@ -67,7 +67,10 @@ def test_a_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
     assert forgotten == set()
 
 
-@pytest.mark.parametrize("stage", ["prepare", "validate", "search", "train", "evaluate", "report", "register"])
+STAGES = ["prepare", "validate", "search", "train", "evaluate", "report", "registry", "register"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_names_only_code_that_is_there(stage: str) -> None:
     dependencies = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
     code = [dependency for dependency in dependencies if dependency.startswith(("src/", "pipelines/"))]

@@ -233,8 +233,17 @@ def locked(stage: str, part: str, project: Path) -> list[dict[str, Any]]:
 
 
 def status(*targets: str, project: Path = Path()) -> dict[str, Any]:
-    """Return what differs from the last run, {stage or .dvc file: [changes]}; empty if nothing does."""
+    """Return what differs from the last run, {stage or .dvc file: [changes]}; empty if nothing does.
+
+    A stage that dvc.yaml declares `always_changed` is left out where nothing else about it has changed.
+    """
     answer: dict[str, Any] = json.loads(run_dvc("status", "--json", *targets, project=project) or "{}")
+    if ["always changed"] in answer.values():
+        stages = _read_yaml(project / "dvc.yaml").get("stages") or {}
+        always = {name for name, stage in stages.items() if stage.get("always_changed")}
+        return {
+            name: changes for name, changes in answer.items() if name not in always or changes != ["always changed"]
+        }
     return answer
 
 

@@ -14,7 +14,7 @@ from sensorproof.documents.evaluation import (
     SearchSummary,
     Statistic,
 )
-from sensorproof.documents.promotion import GateRecord, PromotionRecord, Summary
+from sensorproof.documents.promotion import GateRecord, PromotionRecord, RegistryState, Summary
 from sensorproof.documents.runs import (
     CANDIDATE,
     ComparedArm,
@@ -54,6 +54,7 @@ __all__ = [
     "GateRecord",
     "PairRecord",
     "PromotionRecord",
+    "RegistryState",
     "RunScores",
     "ScoredRun",
     "Scores",

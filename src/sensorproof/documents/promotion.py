@@ -35,6 +35,12 @@ class PromotionRecord(Document):
     """One a gate that failed, with the gate's name; empty where the candidate was promoted."""
 
 
+class RegistryState(Document):
+    """artifacts/registry.json: how often the registry was found without the version that summary.json names."""
+
+    losses: int
+
+
 class Summary(Evaluation):
     """The whole of artifacts/summary.json."""
 

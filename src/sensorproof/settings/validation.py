@@ -44,8 +44,8 @@ class CalibrationChecks(StrictModel):
 class ContentChecks(StrictModel):
     """How a sensor's image is registered to the reference's; see docs/explanation/alignment.md."""
 
-    grid: Annotated[int, Field(ge=3, le=9)]
-    """Tiles per side of the image."""
+    grid: Annotated[int, Field(ge=3, le=4)]
+    """Tiles per side of the image; at most 4, since the blank ones are kept as bits of a 32-bit number."""
     tile: Annotated[int, Field(ge=32, le=1024)]
     """Largest side of a tile in pixels."""
     reliability: Annotated[float, Field(gt=0, lt=100)]

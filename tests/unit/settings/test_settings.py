@@ -47,7 +47,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "validation.time.warn": [0.0, 1.5],
     "validation.calibration.max_age_days": [0.0],
     "validation.calibration.rigid_error": [0.0],
-    "validation.content.grid": [2, 10],
+    "validation.content.grid": [2, 5],
     "validation.content.tile": [16, 5000],
     "validation.content.reliability": [0.0, 100.0],
     "validation.content.min_coverage": [-0.1, 1.1],
