@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sensorproof.adapters.mlflow import Connection
 from sensorproof.files import read_json
 from sensorproof.serving.code import PACKAGE, copy_code, needed_files, requirements
+from sensorproof.serving.package import hash_model
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -45,29 +46,47 @@ def log_model(connection: Connection, run_id: str, folder: Path) -> tuple[str, s
             code_paths=[str(copy_code(files, Path(code)))],
             signature=_signature(channels),
             pip_requirements=requirements(files),
+            model_config={"model_sha256": hash_model(folder)},
         )
     return info.model_uri, info.model_id
 
 
 def _signature(channels: Mapping[str, int]) -> "ModelSignature":
-    """Describe inputs and outputs.
+    """Describe a request and an answer, for people and for MLflow's pages.
 
     Args:
         channels: {sensor: C}.
 
     Returns:
-        In: one float32 tensor (-1, C, -1, -1) per sensor, by name, and the parameter `without`, a list of sensors.
-        Out: uint8 (-1, -1, -1).
+        In: an optional column for each sensor, an image (C, H, W). Out: the columns of an answer; see
+        `serving.requests.predict_request`.
     """
-    import numpy as np
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array, Map
 
-    inputs: list[ColSpec | TensorSpec] = [
-        TensorSpec(np.dtype(np.float32), (-1, number, -1, -1), name) for name, number in sorted(channels.items())
-    ]
-    return ModelSignature(
-        inputs=Schema(inputs),
-        outputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1))]),
-        params=ParamSchema([ParamSpec("without", DataType.string, [], (-1,))]),
+    image = Array(Array(Array(DataType.double)))
+    pixels = Array(Array(DataType.double))
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(image, name, required=False) for name in sorted(channels)]),
+        outputs=Schema(
+            [
+                ColSpec(Array(Array(DataType.integer)), "labels"),
+                ColSpec(DataType.double, "confidence"),
+                ColSpec(pixels, "confidence_map", required=False),
+                ColSpec(Array(DataType.string), "used"),
+                ColSpec(Map(DataType.string), "left_out"),
+            ]
+        ),
+        params=ParamSchema(
+            [
+                ParamSpec("without", DataType.string, [], (-1,)),
+                ParamSpec("confidence", DataType.string, "mean"),
+                ParamSpec("encoding", DataType.string, "array"),
+            ]
+        ),
     )
+    # MLflow's own check would drop an unknown sensor in silence, and repeat the data in its errors. This flag, which
+    # it sets for models that check requests themselves, leaves the check to `serving.requests`.
+    signature._is_signature_from_type_hint = True
+    return signature

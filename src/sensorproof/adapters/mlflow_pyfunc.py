@@ -3,50 +3,89 @@
 Nothing imports this module. The model also contains our own code and the model folder (JSON and safetensors).
 """
 
-from collections.abc import Mapping
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR
 from mlflow.pyfunc.model import PythonModel
-from numpy.typing import NDArray
 
-from sensorproof.errors import UsageError
+from sensorproof.errors import SensorproofError
 
 if TYPE_CHECKING:
     from sensorproof.serving.predictor import Predictor
 
+_LONGEST_ERROR = 300
+_SERVER = "mlflow.pyfunc.scoring_server"
+
 
 class _Serving:
-    """Segmentation of {sensor: (B, C, H, W)} in the sensors' own units into class ids (B, H, W).
+    """Segmentation of frames, each with any non-empty subset of the sensors, into labels with their confidence.
 
-    NaN marks a missing pixel. A sensor that is all NaN in a sample, at any size, is absent there. The parameter
-    `without` names sensors to leave out of every sample. The label maps have the size of the reference sensor; in a
-    call without it, that of the largest sensor.
+    `sensorproof.serving.requests` describes requests, parameters and answers.
     """
 
     predictor: "Predictor"
 
     def load_context(self, context: Any) -> None:
-        """Load the model folder."""
+        """Load the model folder, if its files are those that were registered."""
+        from sensorproof.serving.package import check_hash
         from sensorproof.serving.predictor import load_predictor  # torch loads slowly, and logging needs none
 
-        self.predictor = load_predictor(Path(context.artifacts["model"]))
+        folder = Path(context.artifacts["model"])
+        if registered := (context.model_config or {}).get("model_sha256"):
+            check_hash(folder, registered)
+        self.predictor = load_predictor(folder)
+        _keep_server_errors_short()
 
-    def predict(
-        self, context: Any, model_input: Mapping[str, NDArray], params: Mapping[str, Any] | None = None
-    ) -> NDArray[np.uint8]:
-        """Segment one batch; see the class."""
-        left_out = self.predictor.check_without((params or {}).get("without") or [])
-        kept = {name: pixels for name, pixels in model_input.items() if name not in left_out}
-        counts = {name: len(pixels) for name, pixels in model_input.items()}
-        if len(set(counts.values())) != 1:
-            raise UsageError("inputs", f"differ in their number of samples: {counts}", "give each sensor the same")
-        frames = [{name: pixels[row] for name, pixels in kept.items()} for row in range(next(iter(counts.values())))]
-        valid = {name: pixels[0] for name, pixels in kept.items() if np.isfinite(pixels).any()}
-        size = self.predictor.natural_size(valid) if valid else None
-        return np.stack([prediction.labels for prediction in self.predictor.predict(frames, size)])
+    def predict(self, context: Any, model_input: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Answer a request; see the class."""
+        from sensorproof.serving.requests import predict_request
+
+        try:
+            return predict_request(self.predictor, model_input, params)
+        except SensorproofError as error:
+            raise MlflowException(_shorten(str(error)), BAD_REQUEST) from None
+        except Exception as error:
+            logging.getLogger(__name__).exception("the prediction failed")
+            fault = f"the prediction failed ({type(error).__name__}); see the log of the server"
+            raise MlflowException(fault, INTERNAL_ERROR) from error
+
+
+def _keep_server_errors_short() -> None:
+    """Have MLflow's scoring server, where it runs this model, answer an error in one line.
+
+    By itself it repeats the whole request before any error, and adds a stack trace to those that it did not expect.
+    """
+    server: Any = sys.modules.get(_SERVER)
+    invocations: Callable[..., Any] | None = getattr(server, "invocations", None)
+    if invocations is None or hasattr(invocations, "__wrapped__"):
+        return
+
+    @wraps(invocations)
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return invocations(*args, **kwargs)
+        except MlflowException as error:
+            line = _shorten(error.message.rsplit("\nError: ", 1)[-1].split("\nInput:", 1)[0])
+            if "stack_trace" in error.json_kwargs:
+                logging.getLogger(__name__).error(error.json_kwargs["stack_trace"])
+            short = MlflowException(line)
+            short.error_code = error.error_code
+            raise short from None
+
+    server.invocations = answer
+
+
+def _shorten(text: str) -> str:
+    """Make a message one line of at most 300 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_ERROR else f"{line[: _LONGEST_ERROR - 1]}…"
 
 
 class _PackagedModel(_Serving, PythonModel):

@@ -16,7 +16,7 @@ from typing import Any
 from sensorproof.adapters import mlflow_tags as tag
 from sensorproof.adapters.mlflow import Connection, user
 from sensorproof.errors import RejectedError, SensorproofError, UsageError
-from sensorproof.serving.package import hash_model
+from sensorproof.serving.package import check_hash
 from sensorproof.settings.renamed import ARMS
 
 MODEL = "sensorproof"
@@ -137,11 +137,10 @@ class Registry:
         except (MlflowException, OSError) as error:
             line = next(iter(str(error).splitlines()), "no reason given")
             raise SensorproofError(uri, f"cannot be fetched ({line})", "check the server's artifact store") from error
-        actual, registered = hash_model(folder), str(version.tags.get(tag.MODEL_HASH))
-        if actual != registered:
-            fault = f"its files hash to {actual[:12]}…, registered were {registered[:12]}…"
-            fix = "register the model again; do not serve it"
-            raise RejectedError(f"{self.name} version {version.number}", fault, fix)
+        try:
+            check_hash(folder, str(version.tags.get(tag.MODEL_HASH)))
+        except RejectedError as error:
+            raise RejectedError(f"{self.name} version {version.number}", error.fault, error.fix) from error
         return folder
 
     def set_aliases(

@@ -166,10 +166,14 @@ class Segmenter(nn.Module):
         Raises:
             UsageError: `features` is empty.
         """
-        fused = self._fuse(features, present)
-        logits = self.decoder(fused)
+        logits = self.coarse_logits(features, present)
         height, width = logits.shape[-2:]
         return enlarge(logits, size or (height * _STRIDE, width * _STRIDE))
+
+    def coarse_logits(self, features: Features, present: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Decode to logits (B, K, H/4, W/4), the size of the first stage; see `decode`."""
+        logits: Tensor = self.decoder(self._fuse(features, present))
+        return logits
 
 
 def build_model(description: ModelDescription, pretrained: Path | None = None) -> Segmenter:

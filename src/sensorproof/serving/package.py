@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sensorproof.errors import SensorproofError
+from sensorproof.errors import RejectedError, SensorproofError
 from sensorproof.hashing import hash_files, hash_json
 
 _FILES = ("model.json", "model.safetensors")
@@ -19,3 +19,14 @@ def hash_model(folder: Path) -> str:
         if not (folder / name).is_file():
             raise SensorproofError(folder / name, "is missing", "give a folder that `dvc repro` or the registry wrote")
     return hash_json(hash_files(folder, _FILES))
+
+
+def check_hash(folder: Path, registered: str) -> None:
+    """Check that a model folder is the one that was registered.
+
+    Raises:
+        RejectedError: it is not.
+    """
+    if (actual := hash_model(folder)) != registered:
+        fault = f"its files hash to {actual[:12]}…, registered were {registered[:12]}…"
+        raise RejectedError(folder, fault, "register the model again; do not serve it")

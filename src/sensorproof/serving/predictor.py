@@ -1,8 +1,9 @@
 """Predict label maps from raw sensor arrays, by the same preprocessing as in training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,18 @@ from sensorproof.data.preprocessing import mark_invalid, prepare_image, standard
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 from sensorproof.models import ModelDescription, Segmenter, load_model
 from sensorproof.models.segmenter import Features
+from sensorproof.serving.classification import classify
+from sensorproof.serving.inputs import MAX_VALUES, read_array, short_name
 from sensorproof.training.loop import choose_device
 
-Images = Mapping[str, NDArray]
-"""One frame: {sensor: (C, h, w)} in the sensor's own units, as in a batch. A sensor that is not named is absent."""
+Images = Mapping[str, NDArray[Any] | None]
+"""One frame: {sensor: (C, h, w)} in the sensor's own units, as in a batch.
+
+A sensor is absent that is not named, is None, or has no valid pixel. Nested lists and the encoded forms that
+`serving.inputs.read_array` reads do as well as arrays.
+"""
+Usable = Mapping[str, NDArray[np.float32]]
+"""The sensors of a frame that have a valid pixel, with invalid pixels NaN."""
 
 
 @dataclass(frozen=True)
@@ -74,27 +83,34 @@ class Predictor:
             SensorproofError: a sensor is unknown, or its array has another shape or no numbers.
         """
         usable = {}
-        for name, pixels in frame.items():
+        for name, given in frame.items():
             if name not in self.description.sensors:
-                raise SensorproofError(f"sensor {name}", "is unknown to the model", f"it has {list(self.sensors)}")
+                where = f"sensor {short_name(name)}"
+                raise SensorproofError(where, "is unknown to the model", f"it has {list(self.sensors)}")
             sensor = self.description.sensors[name]
+            pixels = read_array(name, given)
+            if pixels is None:
+                continue
             if pixels.ndim != 3 or pixels.shape[0] != sensor.channels or 0 in pixels.shape:
                 fix = f"give ({sensor.channels}, height, width)"
                 raise SensorproofError(f"sensor {name}", f"has the shape {pixels.shape}", fix)
-            if pixels.dtype.kind not in "biuf":
-                raise SensorproofError(f"sensor {name}", f"holds {pixels.dtype}", "give numbers")
+            if pixels.size > MAX_VALUES:
+                raise SensorproofError(f"sensor {name}", f"has {pixels.size:,} values", f"give at most {MAX_VALUES:,}")
             values = mark_invalid(pixels, sensor.nodata)
             if np.isfinite(values).any():
                 usable[name] = values
         return usable
 
-    def predict(self, frames: Sequence[Images], size: tuple[int, int] | None = None) -> list[Prediction]:
+    def predict(
+        self, frames: Sequence[Images], size: tuple[int, int] | None = None, *, without: Sequence[str] = ()
+    ) -> list[Prediction]:
         """Segment frames in one pass.
 
         Args:
-            frames: see Images. A sensor whose array has no valid pixel counts as absent.
+            frames: see Images.
             size: (H, W) of the label maps. By default that of the frame's reference sensor, or, where it is absent,
                 of the frame's largest sensor.
+            without: sensors to leave out of every frame.
 
         Returns:
             One prediction a frame.
@@ -102,10 +118,13 @@ class Predictor:
         Raises:
             SensorproofError: a sensor is unknown, its array has another shape or holds no numbers, or a frame has no
                 sensor at all.
+            UsageError: `without` names an unknown sensor, or all of them.
         """
+        omitted = self.check_without(without)
         if not frames:
             return []
-        usable = [self.present(frame) for frame in frames]
+        valid = [self.present(frame) for frame in frames]
+        usable = [{name: image for name, image in frame.items() if name not in omitted} for frame in valid]
         if empty := [i for i, frame in enumerate(usable) if not frame]:
             fix = f"give one or more of {list(self.sensors)}"
             raise SensorproofError(f"frame {empty[0]}", "has no sensor with a valid pixel", fix)
@@ -115,7 +134,7 @@ class Predictor:
             features = self.model.encode(inputs)
             decoded = [self._decode(features, present, row, size) for row, size in enumerate(sizes)]
         return [
-            Prediction(labels, confidence, tuple(sorted(frame)), self._left_out(given, frame))
+            Prediction(labels, confidence, tuple(sorted(frame)), self._left_out(given, frame, omitted))
             for (labels, confidence), given, frame in zip(decoded, frames, usable, strict=True)
         ]
 
@@ -124,23 +143,24 @@ class Predictor:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Class ids and confidence of one frame of a pass; one at a time, because full-size logits are large."""
         own = {name: [stage[row : row + 1] for stage in stages] for name, stages in features.items()}
-        logits = self.model.decode(own, {name: p[row : row + 1] for name, p in present.items()}, size).float()
-        best, places = logits.max(1)
-        confidence = (best - logits.logsumexp(1)).exp()
+        coarse = self.model.coarse_logits(own, {name: p[row : row + 1] for name, p in present.items()})
+        places, confidence = classify(coarse.float(), size)
         return np.asarray(self.ids[places[0].cpu().numpy()]), confidence[0].cpu().numpy()
 
-    def _left_out(self, given: Images, used: Images) -> dict[str, str]:
+    def _left_out(self, given: Images, used: Usable, omitted: Collection[str]) -> dict[str, str]:
         """{sensor: why it was not used}."""
-        reasons = {name: "has no valid pixel" if name in given else "not given" for name in self.sensors}
+        reasons = dict.fromkeys(self.sensors, "has no valid pixel")
+        reasons |= {name: "not given" for name in self.sensors if given.get(name) is None}
+        reasons |= dict.fromkeys(omitted, "left out on request")
         return {name: reason for name, reason in reasons.items() if name not in used}
 
-    def natural_size(self, frame: Images) -> tuple[int, int]:
+    def natural_size(self, frame: Usable) -> tuple[int, int]:
         """Return (H, W) of the frame's reference sensor, else of its largest."""
         reference = frame.get(self.description.reference)
         chosen = reference if reference is not None else max(frame.values(), key=lambda x: x.shape[1] * x.shape[2])
         return chosen.shape[1], chosen.shape[2]
 
-    def tensors(self, frames: Sequence[Images]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def tensors(self, frames: Sequence[Usable]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return {sensor: (B, C, H, W)} and presence {sensor: (B,) bool} of the sensors that any frame has."""
         inputs, present = {}, {}
         for name in self.sensors:
