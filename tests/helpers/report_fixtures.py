@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from helpers.evaluations import PROMOTION, same_gains
 from sensorproof.data.batch import Class
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput
@@ -18,7 +19,6 @@ from sensorproof.documents import (
     Evaluation,
     FrameCounts,
     Gain,
-    Gains,
     PairRecord,
     RunScores,
     SearchSummary,
@@ -30,12 +30,11 @@ from sensorproof.evaluation.subsets import score_subsets
 from sensorproof.files import write_json, write_text
 from sensorproof.models import build_model, describe_model, load_model, save_model
 from sensorproof.reporting.html_report import Options, render_report
-from sensorproof.settings import ModelSettings, PromotionSettings
+from sensorproof.settings import ModelSettings
 
 SENSORS = {"camera": ("camera", 3), "depth": ("depth", 1), "thermal": ("thermal", 1)}
 CLASSES = ("road", "vehicle", "sky", "unicorn")
 """No frame shows the last one."""
-PROMOTION = PromotionSettings(candidate="regularized", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0)
 OPTIONS = Options(PROMOTION, confidence=0.95, examples=2, device="cpu")
 
 
@@ -125,9 +124,7 @@ def make_evaluation(data: PreparedDataset, runs: Mapping[str, Mapping[int, Path]
         params_hash="ab" * 32,
         git_commit="cd" * 20,
         arms={arm: summarize_arm(each) for arm, each in scored.items()},
-        gain=compute_gains(pair[0], pair[1], 0.95)
-        if pair[0] and pair[1]
-        else Gains(full=unknown, mean=unknown, worst=unknown),
+        gain=compute_gains(pair[0], pair[1], 0.95) if pair[0] and pair[1] else same_gains(unknown),
         search=SearchSummary(trials=3, best={"strength": 0.12345, "scales": ["prediction"], "variant": "single"}),
     )
 

@@ -86,7 +86,7 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
 def test_it_fits_the_screen(name: str, width: int, pages: dict[str, str], tab: Page) -> None:
     tab.open(pages[name], width=width)
     assert tab.evaluate("innerWidth") == width
@@ -124,6 +124,14 @@ def test_what_lies_outside_scrolls_into_view(pages: dict[str, str], tab: Page) -
     tab.evaluate(f"{table}.scrollLeft = 300")
     moved = tab.evaluate("document.querySelector('.subsets tbody tr:nth-child(2) th').getBoundingClientRect().left")
     assert 0 <= moved < 60
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_verdict_is_never_broken_over_lines(width: int, pages: dict[str, str], tab: Page) -> None:
+    tab.open(pages["usual"], width=width)
+    lines = "[...document.querySelectorAll('.state')].map(e => [e.textContent, e.getClientRects().length])"
+    assert tab.evaluate(lines) == [["aligned", 1], ["unmeasurable", 1]]
+    assert tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
 
 
 def test_it_is_printed_in_light(pages: dict[str, str], tab: Page, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def summary(path: Annotated[Path, typer.Argument(help="a summary.json")] = SUMMA
         gain = document.gain.figure(figure)
         low, high = gain.ci95
         known = low is not None and high is not None
-        interval = f"95 % interval {low:+.1f} to {high:+.1f}" if known else "one seed, no interval"
+        interval = f"interval {low:+.1f} to {high:+.1f}" if known else "one seed, no interval"
         print(f"gain in {figure}: {gain.value:+.1f} points ({interval})")
     promotion = document.promotion
     print(f"{promotion.decision}: {promotion.model} version {promotion.version}")

@@ -26,10 +26,10 @@ def comparison_table(dataset: BenchmarkDataset, arms: Mapping[str, ComparedArm],
         statistics = [scores.figure(figure) for figure in FIGURES_AND_SPREAD]
         cells = [f"{statistic.mean:.1f} ± {statistic.std:.1f}" for statistic in statistics]
         strength = "" if arm not in settings.strengths else f"{scores.strength:g}"
-        own = "" if arm == BASELINE else _interval(scores.gain.mean)
-        lead = ["" if arm == CANDIDATE else _interval(scores.gain_of_candidate.figure(f)) for f in FIGURES]
-        cost = f"{scores.train_seconds / base.train_seconds:.2f}"
-        lines.append("| " + " | ".join([arm, strength, *cells, own, *lead, cost]) + " |")
+        over_baseline = "" if arm == BASELINE else _interval(scores.gain.mean)
+        of_candidate = ["" if arm == CANDIDATE else _interval(scores.gain_of_candidate.figure(f)) for f in FIGURES]
+        time = f"{scores.train_seconds / base.train_seconds:.2f}"
+        lines.append("| " + " | ".join([arm, strength, *cells, over_baseline, *of_candidate, time]) + " |")
     return "\n".join(lines)
 
 

@@ -88,7 +88,9 @@ def draw_examples(
         arms = []
         for arm, (seed, _) in runs.items():
             maps = predicted[arm][place]
-            pictures = [draw(caption, each, label, colors, size) for caption, each in zip(shown, maps, strict=True)]
+            pictures = [
+                draw(caption, prediction, label, colors, size) for caption, prediction in zip(shown, maps, strict=True)
+            ]
             arms.append(_ArmPictures(arm_title(arm), seed, pictures))
         facts = [str(frame[c]) for c in ("batch", "site", "sequence", "condition") if c in frame and str(frame[c])]
         truth = Picture("ground truth", label_picture(label, colors, size))
@@ -123,12 +125,12 @@ def predict(
 
     One frame at a time: pictures are few, and memory stays that of one frame.
     """
-    where = choose_device(device)
+    device_used = choose_device(device)
     model, _ = load_model(folder)
-    model.to(where)
+    model.to(device_used)
     maps = []
     for row in rows:
-        batch = data.batch(np.array([row])).to(where)
+        batch = data.batch(np.array([row])).to(device_used)
         present = [name for name in data.sensors if bool(batch.present[name])]
         features = model.encode({name: batch.inputs[name] for name in present})
         size = batch.target.shape[-2:]
@@ -140,8 +142,8 @@ def decode(
     model: Segmenter, features: Mapping[str, list[Tensor]], subset: Sequence[str], size: torch.Size
 ) -> NDArray[np.uint8] | None:
     """Predict class places from a subset of the encoded sensors."""
-    here = {name: features[name] for name in subset if name in features}
-    if not here:
+    kept = {name: features[name] for name in subset if name in features}
+    if not kept:
         return None
-    places = model.decode(here, None, size).argmax(1)[0]
+    places = model.decode(kept, None, size).argmax(1)[0]
     return np.asarray(places.to(torch.uint8).cpu().numpy())

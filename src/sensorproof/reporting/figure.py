@@ -81,14 +81,14 @@ def _draw_scores(axes: Any, scores: list[_SubsetScore], candidate: str) -> None:
     for place, row in zip(places, scores, strict=True):
         ends = row.theirs.mean, row.ours.mean
         axes.hlines(place, *ends, color=OURS if ends[1] >= ends[0] else THEIRS, alpha=0.3, linewidth=5)
-    for each, color, fill, name in (
+    for statistics, color, fill, name in (
         ([row.theirs for row in scores], THEIRS, "white", BASELINE),
         ([row.ours for row in scores], OURS, OURS, arm_title(candidate)),
     ):
         axes.errorbar(
-            [score.mean for score in each],
+            [score.mean for score in statistics],
             places,
-            xerr=[score.std for score in each],
+            xerr=[score.std for score in statistics],
             fmt="o",
             color=color,
             markerfacecolor=fill,

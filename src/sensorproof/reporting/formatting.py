@@ -34,10 +34,10 @@ def points(value: float | None) -> str:
     return f"{value:.1f}".replace("-", _MINUS) if is_number(value) else _DASH
 
 
-def apart(value: float, limit: float) -> tuple[str, str]:
+def with_limit(value: float, limit: float) -> tuple[str, str]:
     """Format a value and its limit with as many decimals, up to four, as show that they differ: 1.03 and 1.00."""
     for digits in (1, 2, 3, 4):
-        texts = tuple(f"{each:.{digits}f}".replace("-", _MINUS) for each in (value, limit))
+        texts = tuple(f"{number:.{digits}f}".replace("-", _MINUS) for number in (value, limit))
         if value == limit or texts[0] != texts[1]:
             break
     return texts[0], texts[1]

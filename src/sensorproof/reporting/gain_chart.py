@@ -33,8 +33,8 @@ def gain_chart(gains: Gains) -> _GainChart | None:
     if not known:
         return None
     ends = {figure: _interval_of(gain) for figure, gain in known.items()}
-    every = [0.0, *(gain.value for gain in known.values()), *(e for pair in ends.values() if pair for e in pair)]
-    ticks = axis(min(every), max(every))
+    values = [0.0, *(gain.value for gain in known.values()), *(e for pair in ends.values() if pair for e in pair)]
+    ticks = axis(min(values), max(values))
     first, last = ticks[0], ticks[-1]
 
     def place(value: float) -> float:

@@ -26,7 +26,7 @@ from sensorproof.reporting.tables import (
     score_rows,
     subset_groups,
 )
-from sensorproof.reporting.training_curves import read_history, to_ticks, training_chart
+from sensorproof.reporting.training_curves import read_losses, to_ticks, training_chart
 from sensorproof.settings import PromotionSettings
 
 _WIDE = 3
@@ -68,15 +68,15 @@ def render_report(
         raise SensorproofError("evaluation.json", "has an arm without seeds or subsets, or no arm", FIX)
     sensors = sensors_of(arms)
     groups = subset_groups(arms)
-    firsts = {arm: next(iter(folders.items())) for arm, folders in runs.items()}
+    first_runs = {arm: next(iter(folders.items())) for arm, folders in runs.items()}
     examples, size = draw_examples(
         data,
-        {arm: (seed, folder / "model") for arm, (seed, folder) in firsts.items()},
+        {arm: (seed, folder / "model") for arm, (seed, folder) in first_runs.items()},
         options.examples,
         options.device,
     )
     histories = {
-        (arm, seed): read_history(folder / "history.csv")
+        (arm, seed): read_losses(folder / "history.csv")
         for arm, all_seeds in runs.items()
         for seed, folder in all_seeds.items()
     }
@@ -86,7 +86,7 @@ def render_report(
         environment()
         .get_template("report.html")
         .render(
-            summary=summarize(evaluation, options.promotion, options.confidence, same_network(firsts, candidate)),
+            summary=summarize(evaluation, options.promotion, options.confidence, same_network(first_runs, candidate)),
             evaluation=evaluation,
             pairs=_pair_verdicts(verdict),
             quarantined=verdict.frames.quarantined,
@@ -134,16 +134,16 @@ def environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = ("arm_title", "points", "signed", "count", "share", "duration", "interval", "percent", "seeds", "join")
-    templates.filters |= {f"as_{name}": getattr(formatting, name) for name in words}
+    names = ("arm_title", "points", "signed", "count", "share", "duration", "interval", "percent", "seeds", "join")
+    templates.filters |= {f"as_{name}": getattr(formatting, name) for name in names}
     return templates
 
 
-def same_network(firsts: Mapping[str, tuple[int, Path]], candidate: str) -> bool:
+def same_network(first_runs: Mapping[str, tuple[int, Path]], candidate: str) -> bool:
     """Return whether candidate and baseline have the same architecture, sensors and classes."""
-    if BASELINE not in firsts or candidate not in firsts:
+    if BASELINE not in first_runs or candidate not in first_runs:
         return False
-    ours, theirs = (load_description(firsts[arm][1] / "model") for arm in (candidate, BASELINE))
+    ours, theirs = (load_description(first_runs[arm][1] / "model") for arm in (candidate, BASELINE))
     return ours == theirs
 
 

@@ -40,7 +40,7 @@ def class_colors(names: Sequence[str]) -> list[str]:
 
 
 def _spares(count: int) -> list[str]:
-    """OTHERS, and after them as many hues as could be needed."""
+    """List the colours of _OTHERS, and after them as many hues as could be needed."""
     hues = []
     for k in range(4 * count + 64):
         lightness, saturation = (0.35, 0.5, 0.65)[k % 3], (0.9, 0.6)[k // 3 % 2]

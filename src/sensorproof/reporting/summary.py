@@ -7,7 +7,6 @@ from sensorproof.documents.evaluation import BASELINE, Evaluation
 from sensorproof.documents.promotion import GAIN_MEAN, LOSS_FULL
 from sensorproof.evaluation.gates import Gate, evaluate_gates, is_promoted
 from sensorproof.reporting.formatting import (
-    apart,
     arm_title,
     count,
     duration,
@@ -17,6 +16,7 @@ from sensorproof.reporting.formatting import (
     points,
     seeds,
     signed,
+    with_limit,
 )
 from sensorproof.settings import PromotionSettings
 
@@ -61,9 +61,9 @@ def summarize(
     arms, candidate = evaluation.arms, settings.candidate
     lacking = [arm for arm in dict.fromkeys((BASELINE, candidate)) if arm not in arms]
     if lacking or candidate == BASELINE:
-        there = f"Only {join(list(map(arm_title, arms)))} {'was' if len(arms) == 1 else 'were'} trained"
+        trained = f"Only {join(list(map(arm_title, arms)))} {'was' if len(arms) == 1 else 'were'} trained"
         needed = f"a comparison also needs {join(list(map(arm_title, lacking)))}"
-        text = f"{there}; {needed}." if lacking else "The candidate is the baseline itself."
+        text = f"{trained}; {needed}." if lacking else "The candidate is the baseline itself."
         return _ReportSummary("none", "There is nothing to compare", text, [], [])
     gates = evaluate_gates(evaluation, settings, None)
     lines = [_gate_line(gate, settings) for gate in gates]
@@ -87,28 +87,30 @@ def verdict(
     """Return state and sentence of a complete evaluation."""
     ours, gain = evaluation.arms[settings.candidate], evaluation.gain
     value, ends, number = gain.mean.value, gain.mean.ci95, len(ours.seeds)
-    asked, loss = settings.min_gain_mean, -gain.full.value
+    min_gain, loss = settings.min_gain_mean, -gain.full.value
     subsets = len(ours.subsets)
     where = f"Averaged over all {subsets} sensor subsets" if subsets > 1 else "With its only sensor"
     claim = f"{where} it scores {compare(value)} the baseline"
-    sure = f"({interval(ends, confidence)}, {seeds(number)})"
-    costly = ""
+    certainty = f"({interval(ends, confidence)}, {seeds(number)})"
+    full_loss = ""
     if loss > settings.max_loss_full:
-        lost, allowed = apart(loss, settings.max_loss_full)
-        costly = f" With all sensors it loses {lost} points; at most {allowed} may be lost."
+        lost, allowed = with_limit(loss, settings.max_loss_full)
+        full_loss = f" With all sensors it loses {lost} points; at most {allowed} may be lost."
     if is_promoted(gates):
-        return "yes", f"{claim} {sure}."
-    if value <= asked:
-        demand = f"; promotion asks for more than {signed(asked)}" if value > 0 else ""
-        return "no", f"{claim} {sure}{demand}.{costly}"
+        return "yes", f"{claim} {certainty}."
+    if value <= min_gain:
+        demand = f"; promotion asks for more than {signed(min_gain)}" if value > 0 else ""
+        return "no", f"{claim} {certainty}{demand}.{full_loss}"
     if ends[0] is None:
-        return "no" if costly else "unproven", f"{claim}, but on one seed, which gives no interval.{costly}"
-    if ends[0] > asked:
-        return "no", f"{claim} {sure}.{costly}"
+        return "no" if full_loss else "unproven", f"{claim}, but on one seed, which gives no interval.{full_loss}"
+    if ends[0] > min_gain:
+        return "no", f"{claim} {certainty}.{full_loss}"
     low, high = map(signed, ends)
-    chance = "so it may be chance" if asked == 0 else f"and promotion asks for one that lies above {signed(asked)}"
+    chance = (
+        "so it may be chance" if min_gain == 0 else f"and promotion asks for one that lies above {signed(min_gain)}"
+    )
     text = f"the {percent(confidence)} interval over {seeds(number)} is {low} to {high}, {chance}"
-    return "no" if costly else "unproven", f"{claim}, but {text}.{costly}"
+    return "no" if full_loss else "unproven", f"{claim}, but {text}.{full_loss}"
 
 
 def compare(value: float) -> str:
@@ -131,8 +133,8 @@ def details(evaluation: Evaluation, candidate: str, confidence: float, same_netw
         network = f"It is another network: {count(ours.parameters)} parameters, {count(theirs.parameters)} before."
     times = [arm.train_seconds for arm in (ours, theirs)]
     ratio = f"{times[0] / times[1]:.1f} times as long" if times[1] else "a different time"
-    took = f"Training took {ratio}: {duration(times[0])} a seed against {duration(times[1])}."
-    return [" ".join(parts), f"{network} {took}"]
+    training_time = f"Training took {ratio}: {duration(times[0])} a seed against {duration(times[1])}."
+    return [" ".join(parts), f"{network} {training_time}"]
 
 
 def _gate_line(gate: Gate, settings: PromotionSettings) -> _GateLine:
@@ -145,7 +147,7 @@ def _gate_line(gate: Gate, settings: PromotionSettings) -> _GateLine:
             gate.passed,
         )
     if gate.name == LOSS_FULL:
-        lost, allowed = apart(max(0.0, gate.value or 0.0), settings.max_loss_full)
+        lost, allowed = with_limit(max(0.0, gate.value or 0.0), settings.max_loss_full)
         return _GateLine("Loss with all sensors", lost, f"at most {allowed}", gate.passed)
     faults = f"{gate.value:.0f} missing" if gate.value else "complete"
     return _GateLine("Every figure is there and finite", faults, "complete", gate.passed)

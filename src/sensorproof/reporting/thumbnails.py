@@ -100,8 +100,8 @@ def shrink(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     height, width = size
     if picture.size == (width, height):
         return picture
-    how = Image.Resampling.NEAREST if picture.mode == "P" else Image.Resampling.BOX
-    return picture.resize((width, height), how)
+    method = Image.Resampling.NEAREST if picture.mode == "P" else Image.Resampling.BOX
+    return picture.resize((width, height), method)
 
 
 def _data_uri(picture: Image.Image, transparency: int | None = None) -> str:

@@ -1,6 +1,5 @@
 """Training histories -> lines in a unit square, and ticks for its axes."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sensorproof.documents.history import STEP, read_history
 from sensorproof.errors import SensorproofError
 
 POINTS = 120
@@ -43,19 +43,18 @@ class _Chart:
     y_ticks: list[Tick]
 
 
-def read_history(path: Path) -> Series:
-    """Read steps and cross-entropies of one training; rows without the value are left out.
+def read_losses(path: Path) -> Series:
+    """Read steps and cross-entropies of one training; rows without a finite value are left out.
 
     Raises:
-        SensorproofError: the file is missing or is not a history.
+        SensorproofError: the file is missing, is not a history, or has no cross-entropy at all.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [(float(row["step"]), float(row[_LOSS])) for row in csv.DictReader(file) if row[_LOSS]]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise SensorproofError(path, f"is no training history ({error!r})", "run `dvc repro --force train`") from error
-    finite = [(step, loss) for step, loss in rows if math.isfinite(loss)]
-    return [step for step, _ in finite], [loss for _, loss in finite]
+    rows = read_history(path)
+    measured = [row for row in rows if _LOSS in row]
+    if rows and not measured:
+        raise SensorproofError(path, f"has no {_LOSS}", "run `dvc repro --force train`")
+    finite = [row for row in measured if math.isfinite(row[_LOSS])]
+    return [row[STEP] for row in finite], [row[_LOSS] for row in finite]
 
 
 def thin(series: Series) -> Series:

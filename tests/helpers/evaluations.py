@@ -1,0 +1,81 @@
+"""Evaluations made by hand: a baseline, a candidate, and the gain that the test names."""
+
+from sensorproof.documents import (
+    ArmSummary,
+    DataSummary,
+    Evaluation,
+    FrameCounts,
+    Gain,
+    Gains,
+    GateRecord,
+    PromotionRecord,
+    SearchSummary,
+    Statistic,
+    Summary,
+)
+from sensorproof.settings import PromotionSettings
+
+PROMOTION = PromotionSettings(candidate="regularized", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0)
+SUBSETS = ("camera", "depth", "camera+depth")
+
+
+def make_arm(shift: float, seeds: int = 3) -> ArmSummary:
+    """Scores that are all higher by `shift`, and a spread that is lower; 0 makes the baseline."""
+    subsets = {name: Statistic(mean=40.0 + 10 * k + shift, std=1.0) for k, name in enumerate(SUBSETS)}
+    return ArmSummary(
+        seeds=tuple(range(seeds)),
+        full=subsets["camera+depth"],
+        mean=Statistic(mean=50.0 + shift, std=1.0),
+        worst=subsets["camera"],
+        spread=Statistic(mean=8.0 - shift, std=1.0),
+        subsets=subsets,
+        per_class={name: {"road": 50.0 + shift, "ghost": None} for name in SUBSETS},
+        support={"road": 1000, "ghost": 0},
+        parameters=348967,
+        train_seconds=48.0 if shift == 0 else 77.0,
+    )
+
+
+def same_gains(gain: Gain) -> Gains:
+    """The same gain in every figure."""
+    return Gains(full=gain, mean=gain, worst=gain)
+
+
+def evaluation_of_gain(
+    mean: float, low: float | None, high: float | None, full: float = 0.5, seeds: int = 3
+) -> Evaluation:
+    """Build an evaluation of `baseline` and `regularized`.
+
+    Args:
+        mean: gain in the mean, and in the worst subset.
+        low: lower end of its interval; None for one seed.
+        high: upper end.
+        full: gain with all sensors; its interval is 1 to each side.
+        seeds: of each arm.
+    """
+    ends = (None, None) if low is None else (full - 1, full + 1)
+    gains = same_gains(Gain(value=mean, ci95=(low, high)))
+    return Evaluation(
+        data=DataSummary(batches=("b",), hash="0.dir", frames=FrameCounts(train=2, val=2, test=6, quarantined=0)),
+        params_hash="0",
+        git_commit=None,
+        arms={"baseline": make_arm(0, seeds), "regularized": make_arm(mean, seeds)},
+        gain=gains.model_copy(update={"full": Gain(value=full, ci95=ends)}),
+        search=SearchSummary(trials=0, best={}),
+    )
+
+
+def summary_of_gain(
+    mean: float,
+    low: float | None,
+    high: float | None,
+    full: float = 0.5,
+    seeds: int = 3,
+    gates: tuple[GateRecord, ...] = (),
+) -> Summary:
+    """The same evaluation with its decision: promoted unless one of the gates failed."""
+    failed = tuple(gate.name for gate in gates if not gate.passed)
+    promotion = PromotionRecord(
+        decision="refused" if failed else "promoted", model="sensorproof", version=1, gates=gates, reasons=failed
+    )
+    return Summary.combine(evaluation_of_gain(mean, low, high, full, seeds), promotion)
