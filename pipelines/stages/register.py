@@ -20,7 +20,7 @@ def main() -> None:
     promotion = decision.to_record()
     Summary.combine(evaluation, promotion).write(SUMMARY)
     name = f"{promotion.model} version {promotion.version}"
-    print(f"promoted: {name} is champion" if decision.promoted else f"refused: {name}")
+    print({"promoted": f"promoted: {name} is champion"}.get(promotion.decision, f"{promotion.decision}: {name}"))
     for reason in promotion.reasons:
         print(f"  {reason}")
 

@@ -1,20 +1,17 @@
-"""MLflow's registry: the versions of the packaged model, their aliases, and every change of these.
+"""MLflow's registry: the versions of the packaged model, their aliases, and every change of these."""
 
-MLflow keeps no history of aliases, and the last writer wins. So each change is written down first, as a tag of the
-registered model. Its name contains the time and is never used twice. The tag is stored with the aliases, outlives the
-checkout, and everybody who shares the server sees it.
-"""
-
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sensorproof.adapters import mlflow_tags as tag
-from sensorproof.adapters.mlflow import Connection, user
+from sensorproof.adapters.mlflow import Connection
+from sensorproof.adapters.mlflow_history import AliasChange, History, completed, new_entry, read_history
+from sensorproof.adapters.mlflow_lock import registry_lock
 from sensorproof.errors import RejectedError, SensorproofError, UsageError
 from sensorproof.serving.package import check_hash
 from sensorproof.settings.renamed import ARMS
@@ -23,7 +20,7 @@ MODEL = "sensorproof"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 FOLDER = "artifacts/model"
 """The model folder within the packaged model."""
-_HISTORY = "history."
+_ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 
@@ -44,19 +41,6 @@ class Version:
         return ARMS.get(arm, arm)
 
 
-@dataclass(frozen=True)
-class AliasChange:
-    """One change of the aliases: {alias: version or None} before and after, why, and whether gates were overridden."""
-
-    time: str
-    action: str
-    before: dict[str, int | None]
-    after: dict[str, int | None]
-    reason: str
-    forced: bool = False
-    by: str = field(default_factory=user)
-
-
 class Registry:
     """The versions of one registered model.
 
@@ -67,6 +51,7 @@ class Registry:
 
     def __init__(self, connection: Connection, name: str = MODEL) -> None:
         self.client, self.connection, self.name = connection.client, connection, name
+        self._check_lock: Callable[[], None] | None = None
 
     def aliases(self) -> dict[str, int]:
         """Return {alias: version}; empty where nothing is registered yet."""
@@ -143,30 +128,91 @@ class Registry:
             raise RejectedError(f"{self.name} version {version.number}", error.fault, error.fix) from error
         return folder
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the registry's lock against every other process and machine; finish first what a killed one began.
+
+        Raises:
+            RejectedError: somebody has changed the history.
+            SensorproofError: the lock cannot be had.
+        """
+        with registry_lock(self.client, self.name) as check:
+            self._check_lock = check
+            try:
+                self._recover()
+                yield
+            finally:
+                self._check_lock = None
+
     def set_aliases(
         self, changes: Mapping[str, int | None], *, action: str, reason: str, forced: bool = False
     ) -> AliasChange | None:
-        """Set aliases ({alias: version}) or remove them ({alias: None}); write the change down first.
+        """Set aliases ({alias: version}) or remove them ({alias: None}), in this order, and read them back.
+
+        The change is written down first, and marked as completed at the end. The caller holds the lock.
 
         Returns:
             The change, or None where the aliases are already so.
+
+        Raises:
+            SensorproofError: the aliases are not as they were set, since somebody else has set them meanwhile.
         """
         current = self.aliases()
         before = {alias: current.get(alias) for alias, number in changes.items() if current.get(alias) != number}
         if not before:
             return None
         after = {alias: changes[alias] for alias in before}
-        time = datetime.now(UTC).isoformat(timespec="microseconds")
-        change = AliasChange(time, action, before, after, reason, forced)
-        # Names of tags may hold letters, digits and _-. /: the time as a number sorts and does not repeat.
-        key = _HISTORY + re.sub(r"\D", "", time[:26])
-        self.client.set_registered_model_tag(self.name, key, json.dumps(asdict(change)))
-        for alias, number in after.items():
+        return self._record(before, after, action=action, reason=reason, forced=forced)
+
+    def _record(self, before: Mapping[str, int | None], after: Mapping[str, int | None], **facts: Any) -> AliasChange:
+        """Write an entry of the history, make its change, and mark it as completed."""
+        if self._check_lock is None:
+            raise RuntimeError("aliases are changed within `locked` only")
+        history = self.read_history()
+        key, text, history = new_entry(history, before, after, **facts)
+        self._check_lock()
+        self.client.set_registered_model_tag(self.name, key, text)
+        self._apply(history)
+        return history.changes[-1]
+
+    def _apply(self, history: History) -> None:
+        """Make the last change of a history, read the aliases back, and mark it as completed."""
+        for alias, number in history.changes[-1].after.items():
             if number is None:
                 self.client.delete_registered_model_alias(self.name, alias)
             else:
                 self.client.set_registered_model_alias(self.name, alias, str(number))
-        return change
+        current = self.aliases()
+        if any(current.get(alias) != number for alias, number in history.changes[-1].after.items()):
+            fix = "see `sensorproof registry status`, and run the command again"
+            raise SensorproofError(f"aliases of {self.name}", "were changed by somebody else meanwhile", fix)
+        self.client.set_registered_model_tag(self.name, *completed(history))
+
+    def _recover(self) -> None:
+        """Finish a change that was interrupted, and write down what was changed in MLflow itself."""
+        history = self.read_history()
+        if history.pending:
+            history = self._finish(history)
+        recorded, current = history.aliases(), self.aliases()
+        moved = {alias: current.get(alias) for alias in _ALIASES if recorded.get(alias) != current.get(alias)}
+        if moved and history.changes:
+            before = {alias: recorded.get(alias) for alias in moved}
+            self._record(before, moved, action="outside", reason="changed in MLflow itself", by="unknown")
+
+    def _finish(self, history: History) -> History:
+        """Finish the last change if its versions are still there and nobody has moved its aliases; else let it be.
+
+        Where it is let be, the next entry records how the aliases are.
+        """
+        change, current = history.changes[-1], self.aliases()
+        numbers = {version.number for version in self.versions()}
+        possible = all(number is None or number in numbers for number in change.after.values())
+        ours = all(current.get(alias) in (change.before[alias], number) for alias, number in change.after.items())
+        if possible and ours:
+            self._apply(history)
+        else:
+            self.client.set_registered_model_tag(self.name, *completed(history))
+        return self.read_history()
 
     def set_champion(self, version: Version, *, action: str, reason: str, forced: bool = False) -> AliasChange | None:
         """Make a version champion, and the champion before it `previous`."""
@@ -179,10 +225,17 @@ class Registry:
         return self.set_aliases(changes, action=action, reason=reason, forced=forced)
 
     def history(self) -> list[AliasChange]:
-        """List every change of the aliases, the oldest first."""
+        """List every change of the aliases, the oldest first.
+
+        Raises:
+            RejectedError: somebody has changed the history.
+        """
+        return list(self.read_history().changes)
+
+    def read_history(self) -> History:
+        """Read and verify the history; see `mlflow_history.read_history`."""
         model = self._model()
-        tags = {} if model is None else model.tags
-        return [AliasChange(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(_HISTORY)]
+        return read_history({} if model is None else model.tags, self.name)
 
     def _model(self) -> Any:
         """Return MLflow's registered model, or None where nothing is registered yet."""

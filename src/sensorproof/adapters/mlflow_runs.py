@@ -127,6 +127,11 @@ def log_files(connection: Connection, run_id: str, files: Sequence[Path]) -> Non
         connection.client.log_artifact(run_id, str(path))
 
 
+def fetch_params(connection: Connection, run_id: str) -> dict[str, str]:
+    """Return the parameters of a run."""
+    return dict(connection.client.get_run(run_id).data.params)
+
+
 def fetch_json(connection: Connection, run_id: str, name: str) -> Any:
     """Read a JSON artifact of a run."""
     with tempfile.TemporaryDirectory() as folder:

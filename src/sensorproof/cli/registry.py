@@ -1,4 +1,4 @@
-"""`sensorproof registry`: show the versions and their history, promote, roll back."""
+"""`sensorproof registry`: show the versions, their history and lineage; promote, approve, refuse, roll back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sensorproof.errors import UsageError
+from sensorproof.settings import load_settings
 
 if TYPE_CHECKING:
     from sensorproof.adapters.mlflow_registry import Registry
+    from sensorproof.data.dataset import PreparedDataset
 
 app = typer.Typer(no_args_is_help=True, help="Versions of the model, their aliases, and the history of these.")
 
@@ -49,49 +51,107 @@ def status() -> None:
                 print(f"         {line}")
 
 
-@app.command()
-def history() -> None:
+@app.command("history")
+def show_history() -> None:
     """Show every change of the aliases, the oldest first."""
     with _open_registry() as registry:
-        changes = registry.history()
-    for change in changes:
+        history = registry.read_history()
+    for change in history.changes:
         moves = ", ".join(
             f"{alias} {change.before[alias] or 'none'} -> {n or 'none'}" for alias, n in change.after.items()
         )
         forced = ", against the gates" if change.forced else ""
         time = change.time[:19].replace("T", " ")
         print(f"{time}  {change.action:<9} {moves} ({change.by}{forced}): {change.reason}")
-    if not changes:
+    if not history.changes:
         print("no alias has been set yet")
+    if history.pending:
+        print("the last change was interrupted; the next command that changes the registry finishes it")
+
+
+_Version = Annotated[int | None, typer.Argument(help="number of the version, else the challenger")]
+_Reason = Annotated[str, typer.Option(help="why; is written into the history")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="do everything but the change")]
 
 
 @app.command()
 def promote(
-    version: Annotated[int | None, typer.Argument(help="else the challenger")] = None,
+    version: _Version = None,
     force: Annotated[bool, typer.Option("--force", help="promote even if a gate fails")] = False,
-    reason: Annotated[str, typer.Option(help="why; is written into the history")] = "",
+    reason: _Reason = "",
+    dry_run: _DryRun = False,
 ) -> None:
     """Make a version champion, if every gate passes as of now. Exit code 4: refused."""
-    if force and not reason.strip():
-        raise UsageError("--force", "needs a reason", "give one: --reason TEXT")
-    from sensorproof.artifacts import PREPARED, QUARANTINED
-    from sensorproof.data.dataset import PreparedDataset
+    if force:
+        _require(reason, "--force")
+    from sensorproof.promotion import Request
     from sensorproof.promotion import promote as promote_version
-    from sensorproof.settings import load_settings
 
-    settings = load_settings()
     with _open_registry(change=True) as registry:
-        decision = promote_version(
-            registry, version, lambda: PreparedDataset(PREPARED, QUARANTINED), settings, reason=reason, force=force
-        )
-    print(f"version {decision.version} is champion" + (", against its gates" if decision.forced else ""))
+        request = Request(version, reason, force=force, dry_run=dry_run)
+        decision = promote_version(registry, request, _open_data, load_settings())
+    _say(decision.version, "is champion" + (", against its gates" if decision.forced else ""), dry_run)
 
 
 @app.command()
-def rollback(reason: Annotated[str, typer.Option(help="why; is written into the history")] = "by hand") -> None:
-    """Make the previous champion champion again, and the present one `previous`."""
-    from sensorproof.promotion import roll_back
+def approve(version: _Version = None, reason: _Reason = "", dry_run: _DryRun = False) -> None:
+    """Make a version that waits for approval champion, if every gate still passes. Exit code 4: refused."""
+    _require(reason, "approve")
+    from sensorproof.promotion import Request
+    from sensorproof.promotion import approve as approve_version
 
     with _open_registry(change=True) as registry:
-        version = roll_back(registry, reason)
-    print(f"version {version.number} is champion again")
+        decision = approve_version(registry, Request(version, reason, dry_run=dry_run), _open_data, load_settings())
+    _say(decision.version, "is champion", dry_run)
+
+
+@app.command()
+def refuse(version: _Version = None, reason: _Reason = "", dry_run: _DryRun = False) -> None:
+    """Refuse a version that waits for approval; it stays registered."""
+    _require(reason, "refuse")
+    from sensorproof.promotion import Request
+    from sensorproof.promotion import refuse as refuse_version
+
+    with _open_registry(change=True) as registry:
+        refused = refuse_version(registry, Request(version, reason, dry_run=dry_run))
+    _say(refused.number, "is refused", dry_run)
+
+
+@app.command()
+def rollback(reason: _Reason = "by hand", dry_run: _DryRun = False) -> None:
+    """Make the previous champion champion again, and the present one `previous`."""
+    from sensorproof.promotion import Request, roll_back
+
+    with _open_registry(change=True) as registry:
+        version = roll_back(registry, Request(reason=reason, dry_run=dry_run))
+    _say(version.number, "is champion again", dry_run)
+
+
+@app.command()
+def lineage(
+    version: Annotated[int | None, typer.Argument(help="number of the version, else the champion")] = None,
+) -> None:
+    """Show where a version comes from: code, settings, data, search, scores, gates, and who approved it."""
+    from sensorproof.registration.lineage import describe_lineage, find_version
+
+    with _open_registry() as registry:
+        print(describe_lineage(registry, find_version(registry, version)))
+
+
+def _require(reason: str, what: str) -> None:
+    """Refuse an empty reason."""
+    if not reason.strip():
+        raise UsageError(what, "needs a reason", "give one: --reason TEXT")
+
+
+def _say(number: int | None, outcome: str, dry_run: bool) -> None:
+    """Print what happened, or what would."""
+    print(f"dry run, nothing was changed: version {number} {outcome}" if dry_run else f"version {number} {outcome}")
+
+
+def _open_data() -> "PreparedDataset":
+    """Open the data that models are scored on."""
+    from sensorproof.artifacts import PREPARED, QUARANTINED
+    from sensorproof.data.dataset import PreparedDataset
+
+    return PreparedDataset(PREPARED, QUARANTINED)

@@ -27,7 +27,8 @@ class GateRecord(Document):
 class PromotionRecord(Document):
     """The decision on a candidate; `version` is None where there was no model to register."""
 
-    decision: Literal["promoted", "refused"]
+    decision: Literal["promoted", "refused", "waiting"]
+    """`waiting`: all gates passed, and a person has to approve it."""
     model: str
     version: int | None
     gates: tuple[GateRecord, ...]

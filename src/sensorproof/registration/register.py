@@ -72,8 +72,9 @@ def _decide(
 ) -> PromotionDecision:
     """Register the best model of the candidate arm, decide, and write the decision on version and parent.
 
-    `earlier` are the parent's tags if these results were decided on before. That decision stands while the version is
-    champion. For any other version the gates are evaluated again, as the champion may have changed since.
+    `earlier` are the parent's tags if these results were decided on before. That decision, or what a person has decided
+    since, stands while the version is champion. For any other version the gates are evaluated again, as the champion
+    may have changed since.
     """
     candidates = [run for run in runs if run.scores.arm == settings.promotion.candidate]
     if not candidates:
@@ -84,8 +85,10 @@ def _decide(
     registry = Registry(connection)
     tags = {**key_tags(evaluation), tag.RUN_PARENT: parent}
     version = registry.find(best.scores.model_sha256) or _add_version(registry, children, best, tags)
+    if PromotionDecision.is_refused_by_hand(version.tags):
+        return PromotionDecision.from_tags(version.number, version.tags)
     if CHAMPION in version.aliases and earlier.get(tag.MODEL_VERSION) == str(version.number):
-        return PromotionDecision.from_tags(earlier)
+        return PromotionDecision.from_tags(version.number, version.tags)
     decision = decide_promotion(registry, version, evaluation, best.scores.mean, _open_data, settings)
     description = decision.describe(version)
     registry.annotate(version, {**tags, **decision.tags()}, description)

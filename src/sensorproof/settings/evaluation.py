@@ -1,6 +1,6 @@
 """The sections `evaluate`, `report`, `promotion` and `compare`: how models are scored, shown, promoted and compared."""
 
-from typing import Annotated, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -26,6 +26,8 @@ class PromotionSettings(StrictModel):
     """The gates a candidate must pass to become champion. Points are mIoU points, 0 to 100."""
 
     candidate: Arm
+    mode: Literal["auto", "approve"]
+    """Whether a candidate that passes becomes champion at once, or waits for `sensorproof registry approve`."""
     min_gain_mean: float
     """The lower end of the interval of the gain in mean mIoU must reach this."""
     max_loss_full: NonNegativeFloat
