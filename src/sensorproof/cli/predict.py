@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from sensorproof.cli.progress import Progress
 from sensorproof.data.batch import read_batch
+from sensorproof.serving.shards import Shard
 
 
 def predict(
@@ -15,15 +17,34 @@ def predict(
     without: Annotated[
         list[str] | None, typer.Option(help="leave this sensor out, as if it had failed; may be repeated")
     ] = None,
+    shard: Annotated[str, typer.Option(metavar="I/N", help="predict only the I-th of N stretches of frames")] = "1/1",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="replace predictions that are there already")] = False,
 ) -> None:
-    """Write a label PNG for every frame, and predictions.csv, which names the sensors that were used."""
+    """Write labels, confidence and an overlay for every frame, and predictions.csv; go on if it was interrupted."""
+    share = Shard.parse(shard)
     frames = read_batch(batch)
     from sensorproof.loading import load_model
     from sensorproof.serving.batches import predict_batch
 
-    done = predict_batch(load_model(model, device), frames, out, without=without or [], force=force)
-    print(f"{out}: {done.predicted} of {done.frames} frames predicted, {done.partial} of them without some sensor")
+    progress = Progress("frames")
+    try:
+        done = predict_batch(
+            load_model(model, device),
+            frames,
+            out,
+            without=without or [],
+            force=force,
+            shard=share,
+            progress=progress,
+        )
+    finally:
+        progress.clear()
+    part = f", shard {share}" if share.count > 1 else ""
+    print(
+        f"{out}{part}: {done.predicted} of {done.frames} frames predicted, {done.partial} of them without some sensor"
+    )
     if done.broken:
         print(f"{done.broken} frames have files that cannot be used: see the column faults of {out}/predictions.csv")
+    if done.waiting:
+        print(f"{out}/predictions.csv is written when these shards are done: {', '.join(map(str, done.waiting))}")

@@ -31,13 +31,14 @@ def picture_size(meta: PreparedMeta, frames: int, predictions: int) -> tuple[int
     """
     height, width = meta.size
     label_bytes = math.log2(len(meta.classes) + 1) / 8
-    sensors = sum(3 if _is_color(sensor) else 1 for sensor in meta.sensors.values())
+    sensors = sum(3 if is_color(sensor) else 1 for sensor in meta.sensors.values())
     worst = max(1, frames) * height * width * (sensors + (predictions + 1) * label_bytes)
     factor = min(1.0, _LONGEST / max(height, width), math.sqrt(BUDGET / worst))
     return max(1, int(height * factor)), max(1, int(width * factor))
 
 
-def _is_color(sensor: SensorInput) -> bool:
+def is_color(sensor: SensorInput) -> bool:
+    """Whether a sensor's first three channels are red, green and blue."""
     return sensor.kind == "camera" and sensor.channels >= 3
 
 
@@ -68,7 +69,7 @@ def sensor_picture(
         limits: darkest and brightest value; a colour camera is drawn from 0 to 1.
         size: (H, W) of the picture.
     """
-    if _is_color(sensor):
+    if is_color(sensor):
         valid = np.isfinite(pixels[:3]).all(0)
         shown = (np.clip(np.nan_to_num(pixels[:3]), 0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
         picture = Image.fromarray(shown)

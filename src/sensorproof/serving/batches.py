@@ -1,56 +1,70 @@
-"""Predict a whole batch into a folder: one label PNG a frame, and a table of the sensors that were used."""
+"""Predict a whole batch into a folder: label, confidence and overlay pictures, and a table; in shards, if asked."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from sensorproof.data.batch import Batch
 from sensorproof.data.frame_checks import load_frame
 from sensorproof.errors import SensorproofError, UsageError
-from sensorproof.files import atomic_folder
-from sensorproof.serving.predictor import Predictor, check_fits
+from sensorproof.serving.pictures import CONFIDENCE_SCALE, write_pictures
+from sensorproof.serving.prediction_folder import PredictionFolder
+from sensorproof.serving.prediction_record import make_record
+from sensorproof.serving.prediction_rows import OpenPart, Row
+from sensorproof.serving.predictor import Prediction, Predictor, check_fits
+from sensorproof.serving.shards import Shard
 
 _AT_ONCE = 16
-"""Frames in memory at a time."""
-_TABLE = "predictions.csv"
-COLUMNS = ["frame_id", "prediction", "sensors", "faults"]
-PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Frames in memory at a time: one pass of the model."""
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Frame ids that can name a file as they are."""
 
 
 @dataclass(frozen=True)
 class _Readable:
-    """What can be read of one frame: the sensors to predict from, and a line for each file that cannot."""
+    """What can be read of one frame: the sensors to predict from, and {sensor or empty: fault} of what cannot."""
 
     frame_id: str
     images: dict[str, NDArray[np.float32]]
-    faults: list[str]
+    faults: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many frames there were, were predicted, were predicted without some sensor, and had a broken file."""
+    """How many frames a shard has, were predicted, were predicted without some sensor, and had a broken file."""
 
     frames: int
     predicted: int
     partial: int
     broken: int
+    waiting: tuple[Shard, ...] = ()
+    """The other shards that are not done yet; without them there is no predictions.csv."""
 
 
 def predict_batch(
-    predictor: Predictor, batch: Batch, out: Path, *, without: Sequence[str] = (), force: bool = False
+    predictor: Predictor,
+    batch: Batch,
+    out: Path,
+    *,
+    without: Sequence[str] = (),
+    force: bool = False,
+    shard: Shard | None = None,
+    progress: Callable[[int, int], None] = lambda done, frames: None,
 ) -> Outcome:
-    """Predict every frame of a batch and write the folder `out`, whole or not at all.
+    """Predict the frames of a batch, or of one shard of it, into the folder `out`, or go on after a kill.
 
-    `out` gets predictions.csv (COLUMNS) and labels/<frame_id>.png at the size of the frame's reference sensor, with
-    the class ids of batch.yaml. A file that cannot be read is a sensor that has failed: the frame is predicted from
-    the others and the fault stands in the table. A frame that has no sensor left has no prediction.
+    `out` gets labels/<frame_id>.png at the size of the frame's reference sensor, with the class ids of batch.yaml;
+    confidence/<frame_id>.png of 16 bits, 65535 for a probability of 1; overlay/<frame_id>.jpg; predictions.json, which
+    says what the predictions are of; and, when all shards are done, predictions.csv (see prediction_rows.Row). A file
+    that cannot be read is a sensor that has failed: the frame is predicted from the others and the fault stands in the
+    table. A frame that has no sensor left has no prediction.
+
+    The model always sees the same frames together: passes begin at every 16th row, and a shard that begins within one
+    computes the whole pass. So shards and interruptions do not change a bit of the result.
 
     Args:
         predictor: the model.
@@ -58,37 +72,97 @@ def predict_batch(
         out: the folder to write.
         without: sensors to leave out as if they had failed.
         force: replace predictions that are there already.
+        shard: the frames to predict; by default all.
+        progress: called with the number of frames that are done and the number of all frames of the shard.
 
     Returns:
         How many frames were predicted, and from what.
 
     Raises:
         BatchError: the batch's classes or sensors are not those of the model.
-        SensorproofError: no frame at all could be predicted.
+        SensorproofError: no frame at all could be predicted; see PredictionFolder for the others.
         UsageError: `out` is taken or overlaps the batch, or `without` makes no sense.
     """
-    wanted = set(predictor.sensors) - predictor.check_without(without)
+    shard = shard or Shard()
+    left_out = predictor.check_without(without)
     check_fits(predictor, batch)
-    check_free(out, batch, force)
-    rows: list[tuple[str, str, str, str]] = []
-    with atomic_folder(out) as folder:
-        (folder / "labels").mkdir()
-        for start in range(0, len(batch.frames), _AT_ONCE):
-            chunk = [read(batch, i, wanted) for i in range(start, min(start + _AT_ONCE, len(batch.frames)))]
-            predictions = iter(predictor.predict([frame.images for frame in chunk if frame.images]))
-            for index, frame in enumerate(chunk, start):
-                file = ""
-                if frame.images:
-                    file = f"labels/{_file_name(frame.frame_id, index)}"
-                    Image.fromarray(next(predictions).labels).save(folder / file)
-                rows.append((frame.frame_id, file, "+".join(sorted(frame.images)), "; ".join(frame.faults)))
-        table = pd.DataFrame(rows, columns=COLUMNS)
-        table.to_csv(folder / _TABLE, index=False, lineterminator="\n")
-        outcome = count(table, predictor.sensors)
-        if not outcome.predicted:
-            why = next(filter(None, table.faults), "no frame has a sensor that the model knows")
-            raise SensorproofError(batch.root, f"no frame could be predicted ({why})", "fix the files")
-    return outcome
+    _check_outside(out, batch)
+    record = make_record(predictor, batch, left_out, CONFIDENCE_SCALE)
+    folder = PredictionFolder(out, record, batch)
+    part = folder.begin(shard, force)
+    waiting: list[Shard] = []
+    if part is not None:
+        try:
+            _predict_rest(predictor, batch, folder, part, shard, progress)
+            waiting = folder.finish(part, shard)
+        finally:
+            part.close()
+    return count(folder.rows(shard), predictor.sensors, waiting)
+
+
+def _predict_rest(
+    predictor: Predictor,
+    batch: Batch,
+    folder: PredictionFolder,
+    part: OpenPart,
+    shard: Shard,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Predict the frames of a shard that are not done; a frame counts as done when its row is written."""
+    rows = shard.rows(len(batch.frames))
+    left_out = set(folder.record.without)
+    wanted = set(predictor.sensors) - left_out
+    progress(part.done, len(rows))
+    first = rows.start + part.done
+    for start in range(first - first % _AT_ONCE, rows.stop, _AT_ONCE):
+        chunk = [read(batch, row, wanted) for row in range(start, min(start + _AT_ONCE, len(batch.frames)))]
+        predictions = _predict(predictor, chunk)
+        for row, frame in enumerate(chunk, start):
+            if first <= row < rows.stop:
+                prediction = predictions.get(frame.frame_id)
+                file = f"labels/{_file_stem(frame.frame_id, row)}.png" if prediction else ""
+                if prediction:
+                    write_pictures(folder.root, file, prediction, frame.images, predictor.description)
+                part.append(_describe(frame, prediction, file, predictor.sensors, left_out))
+        part.sync()
+        progress(part.done, len(rows))
+
+
+def _predict(predictor: Predictor, chunk: Sequence[_Readable]) -> dict[str, Prediction]:
+    """Return {frame_id: prediction} of one pass. What the model refuses becomes a fault of its frame."""
+    frames = [frame for frame in chunk if frame.images]
+    try:
+        predictions = predictor.predict([frame.images for frame in frames])
+        return {frame.frame_id: prediction for frame, prediction in zip(frames, predictions, strict=True)}
+    except SensorproofError as error:
+        if len(frames) > 1:
+            return {key: value for frame in frames for key, value in _predict(predictor, [frame]).items()}
+        frames[0].faults.append(("", f"frame: {error.fault}"))
+        return {}
+
+
+def _describe(
+    frame: _Readable, prediction: Prediction | None, file: str, sensors: Sequence[str], without: set[str]
+) -> Row:
+    """Make a frame's row of the table."""
+    used = prediction.used if prediction else ()
+    reasons = dict(prediction.left_out) if prediction else {}
+    broken = {sensor for sensor, _ in frame.faults}
+    for sensor in sensors:
+        if sensor in without:
+            reasons[sensor] = "left out on request"
+        elif sensor in broken:
+            reasons[sensor] = "cannot be used"
+        elif sensor not in used:
+            reasons.setdefault(sensor, "has no valid pixel" if sensor in frame.images else "not given")
+    return Row(
+        frame_id=frame.frame_id,
+        prediction=file,
+        confidence=f"{prediction.confidence.mean(dtype=np.float64):.4f}" if prediction else "",
+        sensors="+".join(sorted(used)),
+        left_out="; ".join(f"{sensor}: {reasons[sensor]}" for sensor in sorted(reasons)),
+        faults="; ".join(fault for _, fault in frame.faults),
+    )
 
 
 def read(batch: Batch, index: int, wanted: Iterable[str]) -> _Readable:
@@ -96,29 +170,27 @@ def read(batch: Batch, index: int, wanted: Iterable[str]) -> _Readable:
     frame, findings = load_frame(batch, index)
     critical = [f for f in findings if f.severity == "critical" and f.sensor in {*wanted, ""}]
     images = {name: pixels for name, pixels in frame.images.items() if name in wanted}
-    return _Readable(frame.frame_id, images, [f"{f.file}: {f.fault}" for f in critical])
+    return _Readable(frame.frame_id, images, [(f.sensor, f"{f.file}: {f.fault}") for f in critical])
 
 
-def count(table: pd.DataFrame, sensors: Sequence[str]) -> Outcome:
-    """Count the rows of predictions.csv."""
-    predicted = table.prediction != ""
-    partial = predicted & (table.sensors != "+".join(sensors))
-    return Outcome(len(table), int(predicted.sum()), int(partial.sum()), int((table.faults != "").sum()))
+def count(rows: Iterable[Row], sensors: Sequence[str], waiting: Sequence[Shard] = ()) -> Outcome:
+    """Count rows of predictions.csv."""
+    frames = predicted = partial = broken = 0
+    for row in rows:
+        frames += 1
+        predicted += bool(row.prediction)
+        partial += bool(row.prediction) and row.sensors != "+".join(sensors)
+        broken += bool(row.faults)
+    return Outcome(frames, predicted, partial, broken, tuple(waiting))
 
 
-def _file_name(frame_id: str, index: int) -> str:
-    """Name a frame's file by its id where that can name a file; else by its row in frames.csv, counted from 0."""
-    return f"{frame_id}.png" if PLAIN.fullmatch(frame_id) else f"_row-{index:06d}.png"
+def _file_stem(frame_id: str, index: int) -> str:
+    """Name a frame's files by its id where that can name a file; else by its row in frames.csv, counted from 0."""
+    return frame_id if _PLAIN.fullmatch(frame_id) else f"_row-{index:06d}"
 
 
-def check_free(out: Path, batch: Batch, force: bool) -> None:
-    """Refuse a folder that overlaps the batch or holds anything but predictions, or predictions without `force`."""
+def _check_outside(out: Path, batch: Batch) -> None:
+    """Refuse a folder that overlaps the batch."""
     inner, outer = out.resolve(), batch.root.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise UsageError(out, "overlaps the batch", "choose a folder outside it")
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / _TABLE).is_file():
-        raise UsageError(out, "exists and holds no predictions", "choose another folder")
-    if not force:
-        raise UsageError(out, "holds predictions already", "choose another folder, or replace them with --force")

@@ -1,0 +1,92 @@
+"""predictions.json: what the predictions in a folder are of. Work goes on only with the same."""
+
+import hashlib
+from typing import Any
+
+import torch
+
+from sensorproof.data.batch import Batch
+from sensorproof.documents.base import Document
+from sensorproof.errors import SensorproofError
+from sensorproof.hashing import hash_file, hash_json
+from sensorproof.models import ModelDescription, Segmenter
+from sensorproof.reporting.palette import class_colors
+from sensorproof.serving.predictor import Predictor
+
+
+class ClassColor(Document):
+    """A class in labels and overlays."""
+
+    id: int
+    name: str
+    color: str
+    """#rrggbb"""
+
+
+class PredictionRecord(Document):
+    """The model, the batch and the options of predictions. The device and the shards may differ between calls."""
+
+    model: str
+    """SHA-256 (hex) of description and weights."""
+    batch: str
+    """The batch's name."""
+    batch_hash: str
+    """SHA-256 (hex) of batch.yaml and frames.csv. The images are not read for it."""
+    without: tuple[str, ...]
+    """The sensors that were left out, sorted."""
+    confidence: str
+    """The scale of the confidence pictures."""
+    classes: tuple[ClassColor, ...]
+
+    def difference_from(self, document: Any) -> str:
+        """Say in a few words what another record is of, where that differs from this one; else empty."""
+        try:
+            other = PredictionRecord.parse(document, "record")
+        except SensorproofError:
+            return "another version of sensorproof"
+        if self.model != other.model:
+            return f"another model ({other.model[:12]}, not {self.model[:12]})"
+        if self.batch != other.batch:
+            return f"another batch ({other.batch}, not {self.batch})"
+        if self.batch_hash != other.batch_hash:
+            return f"another batch ({other.batch}, but not as it is now)"
+        if self.without != other.without:
+            return f"other options ({_options(other.without)}, not {_options(self.without)})"
+        return "" if self == other else "another version of sensorproof"
+
+
+def _options(without: tuple[str, ...]) -> str:
+    return " ".join(f"--without {name}" for name in without) or "all sensors"
+
+
+def make_record(predictor: Predictor, batch: Batch, without: set[str], scale: int) -> PredictionRecord:
+    """Describe predictions that are to be made.
+
+    Args:
+        predictor: the model.
+        batch: the frames.
+        without: sensors to leave out.
+        scale: the value of a confidence of 1 in the pictures.
+    """
+    classes = predictor.description.classes
+    colors = class_colors([each.name for each in classes])
+    return PredictionRecord(
+        model=hash_loaded_model(predictor.model, predictor.description),
+        batch=batch.name,
+        batch_hash=hash_json([hash_file(batch.root / name) for name in ("batch.yaml", "frames.csv")]),
+        without=tuple(sorted(without)),
+        confidence=f"value / {scale}",
+        classes=tuple(ClassColor(id=c.id, name=c.name, color=x) for c, x in zip(classes, colors, strict=True)),
+    )
+
+
+def hash_loaded_model(model: Segmenter, description: ModelDescription) -> str:
+    """Return the SHA-256 (hex) of a model in memory: its description and the bytes of its weights.
+
+    It does not depend on the device, nor on how the files of the model were written.
+    """
+    digest = hashlib.sha256(hash_json(description.model_dump(mode="json")).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
