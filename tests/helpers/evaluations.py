@@ -15,7 +15,9 @@ from sensorproof.documents import (
 )
 from sensorproof.settings import PromotionSettings
 
-PROMOTION = PromotionSettings(candidate="regularized", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0)
+PROMOTION = PromotionSettings(
+    candidate="regularized", mode="auto", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0
+)
 SUBSETS = ("camera", "depth", "camera+depth")
 
 

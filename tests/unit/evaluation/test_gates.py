@@ -12,7 +12,9 @@ from sensorproof.documents import Evaluation
 from sensorproof.evaluation.gates import ChampionScore, evaluate_gates, is_promoted, list_reasons
 from sensorproof.settings import PromotionSettings
 
-RULES = PromotionSettings(candidate="regularized", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0)
+RULES = PromotionSettings(
+    candidate="regularized", mode="auto", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0
+)
 SUBSETS = ("camera", "depth", "camera+depth")
 Points = st.floats(-100, 100)
 
