@@ -19,8 +19,11 @@ from sensorproof.adapters.mlflow_model import log_model
 from sensorproof.adapters.mlflow_registry import FOLDER
 from sensorproof.artifacts import EVALUATION, SUMMARY, run_folder
 from sensorproof.documents import PromotionRecord, Summary
+from sensorproof.errors import RejectedError, SensorproofError
 from sensorproof.files import read_json, write_json
+from sensorproof.promotion import act
 from sensorproof.serving.package import hash_model
+from sensorproof.serving.trial import predict_each_missing, try_model
 
 GOOD = {"baseline": [50.0, 51.0], "regularized_dropout": [55.0, 56.0]}
 BAD = {"baseline": [50.0, 51.0], "regularized_dropout": [49.0, 52.0]}
@@ -55,11 +58,29 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project folder as working folder. The database address is absolute, as MLflow caches stores by it."""
+    """An empty project folder as working folder. The database address is absolute, as MLflow caches stores by it.
+
+    Models are tried in this process, which saves seconds a promotion; `fresh_process` tries them as they are in use.
+    """
+    monkeypatch.setattr(act, "try_model", try_here)
     shutil.copy(database, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     return tmp_path
+
+
+def try_here(folder: Path, name: str) -> None:
+    """What `try_model` does, without a process of its own."""
+    try:
+        predict_each_missing(folder)
+    except SensorproofError as error:
+        raise RejectedError(name, error.fault, error.fix) from error
+
+
+@pytest.fixture
+def fresh_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try models in a process of their own."""
+    monkeypatch.setattr(act, "try_model", try_model)
 
 
 @pytest.fixture

@@ -89,6 +89,7 @@ def test_a_dry_run_changes_nothing_and_still_refuses(
     assert (before.aliases, before.tags) == (after.aliases, after.tags)
 
 
+@pytest.mark.usefixtures("fresh_process")
 def test_a_model_that_cannot_predict_is_never_champion(
     home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
