@@ -138,7 +138,7 @@ def register_old_version(client: MlflowClient, means: dict[str, list[float]], nu
         tags = {**keys, "git.commit": "0" * 40, "arm": "default", "seed": "1", "model.sha256": hash_model(folder)}
         tags |= {"kind": "training", "mlflow.parentRunId": parent}
         child = client.create_run(connection.experiment_id, run_name="default seed 1", tags=tags).info.run_id
-        uri, model_id = log_model(connection, child, folder)
+        uri, model_id = log_model(connection, child, folder, "A model of an earlier version.")
         for run in (child, parent):
             client.set_terminated(run)
     if not client.search_registered_models("name = 'sensorproof'"):

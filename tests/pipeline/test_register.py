@@ -54,7 +54,11 @@ def test_a_proven_gain_is_logged_registered_and_promoted(home: Path, client: Mlf
     assert parent.data.tags["git.commit"] == evaluation["git_commit"]
     assert parent.data.metrics["gain/mean"] == pytest.approx(evaluation["gain"]["mean"]["value"])
     assert parent.data.params["train.steps"] == str(load_settings().train.steps)
-    assert {f.path for f in client.list_artifacts(parent.info.run_id)} == {"evaluation.json", "report.html"}
+    assert {f.path for f in client.list_artifacts(parent.info.run_id)} == {
+        "evaluation.json",
+        "lineage.txt",
+        "report.html",
+    }
     (entry,) = parent.inputs.dataset_inputs
     assert (entry.dataset.name, entry.dataset.digest) == ("raw", evaluation["data"]["hash"])
 
@@ -264,6 +268,7 @@ def test_the_registered_model_predicts_as_the_model_folder(home: Path, client: M
         "depth": rng.uniform(1, 50, (3, 1, 30, 40)).astype(np.float32),
     }
     inputs["depth"][2], inputs["depth"][0, :, :9] = np.nan, np.nan
+    (home / "downloaded").mkdir()
     np.savez(home / "in.npz", **inputs)
     environment = {**os.environ, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     done = subprocess.run(
@@ -290,3 +295,13 @@ def test_the_registered_model_predicts_as_the_model_folder(home: Path, client: M
     assert len(np.unique(out["all"])) > 1
     files = [p.name for p in (home / "mlruns").rglob("*") if p.is_file()]
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pth", ".pt"))]
+    (card,) = (path.read_text() for path in (home / "mlruns").rglob("MODEL_CARD.md"))
+    assert "mIoU in points on the test split" in card
+    for subset in ("camera", "depth", "camera+depth"):
+        assert f"| {subset} | " in card
+    assert json.loads((home / "artifacts/evaluation.json").read_text())["data"]["hash"] in card
+    assert "## Limits" in card
+    assert "## Licence" in card
+    (parent,) = runs_of(client, "pipeline")
+    lineage = Path(client.download_artifacts(parent.info.run_id, "lineage.txt", str(home / "downloaded")))
+    assert "champion (register by " in lineage.read_text()

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 _NAME = "model"
+CARD = "MODEL_CARD.md"
 _ENTRY = "sensorproof.adapters.mlflow_pyfunc"
 
 
-def log_model(connection: Connection, run_id: str, folder: Path) -> tuple[str, str]:
+def log_model(connection: Connection, run_id: str, folder: Path, card: str) -> tuple[str, str]:
     """Log a model folder under a run; return the logged model's address and id.
 
     The logged model contains the part of our code that it needs. So `mlflow models serve` and
@@ -28,6 +29,7 @@ def log_model(connection: Connection, run_id: str, folder: Path) -> tuple[str, s
         connection: see `mlflow.connect`.
         run_id: the run of the training.
         folder: from `save_model`.
+        card: the model card, which is stored beside the model folder.
     """
     import mlflow.pyfunc
     from mlflow.models import Model
@@ -35,15 +37,17 @@ def log_model(connection: Connection, run_id: str, folder: Path) -> tuple[str, s
     files = needed_files(_ENTRY)
     channels = {name: sensor["channels"] for name, sensor in read_json(folder / "model.json")["sensors"].items()}
     # MLflow warns that there is no input example to infer a signature from; the signature is given.
-    with tempfile.TemporaryDirectory() as code, warnings.catch_warnings(record=True):
+    with tempfile.TemporaryDirectory() as aside, warnings.catch_warnings(record=True):
+        code, page = Path(aside) / "code", Path(aside) / CARD
+        page.write_text(card, encoding="utf-8")
         info = Model.log(
             None,
             mlflow.pyfunc,
             name=_NAME,
             run_id=run_id,
             python_model=str(PACKAGE / "adapters/mlflow_pyfunc.py"),
-            artifacts={_NAME: str(folder)},
-            code_paths=[str(copy_code(files, Path(code)))],
+            artifacts={_NAME: str(folder), "card": str(page)},
+            code_paths=[str(copy_code(files, code))],
             signature=_signature(channels),
             pip_requirements=requirements(files),
             model_config={"model_sha256": hash_model(folder)},

@@ -90,6 +90,7 @@ def promote(
     with _open_registry(change=True) as registry:
         request = Request(version, reason, force=force, dry_run=dry_run)
         decision = promote_version(registry, request, _open_data, load_settings())
+        _log_lineage(registry, decision.version, dry_run)
     _say(decision.version, "is champion" + (", against its gates" if decision.forced else ""), dry_run)
 
 
@@ -102,6 +103,7 @@ def approve(version: _Version = None, reason: _Reason = "", dry_run: _DryRun = F
 
     with _open_registry(change=True) as registry:
         decision = approve_version(registry, Request(version, reason, dry_run=dry_run), _open_data, load_settings())
+        _log_lineage(registry, decision.version, dry_run)
     _say(decision.version, "is champion", dry_run)
 
 
@@ -136,6 +138,14 @@ def lineage(
 
     with _open_registry() as registry:
         print(describe_lineage(registry, find_version(registry, version)))
+
+
+def _log_lineage(registry: "Registry", number: int | None, dry_run: bool) -> None:
+    """Bring the lineage that MLflow shows up to date."""
+    from sensorproof.registration.lineage import log_lineage
+
+    if number is not None and not dry_run:
+        log_lineage(registry, number)
 
 
 def _require(reason: str, what: str) -> None:

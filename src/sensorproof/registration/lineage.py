@@ -45,6 +45,14 @@ def describe_lineage(registry: Registry, version: Version) -> str:
     return "\n".join(f"{name:<{_WIDTH}}{value}".rstrip() for name, value in facts)
 
 
+def log_lineage(registry: Registry, number: int) -> None:
+    """Write a version's lineage as `lineage.txt` to its pipeline run."""
+    version = registry.version(number)
+    run = version.tags.get(tag.RUN_PARENT)
+    if run is not None:
+        registry.client.log_text(run, describe_lineage(registry, version) + "\n", "lineage.txt")
+
+
 def _origin(version: Version, commit: str | None) -> Iterator[Fact]:
     """Yield which training the version comes from."""
     tags = version.tags

@@ -25,6 +25,7 @@ from sensorproof.artifacts import PREPARED, QUARANTINED, REPORT
 from sensorproof.documents import Evaluation
 from sensorproof.evaluation.gates import evaluate_gates, list_reasons
 from sensorproof.promotion import PromotionDecision, decide_promotion
+from sensorproof.registration.lineage import log_lineage
 from sensorproof.registration.records import describe_data, key_tags, pipeline_record, run_record, version_tags
 from sensorproof.registration.results import Run
 from sensorproof.settings import Settings
@@ -84,7 +85,7 @@ def _decide(
     best = max(candidates, key=lambda run: (run.scores.validation_mean, -run.scores.seed))
     registry = Registry(connection)
     tags = {**key_tags(evaluation), tag.RUN_PARENT: parent}
-    version = registry.find(best.scores.model_sha256) or _add_version(registry, children, best, tags)
+    version = registry.find(best.scores.model_sha256) or _add_version(registry, children, best, evaluation, tags)
     if PromotionDecision.is_refused_by_hand(version.tags):
         return PromotionDecision.from_tags(version.number, version.tags)
     if CHAMPION in version.aliases and earlier.get(tag.MODEL_VERSION) == str(version.number):
@@ -93,13 +94,20 @@ def _decide(
     description = decision.describe(version)
     registry.annotate(version, {**tags, **decision.tags()}, description)
     tag_run(connection, parent, {**decision.tags(), tag.MODEL_VERSION: str(version.number)}, description)
+    log_lineage(registry, version.number)
     return decision
 
 
-def _add_version(registry: Registry, children: _Children, run: Run, tags: Mapping[str, str]) -> Version:
+def _add_version(
+    registry: Registry, children: _Children, run: Run, evaluation: Evaluation, tags: Mapping[str, str]
+) -> Version:
     """Log a run's model under its MLflow run and register it."""
+    from sensorproof.models.storage import load_description  # loads torch, which a run without a new model spares
+    from sensorproof.registration.model_card import write_card
+
     run_id = children[run.key]
-    uri, model_id = log_model(registry.connection, run_id, run.model)
+    card = write_card(run, load_description(run.model), evaluation)
+    uri, model_id = log_model(registry.connection, run_id, run.model, card)
     return registry.add(uri, model_id, run_id, {**tags, **version_tags(run)})
 
 
