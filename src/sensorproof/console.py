@@ -10,14 +10,17 @@ from sensorproof.errors import SensorproofError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_TOOLS = {"dvc", "great_expectations", "mlflow", "optuna", "prefect"}
-"""What the extra `pipeline` installs."""
+_EXTRAS = {
+    **dict.fromkeys(("dvc", "great_expectations", "mlflow", "optuna", "prefect"), "pipeline"),
+    **dict.fromkeys(("onnx", "onnxscript"), "export"),
+}
+"""{tool that is not part of the library: the extra that installs it}."""
 
 
 def report_errors(function: Callable[P, T]) -> Callable[P, T]:
     """Make a function print the user's errors as one line and exit with their code.
 
-    These are SensorproofError, OSError, and a tool of the pipeline that is not installed. With SENSORPROOF_DEBUG set
+    These are SensorproofError, OSError, and a tool of an extra that is not installed. With SENSORPROOF_DEBUG set
     they are raised.
     """
 
@@ -29,9 +32,9 @@ def report_errors(function: Callable[P, T]) -> Callable[P, T]:
             _exit(error, str(error), error.exit_code)
         except ModuleNotFoundError as error:
             tool = (error.name or "").split(".")[0]
-            if tool not in _TOOLS:
+            if tool not in _EXTRAS:
                 raise
-            _exit(error, f'{tool} is not installed; run `pip install "sensorproof[pipeline]"`', 1)
+            _exit(error, f'{tool} is not installed; run `pip install "sensorproof[{_EXTRAS[tool]}]"`', 1)
         except BrokenPipeError:
             raise
         except OSError as error:

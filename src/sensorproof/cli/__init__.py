@@ -9,6 +9,7 @@ from sensorproof import __version__
 from sensorproof.cli import bench, quarantine, registry
 from sensorproof.cli.compare import compare
 from sensorproof.cli.configure import configure
+from sensorproof.cli.export import export
 from sensorproof.cli.figure import figure
 from sensorproof.cli.importing import import_data
 from sensorproof.cli.ingest import ingest
@@ -45,6 +46,7 @@ app.command(name="import")(import_data)
 app.command()(validate)
 app.command()(ingest)
 app.command()(predict)
+app.command()(export)
 app.add_typer(registry.app, name="registry")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(bench.app, name="bench")

@@ -16,7 +16,7 @@ from sensorproof.data.metadata import IGNORE, SensorInput, StoredType
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
+LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 Size = tuple[int, int]
 """Height and width in pixels."""
 
@@ -60,7 +60,7 @@ def scale(pixels: NDArray[np.float32], sensor: ClaimedSensor) -> NDArray[np.floa
     low, high = sensor.range
     with np.errstate(over="ignore"):
         scaled = ((pixels - low) / (high - low)).astype(np.float32)
-    scaled[np.abs(scaled) > _LARGEST_FLOAT16] = np.nan
+    scaled[np.abs(scaled) > LARGEST_FLOAT16] = np.nan
     return scaled
 
 

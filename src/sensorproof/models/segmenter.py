@@ -103,12 +103,10 @@ class Segmenter(nn.Module):
         """
         if unknown := sorted(set(inputs) - set(self.sensors)):
             raise UsageError("inputs", f"sensors {unknown} are unknown", f"the model has {list(self.sensors)}")
-        groups: dict[tuple[int, ...], list[str]] = {}
-        for name in sorted(inputs):
-            groups.setdefault((len(inputs[name]), *inputs[name].shape[-2:]), []).append(name)
         features: Features = {}
-        for names in groups.values():
-            stages = [maps.chunk(len(names)) for maps in self._encode_alike([(n, inputs[n]) for n in names])]
+        for names in _group_by_size(inputs):
+            shares = [inputs[name].shape[0] for name in names]
+            stages = [maps.split(shares) for maps in self._encode_alike([(n, inputs[n]) for n in names])]
             features |= {name: [chunks[i] for chunks in stages] for i, name in enumerate(names)}
         return features
 
@@ -125,7 +123,7 @@ class Segmenter(nn.Module):
         for j, stage in enumerate(modules):
             maps = run_stage(stage, stage.patch_embeddings.proj(maps) if j else maps)
             stride = _STRIDE * 2**j
-            stages.append(maps[..., : -(-height // stride), : -(-width // stride)])
+            stages.append(maps[..., : (height - 1) // stride + 1, : (width - 1) // stride + 1])
         return stages
 
     def _fuse(self, features: Features, present: Mapping[str, Tensor] | None = None) -> list[Tensor]:
@@ -136,7 +134,7 @@ class Segmenter(nn.Module):
         stages = []
         for maps in zip(*(features[name] for name in names), strict=True):
             size = max((m.shape[-2:] for m in maps), key=lambda s: s[0] * s[1])
-            everywhere = maps[0].new_ones(len(maps[0]))
+            everywhere = maps[0].new_ones(maps[0].shape[0])
             weight = torch.stack([(present or {}).get(name, everywhere).to(everywhere) for name in names])
             weight = (weight / weight.sum(0).clamp_min(1)).reshape(len(maps), -1, 1, 1, 1)
             # Added one by one: stacking them first takes longer than the sum itself.
@@ -166,14 +164,29 @@ class Segmenter(nn.Module):
         Raises:
             UsageError: `features` is empty.
         """
-        logits = self.coarse_logits(features, present)
+        logits = self.decode_coarsely(features, present)
         height, width = logits.shape[-2:]
         return enlarge(logits, size or (height * _STRIDE, width * _STRIDE))
 
-    def coarse_logits(self, features: Features, present: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Decode to logits (B, K, H/4, W/4), the size of the first stage; see `decode`."""
+    def decode_coarsely(self, features: Features, present: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Decode as `decode` does, to logits (B, K, H_1, W_1) of the first stage's size."""
         logits: Tensor = self.decoder(self._fuse(features, present))
         return logits
+
+
+def _group_by_size(inputs: Mapping[str, Tensor]) -> list[list[str]]:
+    """List the sensors, sorted, with those of one batch size and image size together.
+
+    Sizes are compared, not hashed: while a model is exported they are symbols, which have no hash.
+    """
+    groups: list[tuple[tuple[int, ...], list[str]]] = []
+    for name in sorted(inputs):
+        shape = (inputs[name].shape[0], *inputs[name].shape[-2:])
+        alike = next((names for other, names in groups if other == shape), None)
+        if alike is None:
+            groups.append((shape, alike := []))
+        alike.append(name)
+    return [names for _, names in groups]
 
 
 def build_model(description: ModelDescription, pretrained: Path | None = None) -> Segmenter:

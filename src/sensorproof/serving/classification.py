@@ -15,7 +15,7 @@ def classify(coarse: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     A large image is done class by class, so that its memory does not grow with the number of classes.
 
     Args:
-        coarse: logits (B, K, h, w), from `Segmenter.coarse_logits`.
+        coarse: logits (B, K, h, w), from `Segmenter.decode_coarsely`.
         size: (H, W) of the result.
 
     Returns:

@@ -143,7 +143,7 @@ class Predictor:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Class ids and confidence of one frame of a pass; one at a time, because full-size logits are large."""
         own = {name: [stage[row : row + 1] for stage in stages] for name, stages in features.items()}
-        coarse = self.model.coarse_logits(own, {name: p[row : row + 1] for name, p in present.items()})
+        coarse = self.model.decode_coarsely(own, {name: p[row : row + 1] for name, p in present.items()})
         places, confidence = classify(coarse.float(), size)
         return np.asarray(self.ids[places[0].cpu().numpy()]), confidence[0].cpu().numpy()
 
