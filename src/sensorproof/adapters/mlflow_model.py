@@ -2,9 +2,10 @@
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sensorproof.adapters.mlflow import Connection
 from sensorproof.files import read_json
@@ -34,25 +35,36 @@ def log_model(connection: Connection, run_id: str, folder: Path, card: str) -> t
     import mlflow.pyfunc
     from mlflow.models import Model
 
+    with _package(folder, card) as package:
+        info = Model.log(None, mlflow.pyfunc, name=_NAME, run_id=run_id, **package)
+    return info.model_uri, info.model_id
+
+
+def save_packaged(folder: Path, card: str, out: Path) -> None:
+    """Write the packaged model into a folder, as `log_model` gives it to MLflow."""
+    import mlflow.pyfunc
+
+    with _package(folder, card) as package:
+        mlflow.pyfunc.save_model(str(out), **package)
+
+
+@contextmanager
+def _package(folder: Path, card: str) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of MLflow's pyfunc flavour; the files that they name last as long as the block."""
     files = needed_files(_ENTRY)
     channels = {name: sensor["channels"] for name, sensor in read_json(folder / "model.json")["sensors"].items()}
     # MLflow warns that there is no input example to infer a signature from; the signature is given.
     with tempfile.TemporaryDirectory() as aside, warnings.catch_warnings(record=True):
         code, page = Path(aside) / "code", Path(aside) / CARD
         page.write_text(card, encoding="utf-8")
-        info = Model.log(
-            None,
-            mlflow.pyfunc,
-            name=_NAME,
-            run_id=run_id,
-            python_model=str(PACKAGE / "adapters/mlflow_pyfunc.py"),
-            artifacts={_NAME: str(folder), "card": str(page)},
-            code_paths=[str(copy_code(files, code))],
-            signature=_signature(channels),
-            pip_requirements=requirements(files),
-            model_config={"model_sha256": hash_model(folder)},
-        )
-    return info.model_uri, info.model_id
+        yield {
+            "python_model": str(PACKAGE / "adapters/mlflow_pyfunc.py"),
+            "artifacts": {_NAME: str(folder), "card": str(page)},
+            "code_paths": [str(copy_code(files, code))],
+            "signature": _signature(channels),
+            "pip_requirements": requirements(files),
+            "model_config": {"model_sha256": hash_model(folder)},
+        }
 
 
 def _signature(channels: Mapping[str, int]) -> "ModelSignature":

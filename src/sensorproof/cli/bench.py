@@ -81,3 +81,18 @@ def sensor(
         print(f"{key:<24} {gain.value:+6.2f}  [{ends}]")
     if json is not None:
         write_json(json, {key: gain.to_json() for key, gain in gains.items()})
+
+
+@app.command()
+def serving(
+    model: Annotated[Path, typer.Argument(help="a model folder")],
+    batch: Annotated[Path, typer.Argument(help="folder of a batch with the model's sensors")],
+    json: _Json = None,
+    frames: Annotated[int, typer.Option(min=1, help="frames to compare, spread evenly")] = 16,
+    split: Annotated[str | None, typer.Option(help="only frames of this split in frames.csv")] = None,
+) -> None:
+    """Compare HTTP, pyfunc, ONNX and torch.export with torch: labels for every subset, and the time of a frame."""
+    from sensorproof.benchmarks.serving import bench_serving
+    from sensorproof.data.batch import read_batch
+
+    report(bench_serving(model, read_batch(batch), frames, split), json)
