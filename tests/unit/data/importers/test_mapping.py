@@ -27,3 +27,15 @@ def test_the_example_for_the_stereo_potholes_reads_its_names() -> None:
     sequences = {(role.sequence, role.split) for role in roles.values() if role and not role.leave_out}
     assert len(sequences) == len({sequence for sequence, _ in sequences}) == 4
     assert [list(split.values()).count(part) for part in ("train", "val", "test")] == [22, 5, 28]
+
+
+def test_the_example_for_ombria_keeps_blocks_and_years_apart() -> None:
+    """The floods of 2021 are for testing only, and no block is in two splits."""
+    mapping = read_mapping(ROOT / "examples/ombria/mapping.yaml")
+    names = [f"early/block{block:02d}/{tile:04d}" for block in range(27) for tile in (1, 2)]
+    names += [f"2021/{event}/0001" for event in ("france", "guyana", "albania", "timor")]
+    roles = [role_of(name, mapping.frames.rules) for name in names]
+    splits = {(role.site, role.split) for role in roles if role}
+    assert len(splits) == len({site for site, _ in splits}) == 31
+    assert [sum(split == part for _, split in splits) for part in ("train", "val", "test")] == [22, 5, 4]
+    assert {site for site, split in splits if split == "test"} == {"france", "guyana", "albania", "timor"}
