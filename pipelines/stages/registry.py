@@ -1,7 +1,10 @@
-"""Stage registry: notice that the registry lost what was registered. It always runs."""
+"""Stage registry: notice that the registry lost what was registered. It always runs.
+
+It sets no alias; stage register does.
+"""
 
 from sensorproof.console import report_errors
-from sensorproof.registration.presence import update_state
+from sensorproof.registration.lost_version import update_state
 
 
 @report_errors

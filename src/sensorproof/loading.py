@@ -9,6 +9,8 @@ from sensorproof.serving.predictor import Predictor, load_predictor
 def load_model(source: str | Path, device: str = "auto") -> Predictor:
     """Load a model for prediction.
 
+    See also `sensorproof.models.storage.load_model`: the network alone, from a folder.
+
     Args:
         source: a model folder (model.json and model.safetensors, such as `artifacts/train/<arm>-<seed>/model`), or an
             address in the MLflow registry: `models:/sensorproof@champion` or `models:/sensorproof/3`. The registry is

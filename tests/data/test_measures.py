@@ -19,7 +19,7 @@ from helpers.synthetic_scenes import (
 from sensorproof.alignment import fault_injection
 from sensorproof.alignment.decision.findings import FAULT_COLUMNS
 from sensorproof.alignment.decision.pair_states import pair_states
-from sensorproof.alignment.frames import Frame
+from sensorproof.alignment.frames import RawFrame
 from sensorproof.alignment.measurement import BatchMeasurements
 from sensorproof.data.batch import Batch
 
@@ -42,9 +42,9 @@ def faulty_table(
     return measured(make_batch(FRAMES, 2), read).table
 
 
-def without_images(batch: Batch, row: int) -> Frame:
+def without_images(batch: Batch, row: int) -> RawFrame:
     """A reader of frames of which only times and calibration are measured."""
-    return Frame(row)
+    return RawFrame(row)
 
 
 def test_a_fault_free_batch_has_no_false_alarm(fault_free: BatchMeasurements) -> None:
@@ -122,7 +122,7 @@ def test_frozen_frames_are_found_and_a_standing_vehicle_is_no_fault() -> None:
     broken = broken_rules(faulty_table(previous))
     assert set(broken[broken.column == "image_change"].frame_id) == IDS
 
-    def standing(batch: Batch, row: int) -> Frame:
+    def standing(batch: Batch, row: int) -> RawFrame:
         return replace(make_frame(0), row=row)
 
     still = measured(make_batch(12), standing).table

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from helpers import paths
 from helpers.synthetic_scenes import CALIBRATION, batch_info, broken_rules, checks, make_batch, quarantined_frames
 from sensorproof.alignment import fault_injection
-from sensorproof.alignment.frames import Frame
+from sensorproof.alignment.frames import RawFrame
 from sensorproof.alignment.measurement import BatchMeasurements, measure_batch
 from sensorproof.data.batch import Batch
 
@@ -39,9 +39,9 @@ def measured(
 ) -> BatchMeasurements:
     """The measures with red as the camera and blue as the other sensor, which is changed in ROWS."""
 
-    def read(b: Batch, row: int) -> Frame:
+    def read(b: Batch, row: int) -> RawFrame:
         red, blue = images[row, ..., 0], images[row, ..., 2]
-        return Frame(row, {"camera": red[None].astype(np.float32), "other": blue[None].astype(np.float32)})
+        return RawFrame(row, {"camera": red[None].astype(np.float32), "other": blue[None].astype(np.float32)})
 
     reader = (
         read if change is None else fault_injection.FaultyReader(frozenset(ROWS), frozenset({"other"}), change, read)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from helpers.paths import ROOT
 from sensorproof.alignment.decision.rules import Rule, make_rules
-from sensorproof.alignment.frames import Frame
+from sensorproof.alignment.frames import RawFrame
 from sensorproof.alignment.measurement import BatchMeasurements, measure_batch
 from sensorproof.data.batch import Batch, BatchInfo, write_batch
 from sensorproof.settings import Settings, ValidationSettings, load_settings
@@ -69,12 +69,12 @@ def render(ids: NDArray[np.uint8], values: NDArray[np.float32], noise: float, rn
     return np.asarray(np.clip(image, 1, 254), np.float32)
 
 
-def make_frame(row: int, seed: int = 0, noise: float = 3.0) -> Frame:
+def make_frame(row: int, seed: int = 0, noise: float = 3.0) -> RawFrame:
     """Camera (3, H, W), other sensor (1, H, W) and label of one scene."""
     ids, rng = scene(seed, row), np.random.default_rng([seed, row])
     gray = render(ids, CAMERA_VALUES, noise, rng)
     images = {"camera": np.stack([gray, 0.8 * gray, 0.6 * gray]), "other": render(ids, OTHER_VALUES, noise, rng)[None]}
-    return Frame(row, images, np.minimum(ids, 6))
+    return RawFrame(row, images, np.minimum(ids, 6))
 
 
 def batch_info(name: str = "made", **sensors: Any) -> BatchInfo:
@@ -132,12 +132,12 @@ def write_synthetic_batch(root: Path, frames: int, sequences: int = 1) -> Path:
     return root
 
 
-def read_synthetic(batch: Batch, row: int) -> Frame:
+def read_synthetic(batch: Batch, row: int) -> RawFrame:
     """A reader for `measure_batch`."""
     return replace(make_frame(int(batch.frames.frame_id.iat[row][1:])), row=row)
 
 
-def measured(batch: Batch, read: Callable[[Batch, int], Frame] = read_synthetic) -> BatchMeasurements:
+def measured(batch: Batch, read: Callable[[Batch, int], RawFrame] = read_synthetic) -> BatchMeasurements:
     """The measures of a batch, by the project's own settings."""
     return measure_batch(batch, checks(), read)
 

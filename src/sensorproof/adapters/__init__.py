@@ -1,4 +1,4 @@
-"""One module for each external tool (DVC, MLflow, Optuna, Great Expectations); nothing else imports them."""
+"""The only way to DVC, MLflow, Optuna and Great Expectations; Prefect is used only in pipelines/flows."""
 
 import os
 from pathlib import Path

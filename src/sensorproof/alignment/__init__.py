@@ -1,5 +1,5 @@
 """Check that the sensors of a batch agree in time, geometry and image content.
 
 The way through it: `measurement` reads every frame once (`frames`) and builds one flat table of measures, whose columns
-`measures.registry` names. `decision` applies rules to that table. `sensorproof.validation` ties both together.
+`measures.columns` names. `decision` applies rules to that table. `sensorproof.validation` ties both together.
 """

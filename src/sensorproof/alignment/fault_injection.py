@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensorproof.alignment.corners import image_corners, largest_length
-from sensorproof.alignment.frames import Frame, Reader, read_frame
+from sensorproof.alignment.frames import RawFrame, Reader, read_frame
 from sensorproof.data.batch import Batch
 from sensorproof.data.frame_table import LABEL
 
@@ -73,7 +73,7 @@ class FaultyReader:
     change: Change
     read: Reader = read_frame
 
-    def __call__(self, batch: Batch, row: int) -> Frame:
+    def __call__(self, batch: Batch, row: int) -> RawFrame:
         """Read a frame and put the fault into it."""
         frame = self.read(batch, row)
         if row not in self.rows:

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from sensorproof.alignment.frames import Frame
+from sensorproof.alignment.frames import RawFrame
 from sensorproof.alignment.images import Image
 from sensorproof.alignment.measures.calibration import Sizes
+from sensorproof.alignment.measures.columns import column_names
 from sensorproof.alignment.measures.duplicate_images import DuplicateImages
 from sensorproof.alignment.measures.image_quality import image_change, measure_quality, thumbnail
 from sensorproof.alignment.measures.image_statistics import image_statistics
 from sensorproof.alignment.measures.label_quality import measure_label
-from sensorproof.alignment.measures.registry import column_names
 from sensorproof.alignment.pairs.pair_tracker import PairTracker
 from sensorproof.alignment.registration.frame_features import FrameFeatures
 from sensorproof.alignment.table_builder import TableBuilder
@@ -67,7 +67,7 @@ class FrameMeasurer:
         self._thumbnails: dict[str, Image] = {}
         self._sequence = -1
 
-    def add(self, frame: Frame, cells: Mapping[str, Any], position: int, sequence: int) -> None:
+    def add(self, frame: RawFrame, cells: Mapping[str, Any], position: int, sequence: int) -> None:
         """Measure one frame.
 
         Args:
@@ -104,11 +104,11 @@ class FrameMeasurer:
             tracker.add(position, sequence, features)
         self._thumbnails |= thumbnails
 
-    def features(self, frame: Frame) -> FrameFeatures:
+    def features(self, frame: RawFrame) -> FrameFeatures:
         """Return the features of a frame that registration compares."""
         return FrameFeatures(self.batch.info, frame.images, frame.label, self.settings.content)
 
-    def _row(self, frame: Frame, cells: Mapping[str, Any], name: str, position: int) -> dict[str, Any]:
+    def _row(self, frame: RawFrame, cells: Mapping[str, Any], name: str, position: int) -> dict[str, Any]:
         """Return the columns of the group "frame" for a sensor or LABEL."""
         file = cells["label"] if name == LABEL else cells[name]
         is_reference = name == self.batch.info.reference

@@ -1,4 +1,7 @@
-"""Reading the files of a frame: a file that cannot be read is recorded as a fault, never raised."""
+"""Reading the files of a frame for measuring: a file that cannot be read is recorded as a fault, never raised.
+
+Stages that use the pixels call `data.frame_checks.load_frame`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +21,7 @@ _CLIP_RANGES = 1e6
 
 
 @dataclass
-class Frame:
+class RawFrame:
     """What could be read of row `row` of frames.csv."""
 
     row: int
@@ -30,13 +33,13 @@ class Frame:
     """{sensor or LABEL: why its file could not be read}."""
 
 
-Reader = Callable[[Batch, int], Frame]
+Reader = Callable[[Batch, int], RawFrame]
 """(batch, row of frames.csv) -> the frame."""
 
 
-def read_frame(batch: Batch, row: int) -> Frame:
+def read_frame(batch: Batch, row: int) -> RawFrame:
     """Read all files that a row of frames.csv names; faults of files are in the result."""
-    frame = Frame(row)
+    frame = RawFrame(row)
     for name, sensor in batch.sensors.items():
         relative = str(batch.frames[name].iat[row])
         if relative:

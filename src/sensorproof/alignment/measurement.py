@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from sensorproof.alignment.corners import CORNER_COLUMNS
 from sensorproof.alignment.frame_measurer import BLANK_TILES, FrameMeasurer
-from sensorproof.alignment.frames import Frame, Reader, in_order, read_frame
+from sensorproof.alignment.frames import RawFrame, Reader, in_order, read_frame
 from sensorproof.alignment.measures.calibration import Sizes, measure_calibration
-from sensorproof.alignment.measures.registry import NAMES
+from sensorproof.alignment.measures.columns import NAMES
 from sensorproof.alignment.measures.timing import measure_time
 from sensorproof.alignment.pairs.deviations import frame_columns
 from sensorproof.alignment.pairs.rig import Rig, measure_rig, rig_columns
@@ -57,7 +57,7 @@ def measure_batch(batch: Batch, settings: ValidationSettings, read: Reader = rea
         cells = dict(zip(batch.frames.columns, values, strict=True))
         measurer.add(read(batch, int(row)), cells, position, int(sequence[position]))
 
-    def read_again(position: int) -> Frame:
+    def read_again(position: int) -> RawFrame:
         return read(batch, int(order[position]))
 
     rigs, parts = {}, []

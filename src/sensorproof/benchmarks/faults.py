@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sensorproof.alignment import fault_injection
 from sensorproof.alignment.decision.verdict import BatchVerdict
-from sensorproof.alignment.frames import Frame, Reader, in_order, read_frame
+from sensorproof.alignment.frames import RawFrame, Reader, in_order, read_frame
 from sensorproof.alignment.measurement import measure_batch
 from sensorproof.alignment.measures.timing import STAMP_SLACK_S, tolerance_s
 from sensorproof.alignment.pairs.rig import Rig
@@ -277,7 +277,7 @@ def _clock_outcomes(
 ) -> Iterator[Outcome]:
     """Yield faults of one sensor's clock. No file is read, because they do not depend on pixels."""
     for fault, changed, rows in _clock_faults(batch, settings, sensor):
-        faulty = ValidatedBatch(changed, settings, lambda b, row: Frame(row))
+        faulty = ValidatedBatch(changed, settings, lambda b, row: RawFrame(row))
         outcome = _evaluate(faulty, clean, changed, fault, sensor, rows, settings.content.critical_px)
         yield replace(outcome, found=outcome.measurable) if faulty.verdict.refused else outcome
 

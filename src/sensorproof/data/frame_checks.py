@@ -1,4 +1,4 @@
-"""Check what batch.yaml and frames.csv claim of one frame against its files."""
+"""Read one frame's files, and check them against batch.yaml and frames.csv."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -34,6 +34,8 @@ def load_description(folder: Path) -> ModelDescription:
 def load_model(folder: Path) -> tuple[Segmenter, ModelDescription]:
     """Load a model, in evaluation mode and on the CPU, with its description.
 
+    See also `sensorproof.loading.load_model`: the public one, for prediction, and from the registry too.
+
     Raises:
         SensorproofError: a file is missing, broken, or does not fit the other.
     """

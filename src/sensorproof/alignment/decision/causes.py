@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensorproof.alignment.frames import Frame, Reader, in_order, read_frame
+from sensorproof.alignment.frames import RawFrame, Reader, in_order, read_frame
 from sensorproof.alignment.images import Image
 from sensorproof.alignment.registration.frame_features import FrameFeatures
 from sensorproof.alignment.registration.tile_registration import register
@@ -66,7 +66,7 @@ def find_causes(batch: Batch, table: pd.DataFrame, settings: ContentChecks, read
     return lines
 
 
-def _causes_of(batch: Batch, frame: Frame, sensor: str, settings: ContentChecks) -> Iterator[str]:
+def _causes_of(batch: Batch, frame: RawFrame, sensor: str, settings: ContentChecks) -> Iterator[str]:
     """Yield the causes that one frame shows: at most one turn, the one that registers best."""
     if sensor == LABEL:
         if frame.label is None:
@@ -82,7 +82,7 @@ def _causes_of(batch: Batch, frame: Frame, sensor: str, settings: ContentChecks)
         yield _TURNS[best[1]]
 
 
-def _match_of(batch: Batch, frame: Frame, sensor: str, orientation: int, settings: ContentChecks) -> float:
+def _match_of(batch: Batch, frame: RawFrame, sensor: str, orientation: int, settings: ContentChecks) -> float:
     """Return how well the frame registers once the sensor's image is turned; 0 if it does not."""
     images, label = dict(frame.images), frame.label
     if sensor == LABEL:

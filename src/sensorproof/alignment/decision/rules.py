@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from sensorproof.alignment.measures.registry import NAMES
+from sensorproof.alignment.measures.columns import NAMES
 from sensorproof.data.frame_checks import OUT_OF_RANGE_SHARE
 from sensorproof.hashing import hash_json
 from sensorproof.settings import ValidationSettings

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sensorproof.alignment.images import Image
+from sensorproof.alignment.measures.columns import column_names
 from sensorproof.alignment.measures.image_quality import image_change, thumbnail
-from sensorproof.alignment.measures.registry import column_names
 
 _COLUMNS = column_names("duplicate images")
 Images = Mapping[str, Image]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sensorproof.alignment.corners import CORNER_COLUMNS, image_corners
-from sensorproof.alignment.measures.registry import column_names
+from sensorproof.alignment.measures.columns import column_names
 from sensorproof.alignment.pairs.frame_swaps import Match, UnregisteredFrames
 from sensorproof.alignment.pairs.pools import PairSize, Pools, drop_rarest_size
 from sensorproof.alignment.registration.frame_features import FrameFeatures

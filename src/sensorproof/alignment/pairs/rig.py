@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from sensorproof.alignment.measures.registry import column_names
+from sensorproof.alignment.measures.columns import column_names
 from sensorproof.alignment.pairs.pair_tracker import PairTracker
 from sensorproof.alignment.registration.tile_registration import SIGNIFICANT, Registration
 from sensorproof.alignment.sampling import median_or_nan

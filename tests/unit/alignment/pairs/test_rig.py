@@ -6,7 +6,7 @@ import pytest
 from helpers.registrations import CERTAIN_FIELD, make_rig
 from helpers.synthetic_scenes import checks
 from sensorproof.alignment.decision.pair_states import pair_record
-from sensorproof.alignment.measures.registry import column_names
+from sensorproof.alignment.measures.columns import column_names
 from sensorproof.alignment.pairs.rig import rig_columns
 
 CONTENT = checks().content
