@@ -4,9 +4,10 @@ from sensorproof.adapters.dvc import locked_hash
 from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, SEARCH, VERDICT, run_folder
 from sensorproof.console import report_errors
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.data.holdout import hash_holdout
 from sensorproof.documents import FIGURES, SearchResult, ValidationRecord
-from sensorproof.evaluation.comparison import build_evaluation, summarize_data
-from sensorproof.experiment import score_run
+from sensorproof.evaluation.comparison import build_evaluation, compare_arms, summarize_data
+from sensorproof.evaluation.holdout import score_run
 from sensorproof.files import atomic_folder
 from sensorproof.hashing import git_commit
 from sensorproof.serving.package import hash_model
@@ -19,13 +20,17 @@ def main() -> None:
     settings = load_settings()
     data = PreparedDataset(PREPARED, QUARANTINED)
     folders = [run_folder(arm, seed) for arm in settings.train.arms for seed in settings.train.seeds]
-    runs = [score_run(folder, hash_model(folder / "model"), data, settings) for folder in folders]
+    holdout = hash_holdout(data)
+    scored = [score_run(folder, hash_model(folder / "model"), data, settings, holdout) for folder in folders]
     with atomic_folder(EVALUATE) as folder:
-        for run in runs:
+        for run, counts in scored:
             run.write(folder / f"{run.arm}-{run.seed}.json")
+            counts.save(folder / f"{run.arm}-{run.seed}.npz")
     quarantined = ValidationRecord.read(VERDICT).frames.quarantined
     summary = summarize_data(data, locked_hash("prepare", settings.data.raw), quarantined)
-    evaluation = build_evaluation(runs, summary, SearchResult.read(SEARCH / "trials.json"), settings, git_commit())
+    search = SearchResult.read(SEARCH / "trials.json")
+    comparison = compare_arms(scored, settings)
+    evaluation = build_evaluation([run for run, _ in scored], summary, search, settings, git_commit(), comparison)
     evaluation.write(EVALUATION)
     for arm, scores in evaluation.arms.items():
         print(f"{arm}: " + ", ".join(f"{figure} {scores.figure(figure).mean:.1f}" for figure in FIGURES))

@@ -9,12 +9,12 @@ import torch
 from sensorproof.data.dataset import PreparedDataset, TrainingSampler
 from sensorproof.data.frame_table import Split
 from sensorproof.documents.history import Row
-from sensorproof.documents.runs import RunScores, TrainingRecord
+from sensorproof.documents.runs import TrainingRecord
 from sensorproof.evaluation.subsets import SubsetScores, score_subsets
 from sensorproof.hashing import hash_json
-from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model, load_model
+from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model
 from sensorproof.objectives.build import OBJECTIVE_VERSION, REGULARIZED, build_objective
-from sensorproof.settings import Arm, ModelSettings, RegularizerSettings, Settings, TrainSettings
+from sensorproof.settings import Arm, ModelSettings, RegularizerSettings, TrainSettings
 from sensorproof.training.loop import TrainingRun, choose_device, train
 
 
@@ -119,26 +119,3 @@ def score_split(model: Segmenter, data: PreparedDataset, split: Split, device: s
     model.to(where)
     batches = (batch.to(where) for batch in data.ordered(split, batch_size))
     return score_subsets(model, batches, data.meta.class_names)
-
-
-def score_run(folder: Path, model_sha256: str, data: PreparedDataset, settings: Settings) -> RunScores:
-    """Score a finished training on the test split.
-
-    Args:
-        folder: what stage train wrote.
-        model_sha256: hash of its model folder, which is recorded with the scores.
-        data: the prepared data.
-        settings: device and batch size.
-    """
-    training = TrainingRecord.read(folder / "train.json")
-    model, _ = load_model(folder / "model")
-    scores = score_split(model, data, "test", settings.train.device, settings.evaluate.batch_size)
-    return RunScores(
-        **dict(scores.to_document()),
-        arm=training.arm,
-        seed=training.seed,
-        train_seconds=training.train_seconds,
-        parameters=training.parameters,
-        validation_mean=training.val.mean,
-        model_sha256=model_sha256,
-    )

@@ -2,12 +2,16 @@
 
 from sensorproof.documents import (
     ArmSummary,
+    Comparison,
     DataSummary,
+    Estimate,
     Evaluation,
     FrameCounts,
     Gain,
     Gains,
     GateRecord,
+    GroupGains,
+    HoldoutRecord,
     PromotionRecord,
     SearchSummary,
     Statistic,
@@ -16,7 +20,18 @@ from sensorproof.documents import (
 from sensorproof.settings import PromotionSettings
 
 PROMOTION = PromotionSettings(
-    candidate="regularized", mode="auto", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0
+    candidate="regularized",
+    mode="auto",
+    resamples=200,
+    min_gain_baseline=0.0,
+    min_gain_champion=0.0,
+    max_loss_full=1.0,
+    min_worst=10.0,
+    max_loss_class=5.0,
+    max_loss_site=5.0,
+    max_loss_condition=5.0,
+    min_group_frames=2,
+    max_time_ratio=1.1,
 )
 SUBSETS = ("camera", "depth", "camera+depth")
 
@@ -57,6 +72,9 @@ def evaluation_of_gain(
     """
     ends = (None, None) if low is None else (full - 1, full + 1)
     gains = same_gains(Gain(value=mean, ci95=(low, high)))
+    comparison = make_comparison(mean, None if seeds == 1 else 1.0, full).model_copy(
+        update={"mean": Estimate(value=mean, interval=(low, high))}
+    )
     return Evaluation(
         data=DataSummary(batches=("b",), hash="0.dir", frames=FrameCounts(train=2, val=2, test=6, quarantined=0)),
         params_hash="0",
@@ -64,6 +82,7 @@ def evaluation_of_gain(
         arms={"baseline": make_arm(0, seeds), "regularized": make_arm(mean, seeds)},
         gain=gains.model_copy(update={"full": Gain(value=full, ci95=ends)}),
         search=SearchSummary(trials=0, best={}),
+        comparison=comparison,
     )
 
 
@@ -81,3 +100,32 @@ def summary_of_gain(
         decision="refused" if failed else "promoted", model="sensorproof", version=1, gates=gates, reasons=failed
     )
     return Summary.combine(evaluation_of_gain(mean, low, high, full, seeds), promotion)
+
+
+def estimate(value: float, half: float | None = 1.0) -> Estimate:
+    """A figure with an interval of `half` to each side, or none."""
+    return Estimate(value=value, interval=(None, None) if half is None else (value - half, value + half))
+
+
+def make_comparison(
+    mean: float = 3.0, half: float | None = 1.0, full: float = 0.5, worst: float = 40.0, group: float = 1.0
+) -> Comparison:
+    """A comparison of 6 frames: the gains in mean and full, the score of the worst subset, and the gain of one group.
+
+    The other class, site and condition have a gain of 2; a small one has none.
+    """
+    groups = {
+        kind: GroupGains(gains={f"{kind} 1": estimate(2.0), f"{kind} 2": estimate(group)}, small=(f"rare {kind}",))
+        for kind in ("class", "site", "condition")
+    }
+    return Comparison(
+        holdout=HoldoutRecord(hash="ab" * 32, frames=6),
+        units="frames",
+        drawn=6,
+        mean=estimate(mean, half),
+        full=estimate(full, half),
+        worst=estimate(worst, half),
+        classes=groups["class"],
+        sites=groups["site"],
+        conditions=groups["condition"],
+    )

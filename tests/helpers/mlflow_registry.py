@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-from helpers.project_artifacts import ROOT, write_results
+from helpers.project_artifacts import ROOT, recount_as_invented, write_results
 from sensorproof.adapters.mlflow import connect
 from sensorproof.adapters.mlflow_model import log_model
 from sensorproof.adapters.mlflow_registry import FOLDER
@@ -28,7 +28,7 @@ from sensorproof.serving.trial import predict_each_missing, try_model
 GOOD = {"baseline": [50.0, 51.0], "regularized_dropout": [55.0, 56.0]}
 BAD = {"baseline": [50.0, 51.0], "regularized_dropout": [49.0, 52.0]}
 BEST = {"baseline": [80.0, 80.0], "regularized_dropout": [90.0, 91.0]}
-"""Better than what the untrained champion scores."""
+"""Better than GOOD."""
 
 
 def load_stage(name: str) -> ModuleType:
@@ -60,8 +60,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project folder as working folder. The database address is absolute, as MLflow caches stores by it.
 
-    Models are tried in this process, which saves seconds a promotion; `fresh_process` tries them as they are in use.
+    Models of `write_results` have the scores that it invents, also when they are scored anew. Models are tried in this
+    process, which saves seconds a promotion; `fresh_process` tries them as they are in use.
     """
+    monkeypatch.setattr("sensorproof.serving.rescore.recount", recount_as_invented)
     monkeypatch.setattr(act, "try_model", try_here)
     shutil.copy(database, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
@@ -108,9 +110,9 @@ def stored(client: MlflowClient, version: ModelVersion) -> Path:
     return Path(client.get_logged_model(version.source.rpartition("/")[2]).artifact_location) / FOLDER
 
 
-def register_again(means: dict[str, list[float]], number: int) -> PromotionRecord:
-    """Register other models, on other data, and return the decision."""
-    write_results(Path(), means, first_seed=number, data_hash=f"{number:032d}.dir")
+def register_again(means: dict[str, list[float]], number: int, data: int | None = None) -> PromotionRecord:
+    """Register other models, on other data unless `data` names them, and return the decision."""
+    write_results(Path(), means, first_seed=number, data_hash=f"{number if data is None else data:032d}.dir")
     run_stage()
     return promotion()
 
@@ -122,6 +124,7 @@ def register_old_version(client: MlflowClient, means: dict[str, list[float]], nu
     """
     write_results(Path(), means, first_seed=number, data_hash=f"{number:032d}.dir")
     evaluation = read_json(EVALUATION)
+    del evaluation["comparison"], evaluation["data"]["trained_on"]
     evaluation["arms"] = {arm.replace("regularized_dropout", "default"): s for arm, s in evaluation["arms"].items()}
     old_names = {"variant": "form", "batch_fraction": "fraction", "every_n_steps": "every"}
     old_names |= {"relevance_weighting": "weigh"}

@@ -14,24 +14,34 @@ from helpers.paths import ROOT
 from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, REPORT, run_folder
 from sensorproof.cli import main
 from sensorproof.data.batch import Batch, Class, read_batch, write_batch
+from sensorproof.data.dataset import PreparedDataset
+from sensorproof.data.holdout import frame_names, hash_holdout
 from sensorproof.data.metadata import PreparedMeta, SensorInput
 from sensorproof.documents import DataSummary, FrameCounts, RunScores, Scores, SearchResult, TrainingRecord
 from sensorproof.documents.history import write_history
-from sensorproof.evaluation.comparison import build_evaluation
+from sensorproof.evaluation.comparison import build_evaluation, compare_arms
+from sensorproof.evaluation.pixel_counts import PixelCounts
 from sensorproof.evaluation.subsets import all_subsets, subset_name
 from sensorproof.files import write_json, write_text
 from sensorproof.models import ModelDescription, build_model, describe_model, save_model
 from sensorproof.serving.package import hash_model
-from sensorproof.settings import ModelSettings, RegularizerSettings, load_settings
+from sensorproof.serving.rescore import recount as _recount
+from sensorproof.settings import ModelSettings, RegularizerSettings, Settings, load_settings
 
 MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
 CLASSES = ("ground", "box", "wall")
 SENSORS = {"camera": 3, "depth": 1}
 SIZE = (32, 40)
 SPLITS = ("train", "train", "train", "val", "test")
-OPTIONS = {"train": {"seeds": [0, 1], "device": "cpu"}, "evaluate": {"batch_size": 4}}
+OPTIONS = {
+    "train": {"seeds": [0, 1], "device": "cpu"},
+    "evaluate": {"batch_size": 4},
+    "promotion": {"resamples": 200, "max_time_ratio": 5.0},  # a busy machine refuses no candidate
+}
 Means = Mapping[str, Sequence[float]]
 """{arm: mean mIoU of each seed, in points}."""
+LEVELS: dict[str, float] = {}
+"""{hash of a model: the mean mIoU in points that `write_run` invented for it}."""
 
 
 def command(*arguments: str | Path) -> int:
@@ -91,7 +101,8 @@ def write_prepared(root: Path, meta: PreparedMeta | None = None) -> None:
     label[:, 8:24, 10:30] = 1
     label[:, :4] = 2
     table = pd.DataFrame({"frame_id": [str(i) for i in range(len(splits))], "batch": "b", "split": splits})
-    table = table.assign(labelled=True, fault="")
+    table = table.assign(labelled=True, fault="", site="x", condition="day")
+    table["sequence"] = [f"{split}-{i // 2}" for i, split in enumerate(splits)]
     root.mkdir(parents=True, exist_ok=True)
     for name, sensor in meta.sensors.items():
         shape = (len(splits), sensor.channels, *SIZE)
@@ -161,7 +172,7 @@ def write_results(root: Path, means: Means, *, first_seed: int = 0, data_hash: s
     write_prepared(root / PREPARED)
     write_text(root / QUARANTINED, "batch,frame_id\n")
     write_text(root / REPORT, "<!doctype html><title>report</title>\n")
-    runs = [
+    scored = [
         write_run(root, arm, seed, mean, first_seed, settings.regularizer)
         for arm, scores in means.items()
         for seed, mean in zip(seeds, scores, strict=True)
@@ -169,12 +180,16 @@ def write_results(root: Path, means: Means, *, first_seed: int = 0, data_hash: s
     frames = FrameCounts(train=2, val=2, test=8, quarantined=0)
     data = DataSummary(batches=("b",), hash=data_hash, frames=frames)
     search = SearchResult(trials=(), best=settings.regularizer)
-    build_evaluation(runs, data, search, settings, "0" * 40).write(root / EVALUATION)
+    comparison = compare_arms(scored, settings)
+    runs = [run for run, _ in scored]
+    build_evaluation(runs, data, search, settings, "0" * 40, comparison).write(root / EVALUATION)
+    prepared = {"cmd": "prepare", "deps": [{"path": settings.data.raw, "hash": "md5", "md5": data_hash}]}
+    write_text(root / "dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": {"prepare": prepared}}))
 
 
 def write_run(
     root: Path, arm: str, seed: int, mean: float, first_seed: int, regularizer: RegularizerSettings
-) -> RunScores:
+) -> tuple[RunScores, PixelCounts]:
     """Write one run of stage train and its scores by stage evaluate; every subset and class has the score `mean`."""
     folder = root / run_folder(arm, seed)
     write_model(folder / "model", first_seed + seed + 100 * (arm == "baseline"))
@@ -198,4 +213,42 @@ def write_run(
         **dict(scores), arm=arm, seed=seed, **cost, validation_mean=mean, model_sha256=hash_model(folder / "model")
     )
     run.write(root / EVALUATE / f"{arm}-{seed}.json")
-    return run
+    counts = invent_counts(mean, PreparedDataset(root / PREPARED))
+    counts.save(root / EVALUATE / f"{arm}-{seed}.npz")
+    LEVELS[run.model_sha256] = mean
+    return run, counts
+
+
+def loosen_gates(root: Path) -> None:
+    """Let any model with finite scores become champion."""
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["promotion"] |= {"min_gain_baseline": -1000.0, "min_gain_champion": -1000.0, "min_worst": 0.0}
+    params["promotion"] |= {f"max_loss_{part}": 1000.0 for part in ("full", "class", "site", "condition")}
+    params["promotion"]["max_time_ratio"] = 1000.0
+    write_text(root / "params.yaml", yaml.safe_dump(params))
+
+
+def invent_counts(level: float, data: PreparedDataset, pixels: int = 10_000_000) -> PixelCounts:
+    """Counts of which every frame, subset and class has an IoU of `level` points."""
+    share = level / 100
+    shape = len(data.rows("test")), len(all_subsets(data.sensors)), len(data.meta.classes)
+    counts = np.full((*shape, 3), pixels, np.uint32)
+    counts[..., 0] = round(2 * pixels * share / (1 + share))
+    frames = data.frames.loc[data.rows("test")]
+    return PixelCounts(
+        counts=counts,
+        frames=frame_names(data),
+        sequences=tuple(frames.site + "/" + frames.sequence),
+        sites=tuple(frames.site),
+        conditions=tuple(frames.condition),
+        sensors=tuple(data.sensors),
+        classes=tuple(data.meta.class_names),
+        holdout=hash_holdout(data),
+    )
+
+
+def recount_as_invented(folder: Path, data: PreparedDataset, settings: Settings, holdout: str = "") -> PixelCounts:
+    """Score a model as `write_run` invented it, in place of `rescore.recount`; others are scored indeed."""
+    level = LEVELS.get(hash_model(folder))
+    counts = _recount(folder, data, settings, holdout)
+    return counts if level is None else invent_counts(level, data)

@@ -10,15 +10,19 @@ from helpers.mlflow_registry import load_stage
 from helpers.project_artifacts import CLASSES, SENSORS, write_results
 from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, SEARCH, VERDICT, run_folder
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.data.holdout import hash_holdout
 from sensorproof.documents import (
     Evaluation,
+    HoldoutRecord,
     RunScores,
+    Scores,
     SearchResult,
     TrainingRecord,
     Trial,
     ValidationRecord,
     VerdictFrames,
 )
+from sensorproof.evaluation.pixel_counts import PixelCounts
 from sensorproof.experiment import score_split
 from sensorproof.models import load_model
 from sensorproof.serving.package import hash_model
@@ -48,6 +52,8 @@ def test_every_run_is_scored_and_the_arms_are_compared(
             model, _ = load_model(folder / "model")
             expected = score_split(model, PreparedDataset(PREPARED), "test", "cpu", 4)
             assert run.subsets == expected.subsets
+            counts = PixelCounts.load(EVALUATE / f"{arm}-{seed}.npz")
+            assert counts.scores().to_document() == Scores(**{name: getattr(run, name) for name in Scores.model_fields})
             assert run.model_sha256 == hash_model(folder / "model")
             assert run.validation_mean == TrainingRecord.read(folder / "train.json").val.mean
 
@@ -55,6 +61,15 @@ def test_every_run_is_scored_and_the_arms_are_compared(
     assert (evaluation.data.hash, evaluation.params_hash) == ("0123.dir", settings.hash)
     assert evaluation.data.frames.to_json() == {"train": 2, "val": 2, "test": 8, "quarantined": 1}
     assert evaluation.data.classes == CLASSES
+    assert evaluation.data.trained_on == ("x/train-0",)
+    comparison = evaluation.comparison
+    assert comparison is not None
+    holdout = hash_holdout(PreparedDataset(PREPARED))
+    assert comparison.holdout == HoldoutRecord(hash=holdout, frames=8)
+    assert comparison.mean.value == pytest.approx(evaluation.gain.mean.value)
+    assert comparison.full.value == pytest.approx(evaluation.gain.full.value)
+    assert comparison.worst.value == pytest.approx(evaluation.arms["regularized_dropout"].worst.mean)
+    assert (set(comparison.sites.gains), set(comparison.conditions.gains)) == ({"x"}, {"day"})
     assert evaluation.data.sensors == dict(zip(SENSORS, ("camera", "depth"), strict=True))
     assert (evaluation.search.trials, evaluation.search.best["strength"]) == (1, settings.regularizer.strength)
     for arm, scores in evaluation.arms.items():

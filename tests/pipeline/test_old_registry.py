@@ -7,8 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from helpers.mlflow_registry import BAD, BEST, GOOD, aliases, register_again, register_old_version
-from helpers.project_artifacts import command, write_model
-from sensorproof.documents.promotion import LOSS_CHAMPION
+from helpers.project_artifacts import command, loosen_gates, write_model
+from sensorproof.documents.promotion import GAIN_CHAMPION
 from sensorproof.models.storage import load_model
 
 MODEL_JSON = """{
@@ -49,15 +49,13 @@ def test_an_old_version_is_promoted_by_hand_and_rolled_back(
     home: Path, old_registry: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("registry", "promote") == 4
-    assert "sensorproof version 2: gain_mean: the gain in mean mIoU" in capsys.readouterr().err
-    params = home / "params.yaml"
-    loose = params.read_text().replace("min_gain_mean: 0.0", "min_gain_mean: -50.0")
-    params.write_text(loose.replace("max_loss_champion: 0.0", "max_loss_champion: 100.0"))
+    assert "sensorproof version 2: gain_baseline: the gain in mean mIoU" in capsys.readouterr().err
+    loosen_gates(home)
     assert command("registry", "promote") == 0
     assert aliases(old_registry) == {"champion": 2, "previous": 1}
     description = old_registry.get_model_version("sensorproof", "2").description
     assert description.startswith("Promoted. Arm regularized_dropout, seed 1")
-    assert "loss_champion" in description
+    assert "gain_champion" in description
     assert command("registry", "rollback") == 0
     assert aliases(old_registry) == {"champion": 1, "previous": 2}
     capsys.readouterr()
@@ -67,10 +65,10 @@ def test_an_old_version_is_promoted_by_hand_and_rolled_back(
 
 def test_a_new_candidate_is_compared_with_an_old_champion(home: Path, old_registry: MlflowClient) -> None:
     refused = register_again({"baseline": [3.0, 3.0], "regularized_dropout": [5.0, 5.1]}, 20)
-    assert refused.reasons[0].startswith("loss_champion: its mean lies")
+    assert refused.reasons[0].startswith("gain_champion: the gain in mean mIoU")
     promoted = register_again(BEST, 30)
     assert (promoted.decision, promoted.version) == ("promoted", 4)
-    (gate,) = (gate for gate in promoted.gates if gate.name == LOSS_CHAMPION)
+    (gate,) = (gate for gate in promoted.gates if gate.name == GAIN_CHAMPION)
     assert gate.value is not None
     assert aliases(old_registry) == {"challenger": 3, "champion": 4, "previous": 1}
 

@@ -27,12 +27,16 @@ from helpers.mlflow_registry import (
 from helpers.project_artifacts import make_meta, write_model, write_results
 from sensorproof.adapters.mlflow_registry import Registry
 from sensorproof.data.dataset import PreparedDataset
-from sensorproof.documents.promotion import LOSS_CHAMPION
+from sensorproof.data.holdout import hash_holdout
+from sensorproof.documents.promotion import AGAINST_CHAMPION, GATES
 from sensorproof.files import read_json, write_json
+from sensorproof.promotion import PromotionDecision
 from sensorproof.serving.package import hash_model
 from sensorproof.serving.predictor import load_predictor
-from sensorproof.serving.rescore import rescore
 from sensorproof.settings import load_settings
+
+FIRST = [name for name in GATES if name not in AGAINST_CHAMPION]
+"""The gates of the first model."""
 
 
 def test_a_proven_gain_is_logged_registered_and_promoted(home: Path, client: MlflowClient) -> None:
@@ -44,7 +48,11 @@ def test_a_proven_gain_is_logged_registered_and_promoted(home: Path, client: Mlf
     assert (summary["promotion"]["decision"], summary["promotion"]["model"]) == ("promoted", "sensorproof")
     assert summary["promotion"]["version"] == 1
     for gate in summary["promotion"]["gates"]:
-        assert set(gate) == {"name", "value", "threshold", "passed"}
+        assert set(gate) == {"name", "value", "threshold", "passed", "interval", "note"}
+    assert [gate["name"] for gate in summary["promotion"]["gates"]] == FIRST
+    holdout = hash_holdout(PreparedDataset(Path("artifacts/prepared")))
+    assert summary["promotion"]["holdout"] == {"hash": holdout, "frames": 8}
+    assert evaluation["comparison"]["holdout"] == summary["promotion"]["holdout"]
     assert aliases(client) == {"champion": 1}
 
     (parent,) = runs_of(client, "pipeline")
@@ -108,15 +116,15 @@ def test_unchanged_results_are_found_again(home: Path, client: MlflowClient) -> 
 
 def test_results_registered_again_are_compared_with_the_present_champion(home: Path, client: MlflowClient) -> None:
     register_again(GOOD, 0)
-    shutil.copytree("artifacts", "first")
+    shutil.copytree("artifacts", "first/artifacts")
+    shutil.copy("dvc.lock", "first")
     assert register_again(BEST, 10).version == 2
     shutil.rmtree("artifacts")
-    Path("first").rename("artifacts")
-    path = Path("artifacts/evaluate/regularized_dropout-1.json")
-    write_json(path, {**read_json(path), "mean": 0.5})
+    Path("first/artifacts").rename("artifacts")
+    shutil.copy("first/dvc.lock", "dvc.lock")
     run_stage()
     assert (promotion().decision, promotion().version) == ("refused", 1)
-    assert promotion().reasons[0].startswith("loss_champion: its mean lies")
+    assert promotion().reasons[0].startswith("gain_champion: the gain in mean mIoU over champion version 2 is only")
     assert aliases(client) == {"challenger": 1, "champion": 2, "previous": 1}
     assert len(runs_of(client, "pipeline")) == 2
     assert client.get_model_version("sensorproof", "1").tags["decision"] == "refused"
@@ -129,7 +137,7 @@ def test_a_refusal_is_recorded_with_its_reasons(
     run_stage()
     printed = capsys.readouterr().out
     assert (promotion().decision, promotion().version) == ("refused", 1)
-    assert [gate.name for gate in promotion().gates if not gate.passed] == ["gain_mean"]
+    assert [gate.name for gate in promotion().gates if not gate.passed] == ["gain_baseline"]
     assert aliases(client) == {"challenger": 1}
     version = client.get_model_version("sensorproof", "1")
     (reason,) = promotion().reasons
@@ -171,22 +179,43 @@ def test_an_error_marks_the_run_as_failed(home: Path, client: MlflowClient, monk
     assert promotion().version == 1
 
 
-@pytest.mark.parametrize(("figure", "decision"), [(90.0, "promoted"), (10.0, "refused")])
-def test_a_candidate_must_reach_the_champion(home: Path, client: MlflowClient, figure: float, decision: str) -> None:
-    """The champion is scored for this: an untrained model lies between 10 and 90 points."""
+@pytest.mark.parametrize(("figure", "decision"), [(90.0, "promoted"), (30.0, "refused")])
+def test_a_candidate_must_beat_the_champion(home: Path, client: MlflowClient, figure: float, decision: str) -> None:
+    """The champion has 56 points. Both are scored for this, whatever the candidate's evaluation said."""
     register_again(GOOD, 0)
     better = {"baseline": [figure - 8, figure - 8], "regularized_dropout": [figure - 1, figure]}
     decided = register_again(better, 10)
     assert decided.decision == decision
-    (gate,) = (gate for gate in decided.gates if gate.name == LOSS_CHAMPION)
-    champion = rescore(
-        stored(client, client.get_model_version("sensorproof", "1")),
-        PreparedDataset(Path("artifacts/prepared")),
-        load_settings(),
-    )
-    assert gate.value == pytest.approx(champion.mean - figure)
+    gates = {gate.name: gate for gate in decided.gates}
+    assert tuple(gates) == GATES
+    gain = gates["gain_champion"]
+    assert gain.value == pytest.approx(figure - 56, abs=1e-3)
+    assert gain.interval == pytest.approx((figure - 56, figure - 56), abs=1e-3)
+    for loss in ("loss_full", "class_loss", "site_loss", "condition_loss"):
+        assert gates[loss].value == pytest.approx(56 - figure, abs=1e-3)
+    assert gates["parameters"].value == 1.0
+    assert gates["inference_time"].value is not None
+    assert gates["data"].passed
     expected = {"champion": 2, "previous": 1} if decision == "promoted" else {"champion": 1, "challenger": 2}
     assert aliases(client) == expected
+    tags = client.get_model_version("sensorproof", "2").tags
+    assert PromotionDecision.from_tags(2, tags).to_record() == decided
+
+
+@pytest.mark.parametrize(("seen", "decision"), [("x/train-0", "promoted"), ("x/test-2", "refused")])
+def test_a_champion_that_was_trained_on_the_hold_out_is_not_compared_unnoticed(
+    home: Path, client: MlflowClient, seen: str, decision: str
+) -> None:
+    """For instance because a batch was added that was recorded earlier, and the splits are others now."""
+    write_results(home, GOOD)
+    evaluation = read_json(home / "artifacts/evaluation.json")
+    evaluation["data"]["trained_on"] = [seen]
+    write_json(home / "artifacts/evaluation.json", evaluation)
+    run_stage()
+    decided = register_again(BEST, 10)
+    assert decided.decision == decision
+    expected = [f"data: champion version 1 was trained on sequences of the hold-out: {seen}"]
+    assert list(decided.reasons) == ([] if decision == "promoted" else expected)
 
 
 @pytest.mark.parametrize("fault", ["weights", "gone", "classes"])
@@ -204,11 +233,12 @@ def test_a_champion_that_cannot_be_compared_is_not_replaced(home: Path, client: 
         client.set_model_version_tag("sensorproof", "1", "model.sha256", hash_model(folder))
     decided = register_again(BEST, 10)
     assert decided.decision == "refused"
-    (reason,) = decided.reasons
+    reason = decided.reasons[0]
     faults = {"weights": "its files hash to", "gone": "cannot be fetched", "classes": "its classes are not"}
-    assert reason.startswith("loss_champion: champion version 1 cannot be compared: ")
+    assert reason.startswith("gain_champion: not measured: champion version 1 cannot be compared: ")
     assert faults[fault] in reason
-    assert decided.gates[-1].value is None
+    unmeasured = {gate.name for gate in decided.gates if gate.value is None}
+    assert unmeasured == set(GATES) - {"complete", "gain_baseline", "data"}
     assert aliases(client) == {"champion": 1, "challenger": 2}
 
 
@@ -227,7 +257,9 @@ def test_one_seed_is_not_enough(home: Path) -> None:
     write_results(home, {"baseline": [50.0], "regularized_dropout": [60.0]})
     run_stage()
     assert promotion().decision == "refused"
-    assert list(promotion().reasons) == ["gain_mean: one seed gives no interval: the gain is unproven"]
+    assert list(promotion().reasons) == [
+        "gain_baseline: not measured: one seed gives no interval, so the gain is unproven"
+    ]
 
 
 def test_a_candidate_that_was_not_trained_is_refused(home: Path, client: MlflowClient) -> None:
@@ -237,9 +269,11 @@ def test_a_candidate_that_was_not_trained_is_refused(home: Path, client: MlflowC
     (home / "params.yaml").write_text(yaml.safe_dump(params))
     run_stage()
     assert (promotion().decision, promotion().version) == ("refused", None)
-    assert list(promotion().reasons) == ["complete: arm regularized is missing"]
+    assert promotion().reasons[0] == "complete: arm regularized is missing"
+    assert set(promotion().reasons[1:]) == {f"{name}: not measured: see complete" for name in FIRST[1:]}
+    assert promotion().holdout is None
     (parent,) = runs_of(client, "pipeline")
-    assert parent.data.tags["reasons"] == "complete: arm regularized is missing"
+    assert parent.data.tags["reasons"].startswith("complete: arm regularized is missing")
     assert client.search_registered_models() == []
 
 

@@ -2,46 +2,55 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
 from helpers.mlflow_registry import BAD, GOOD, aliases, flip_a_byte, register_again, stored
 from helpers.project_artifacts import command, write_results
-from sensorproof.adapters.mlflow import connect
-from sensorproof.adapters.mlflow_registry import Registry
-from sensorproof.data.dataset import PreparedDataset
-from sensorproof.serving.rescore import rescore
-from sensorproof.settings import load_settings
+from sensorproof.promotion import PromotionDecision
 
 
 def test_promotion_by_hand_evaluates_the_gates_again(
     home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two refused versions: with lower thresholds, only the better one may be champion."""
-    for number in (0, 10):
-        assert register_again(BAD, number).decision == "refused"
+    better = {"baseline": [50.0, 51.0], "regularized_dropout": [47.0, 54.0]}
+    for number, means in ((0, BAD), (10, better)):
+        assert register_again(means, number, data=0).decision == "refused"
     assert aliases(client) == {"challenger": 2}
     assert command("registry", "promote") == 4
     error = capsys.readouterr().err
-    assert error.startswith("error: sensorproof version 2: gain_mean: ")
+    assert error.startswith("error: sensorproof version 2: gain_baseline: ")
     assert error.count("\n") == 1
     params = home / "params.yaml"
-    params.write_text(params.read_text().replace("min_gain_mean: 0.0", "min_gain_mean: -50.0"))
-    data, settings = PreparedDataset(Path("artifacts/prepared")), load_settings()
-    with connect() as connection:
-        registry = Registry(connection)
-        scores = {}
-        for number in (1, 2):
-            scores[number] = rescore(registry.fetch(registry.version(number), home / str(number)), data, settings)
-    worse, better = sorted(scores, key=lambda n: scores[n].mean)
-    assert scores[better].mean > scores[worse].mean
-    assert command("registry", "promote", str(worse)) == 0
-    assert command("registry", "promote", str(better)) == 0
-    assert aliases(client)["champion"] == better
-    assert aliases(client)["previous"] == worse
-    assert command("registry", "promote", str(worse)) == 4
-    assert "loss_champion: its mean lies" in capsys.readouterr().err
-    assert client.get_model_version("sensorproof", str(better)).tags["decision"] == "promoted"
+    params.write_text(params.read_text().replace("min_gain_baseline: 0.0", "min_gain_baseline: -50.0"))
+    assert command("registry", "promote", "1") == 0
+    assert command("registry", "promote", "2") == 0
+    assert aliases(client) == {"champion": 2, "previous": 1}
+    assert command("registry", "promote", "1") == 4
+    error = capsys.readouterr().err
+    assert "gain_champion: the gain in mean mIoU over champion version 2 is only sure to exceed -2.00 points" in error
+    tags = client.get_model_version("sensorproof", "2").tags
+    assert tags["decision"] == "promoted"
+    assert PromotionDecision.from_tags(2, tags).holdout is not None
+
+
+def test_a_version_that_was_evaluated_on_other_data_is_refused(
+    home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register_again(BAD, 0)
+    register_again(BAD, 10)
+    params = home / "params.yaml"
+    params.write_text(params.read_text().replace("min_gain_baseline: 0.0", "min_gain_baseline: -50.0"))
+    assert command("registry", "promote", "1") == 4
+    assert "version 1: data: it was evaluated on data 000000000000, the present data are" in capsys.readouterr().err
+    label = np.load("artifacts/prepared/label.npy")
+    label[-1, 20:] = 2
+    np.save("artifacts/prepared/label.npy", label)
+    assert command("registry", "promote", "2") == 4
+    assert "version 2: data: it was evaluated on a hold-out of 8 frames (" in capsys.readouterr().err
+    assert aliases(client) == {"challenger": 2}
 
 
 def test_a_forced_promotion_needs_a_reason_and_is_in_the_history(

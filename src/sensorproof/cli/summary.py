@@ -12,6 +12,7 @@ def summary(path: Annotated[Path, typer.Argument(help="a summary.json")] = SUMMA
     """Print scores, gain and decision of a run."""
     from sensorproof.documents import Summary
     from sensorproof.documents.evaluation import FIGURES
+    from sensorproof.documents.promotion import describe_gate
 
     document = Summary.read(path)
     print(f"\n{'mIoU, test split':<20}{'full':>14}{'mean':>14}{'worst':>14}")
@@ -27,7 +28,7 @@ def summary(path: Annotated[Path, typer.Argument(help="a summary.json")] = SUMMA
     promotion = document.promotion
     print(f"{promotion.decision}: {promotion.model} version {promotion.version}")
     for gate in promotion.gates:
-        if not gate.passed:
-            value = "no figure" if gate.value is None else f"{gate.value:.4g}"
-            print(f"  gate {gate.name}: {value}, threshold {gate.threshold:g}")
+        print(f"  {'passed' if gate.passed else 'FAILED'}  {describe_gate(gate)}")
+    if promotion.holdout is not None:
+        print(f"  scored on {promotion.holdout.frames} frames, SHA-256 {promotion.holdout.hash[:12]}…")
     print(f"report: {REPORT}")

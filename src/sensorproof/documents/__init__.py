@@ -1,6 +1,7 @@
 """Typed documents that the stages write for one another: validated when they are read."""
 
 from sensorproof.documents.base import Document
+from sensorproof.documents.comparison import Comparison, Estimate, GroupGains, HoldoutRecord
 from sensorproof.documents.evaluation import (
     BASELINE,
     FIGURES,
@@ -43,15 +44,19 @@ __all__ = [
     "ArmSummary",
     "BatchRecord",
     "ComparedArm",
+    "Comparison",
     "DataSummary",
     "DifferenceRecord",
     "Document",
     "DriftRecord",
+    "Estimate",
     "Evaluation",
     "FrameCounts",
     "Gain",
     "Gains",
     "GateRecord",
+    "GroupGains",
+    "HoldoutRecord",
     "PairRecord",
     "PromotionRecord",
     "RegistryState",

@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 from pydantic import Field
 
 from sensorproof.documents.base import Document
+from sensorproof.documents.comparison import Comparison
 from sensorproof.settings.renamed import ARMS, KEYS
 
 BASELINE: Final = "baseline"
@@ -91,6 +92,8 @@ class DataSummary(Document):
     classes: tuple[str, ...] = ()
     sensors: dict[str, str] = Field(default_factory=dict)
     """{name: kind}."""
+    trained_on: tuple[str, ...] = ()
+    """The sequences of the training split, as site/sequence; evaluations of earlier versions have none."""
 
 
 class SearchSummary(Document):
@@ -111,6 +114,8 @@ class Evaluation(Document):
     gain: Gains
     """Of the candidate over the baseline."""
     search: SearchSummary
+    comparison: Comparison | None = None
+    """Of the candidate with the baseline, frame by frame; evaluations of earlier versions have none."""
 
     @classmethod
     def parse(cls, document: Any, where: str | Path) -> Self:

@@ -3,16 +3,43 @@
 from typing import Literal, Self
 
 from sensorproof.documents.base import Document
+from sensorproof.documents.comparison import HoldoutRecord
 from sensorproof.documents.evaluation import Evaluation
 
 COMPLETE = "complete"
 """Gate: every score is there and finite; its value is the number of faults."""
-GAIN_MEAN = "gain_mean"
-"""Gate: the lower end of the interval of the gain in mean mIoU."""
+GAIN_BASELINE = "gain_baseline"
+"""Gate: the lower end of the interval of the gain over the baseline, in the mean over the subsets."""
+GAIN_CHAMPION = "gain_champion"
+"""Gate: the same over the champion."""
 LOSS_FULL = "loss_full"
-"""Gate: the loss with all sensors against the baseline."""
-LOSS_CHAMPION = "loss_champion"
-"""Gate: the loss in mean mIoU against the champion."""
+"""Gate: the loss with all sensors, against the champion, or the baseline for the first model."""
+WORST_SUBSET = "worst_subset"
+"""Gate: the score with the worst subset."""
+CLASS_LOSS, SITE_LOSS, CONDITION_LOSS = "class_loss", "site_loss", "condition_loss"
+"""Gates: the largest loss of a class, a site and a condition, in the mean over the subsets."""
+INFERENCE_TIME = "inference_time"
+"""Gate: the time for one frame, as a multiple of the champion's."""
+PARAMETERS = "parameters"
+"""Gate: the number of parameters, as a multiple of the champion's."""
+DATA = "data"
+"""Gate: the data are the present ones, and no hash is broken; its value is the number of faults."""
+GATES = (
+    COMPLETE,
+    GAIN_BASELINE,
+    GAIN_CHAMPION,
+    LOSS_FULL,
+    WORST_SUBSET,
+    CLASS_LOSS,
+    SITE_LOSS,
+    CONDITION_LOSS,
+    INFERENCE_TIME,
+    PARAMETERS,
+    DATA,
+)
+"""All gates, in the order in which they are reported."""
+AGAINST_CHAMPION = (GAIN_CHAMPION, INFERENCE_TIME, PARAMETERS)
+"""Those that the first model does not have."""
 
 
 class GateRecord(Document):
@@ -20,8 +47,27 @@ class GateRecord(Document):
 
     name: str
     value: float | None
+    """What is compared with the threshold."""
     threshold: float
     passed: bool
+    interval: tuple[float, float] | None = None
+    """Of the gain, loss, score or ratio; None where there is none, and in records of earlier versions."""
+    note: str = ""
+    """What was measured: which group lost most, which groups were too small to be judged."""
+
+
+def describe_gate(gate: GateRecord) -> str:
+    """Describe a gate in a line: value, interval, threshold and note.
+
+    Examples:
+        >>> gate = GateRecord(name="loss_full", value=0.5, threshold=1.0, passed=True, interval=(-0.1, 1.1))
+        >>> describe_gate(gate)
+        'loss_full 0.50 (interval -0.10 to 1.10, threshold 1)'
+    """
+    value = "not measured" if gate.value is None else f"{gate.value:.2f}"
+    ends = "" if gate.interval is None else "interval {:.2f} to {:.2f}, ".format(*gate.interval)
+    note = f"; {gate.note}" if gate.note else ""
+    return f"{gate.name} {value} ({ends}threshold {gate.threshold:g}{note})"
 
 
 class PromotionRecord(Document):
@@ -34,6 +80,8 @@ class PromotionRecord(Document):
     gates: tuple[GateRecord, ...]
     reasons: tuple[str, ...]
     """One a gate that failed, with the gate's name; empty where the candidate was promoted."""
+    holdout: HoldoutRecord | None = None
+    """The frames that the candidate and the champion were both scored on."""
 
 
 class RegistryState(Document):

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sensorproof.data.frame_table import Split
+from sensorproof.documents.comparison import Comparison
 from sensorproof.documents.evaluation import (
     BASELINE,
     FIGURES,
@@ -16,6 +18,8 @@ from sensorproof.documents.evaluation import (
 )
 from sensorproof.documents.runs import ScoredRun, SearchResult
 from sensorproof.errors import SensorproofError
+from sensorproof.evaluation.paired import compare_sides
+from sensorproof.evaluation.pixel_counts import PixelCounts
 from sensorproof.evaluation.statistics import paired_gain, summarize
 from sensorproof.settings import Settings
 
@@ -24,7 +28,12 @@ if TYPE_CHECKING:
 
 
 def build_evaluation(
-    runs: Sequence[ScoredRun], data: DataSummary, search: SearchResult, settings: Settings, commit: str
+    runs: Sequence[ScoredRun],
+    data: DataSummary,
+    search: SearchResult,
+    settings: Settings,
+    commit: str,
+    comparison: Comparison | None = None,
 ) -> Evaluation:
     """Build artifacts/evaluation.json.
 
@@ -34,6 +43,7 @@ def build_evaluation(
         search: the search that chose the regulariser's settings.
         settings: the candidate, the confidence, and the hash of all settings.
         commit: of the code.
+        comparison: of the candidate with the baseline, see `compare_arms`.
     """
     by_arm = {arm: [run for run in runs if run.arm == arm] for arm in dict.fromkeys(run.arm for run in runs)}
     confidence = settings.evaluate.confidence
@@ -44,7 +54,27 @@ def build_evaluation(
         arms={arm: summarize_arm(own) for arm, own in by_arm.items()},
         gain=compute_gains(by_arm[settings.promotion.candidate], by_arm[BASELINE], confidence),
         search=SearchSummary(trials=len(search.trials), best=search.best.model_dump()),
+        comparison=comparison,
     )
+
+
+def compare_arms(scored: Sequence[tuple[ScoredRun, PixelCounts]], settings: Settings) -> Comparison:
+    """Compare the candidate with the baseline, frame by frame and paired by seed.
+
+    Args:
+        scored: the runs of both arms with their pixel counts; those of one arm in the order of their seeds.
+        settings: the candidate, and see `compare_sides`.
+
+    Raises:
+        SensorproofError: the arms differ in seeds or in the frames that they were scored on.
+    """
+    ours, theirs = (
+        [(run.seed, counts) for run, counts in scored if run.arm == arm]
+        for arm in (settings.promotion.candidate, BASELINE)
+    )
+    if [seed for seed, _ in ours] != [seed for seed, _ in theirs]:
+        raise SensorproofError("train.seeds", "the arms differ in seeds", "train every arm with the same seeds")
+    return compare_sides([counts for _, counts in ours], [counts for _, counts in theirs], settings, fixed_models=False)
 
 
 def summarize_data(data: "PreparedDataset", raw_hash: str, quarantined: int) -> DataSummary:
@@ -62,7 +92,14 @@ def summarize_data(data: "PreparedDataset", raw_hash: str, quarantined: int) -> 
         frames=FrameCounts(train=train, val=val, test=test, quarantined=quarantined),
         classes=tuple(data.meta.class_names),
         sensors={name: sensor.kind for name, sensor in data.meta.sensors.items()},
+        trained_on=sequences_of(data, "train"),
     )
+
+
+def sequences_of(data: "PreparedDataset", split: Split) -> tuple[str, ...]:
+    """List the sequences that the labelled frames of a split belong to, as site/sequence."""
+    frames = data.frames.loc[data.rows(split)]
+    return tuple(sorted({f"{site}/{name}" for site, name in zip(frames.site, frames.sequence, strict=True)}))
 
 
 def summarize_arm(runs: Sequence[ScoredRun]) -> ArmSummary:

@@ -1,6 +1,7 @@
 """Intersection over union from one confusion matrix over a whole split."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,6 +31,30 @@ def confusion(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
     return torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
+def frame_counts(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """Count the pixels of each frame and class: those of both truth and prediction, of the truth, of the prediction.
+
+    Args:
+        logits: (B, K, H, W).
+        target: (B, H, W), values 0 … K-1 or ignore_index.
+        ignore_index: marks pixels that do not count.
+
+    Returns:
+        (B, K, 3), int64.
+
+    Examples:
+        >>> logits = torch.tensor([[[[1.0, 0.0, 0.0, 1.0]], [[0.0, 1.0, 1.0, 0.0]]]])
+        >>> frame_counts(logits, torch.tensor([[[0, 0, 1, 255]]]), ignore_index=255).tolist()
+        [[[1, 2, 1], [1, 1, 2]]]
+    """
+    frames, classes = logits.shape[:2]
+    valid = target != ignore_index
+    place = torch.arange(frames, device=target.device).reshape(-1, 1, 1).expand_as(target)[valid]
+    pairs = (place * classes + target[valid].long()) * classes + logits.argmax(1)[valid]
+    matrices = torch.bincount(pairs, minlength=frames * classes**2).reshape(frames, classes, classes)
+    return torch.stack([matrices.diagonal(dim1=1, dim2=2), matrices.sum(2), matrices.sum(1)], dim=-1)
+
+
 def class_iou(matrix: Tensor) -> list[float | None]:
     """Compute the IoU of each class.
 
@@ -43,9 +68,24 @@ def class_iou(matrix: Tensor) -> list[float | None]:
         >>> class_iou(torch.tensor([[3, 1, 0], [0, 4, 0], [0, 0, 0]]))
         [75.0, 80.0, None]
     """
-    hits = matrix.diagonal().double()
-    support = matrix.sum(1).double()
-    union = support + matrix.sum(0) - hits
+    return iou_of_counts(torch.stack([matrix.diagonal(), matrix.sum(1), matrix.sum(0)], dim=-1))
+
+
+def iou_of_counts(counts: Tensor) -> list[float | None]:
+    """Compute the IoU of each class from sums of `frame_counts`.
+
+    Args:
+        counts: (K, 3).
+
+    Returns:
+        Points (0 to 100); None for a class that the ground truth does not have.
+
+    Examples:
+        >>> iou_of_counts(torch.tensor([[3, 4, 3], [4, 4, 5], [0, 0, 0]]))
+        [75.0, 80.0, None]
+    """
+    hits, support, predicted = counts.double().unbind(-1)
+    union = support + predicted - hits
     return [100 * float(h / u) if s > 0 else None for h, u, s in zip(hits, union, support, strict=True)]
 
 
@@ -62,5 +102,15 @@ def mean_iou(matrix: Tensor) -> float:
         >>> mean_iou(torch.tensor([[3, 1, 0], [0, 4, 0], [0, 0, 0]]))
         77.5
     """
-    values = [v for v in class_iou(matrix) if v is not None]
+    return mean_of_classes(class_iou(matrix))
+
+
+def mean_of_classes(iou: Sequence[float | None]) -> float:
+    """Average IoU over the classes that have one; NaN where none has.
+
+    Examples:
+        >>> mean_of_classes([75.0, 80.0, None])
+        77.5
+    """
+    values = [v for v in iou if v is not None]
     return math.fsum(values) / len(values) if values else math.nan

@@ -1,11 +1,12 @@
 """Protocol "all subsets": absent sensors are left out of the fusion; the score is the mean over all subsets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sensorproof.data.dataset import TensorBatch
@@ -13,7 +14,7 @@ from sensorproof.data.metadata import IGNORE
 from sensorproof.documents.evaluation import FIGURES_AND_SPREAD
 from sensorproof.documents.runs import Scores
 from sensorproof.errors import SensorproofError
-from sensorproof.evaluation.metrics import class_iou, confusion, mean_iou
+from sensorproof.evaluation.metrics import frame_counts, iou_of_counts, mean_of_classes
 from sensorproof.models import Segmenter
 
 
@@ -94,13 +95,75 @@ class SubsetScores:
 
 
 @torch.inference_mode()
+def count_subsets(model: Segmenter, batches: Iterable[TensorBatch], ignore_index: int = IGNORE) -> NDArray[np.uint32]:
+    """Count, for every frame and subset of the sensors, the pixels that the scores are made of.
+
+    Each sensor is encoded once per frame. A frame that lacks a sensor is scored, in the subsets with that sensor, with
+    the others of the subset. Where it has no sensor of a subset, its counts are 0.
+
+    Args:
+        model: in any mode; it is left in evaluation mode.
+        batches: on the model's device.
+        ignore_index: marks pixels of the target that do not count.
+
+    Returns:
+        (F, S, K, 3): frames in order, subsets as `all_subsets` has them, classes, and see `metrics.frame_counts`.
+    """
+    model.eval()
+    parts = []
+    for batch in batches:
+        features = model.encode(batch.inputs)
+        subsets: list[Tensor | None] = []
+        for subset in all_subsets(model.sensors):
+            available = {name: features[name] for name in subset if name in features}
+            if not available:
+                subsets.append(None)
+                continue
+            scorable = torch.stack([batch.present[name] for name in available]).any(0)
+            logits = model.decode(available, batch.present, batch.target.shape[-2:])
+            counts = frame_counts(logits, batch.target, ignore_index)
+            subsets.append((counts * scorable.reshape(-1, 1, 1)).cpu())
+        known = next((counts for counts in subsets if counts is not None), None)
+        if known is None:
+            raise _no_frame(subset_name(model.sensors))
+        whole = torch.stack([torch.zeros_like(known) if counts is None else counts for counts in subsets], dim=1)
+        parts.append(whole.numpy().astype(np.uint32))
+    return np.concatenate(parts)
+
+
+def score_counts(counts: NDArray[np.uint32], sensors: Iterable[str], classes: Sequence[str]) -> SubsetScores:
+    """Compute the scores of counts, summed over their frames.
+
+    Args:
+        counts: (F, S, K, 3), from `count_subsets`.
+        sensors: of the model.
+        classes: names, in the order of the logits.
+
+    Raises:
+        SensorproofError: a subset has no frame to score.
+    """
+    names = [subset_name(subset) for subset in all_subsets(sensors)]
+    totals = torch.from_numpy(counts.sum(0, dtype=np.int64))
+    for name, total in zip(names, totals, strict=True):
+        if not total[:, 1].any():
+            raise _no_frame(name)
+    iou = {name: iou_of_counts(total) for name, total in zip(names, totals, strict=True)}
+    per_class = {name: dict(zip(classes, values, strict=True)) for name, values in iou.items()}
+    support = dict(zip(classes, totals[-1, :, 1].tolist(), strict=True))
+    return SubsetScores({name: mean_of_classes(values) for name, values in iou.items()}, per_class, support)
+
+
+def _no_frame(subset: str) -> SensorproofError:
+    """Return the error that no frame can be scored with a subset."""
+    return SensorproofError(
+        "evaluation", f"no frame to score with {subset}", "give frames with labels and these sensors"
+    )
+
+
 def score_subsets(
     model: Segmenter, batches: Iterable[TensorBatch], classes: list[str], ignore_index: int = IGNORE
 ) -> SubsetScores:
-    """Score a model with every subset of its sensors, encoding each sensor once per frame.
-
-    A frame that lacks a sensor is scored, in the subsets with that sensor, with the others of the subset. Where it has
-    no sensor of a subset, it does not count there.
+    """Score a model with every subset of its sensors; see `count_subsets` for the arguments.
 
     Args:
         model: in any mode; it is left in evaluation mode.
@@ -111,24 +174,4 @@ def score_subsets(
     Raises:
         SensorproofError: a subset has no frame to score.
     """
-    model.eval()
-    matrices: dict[tuple[str, ...], Tensor] = {}
-    for batch in batches:
-        features = model.encode(batch.inputs)
-        for subset in all_subsets(model.sensors):
-            available = {name: features[name] for name in subset if name in features}
-            if not available:
-                continue
-            scorable = torch.stack([batch.present[name] for name in available]).any(0)
-            logits = model.decode(available, batch.present, batch.target.shape[-2:])
-            counts = confusion(logits[scorable], batch.target[scorable], ignore_index)
-            matrices[subset] = matrices.get(subset, 0) + counts.cpu()
-    for subset in all_subsets(model.sensors):
-        if subset not in matrices or not matrices[subset].any():
-            fix = "give frames with labels and these sensors"
-            raise SensorproofError("evaluation", f"no frame to score with {subset_name(subset)}", fix)
-    named = {subset_name(subset): matrix for subset, matrix in matrices.items()}
-    per_class = {name: dict(zip(classes, class_iou(matrix), strict=True)) for name, matrix in named.items()}
-    full = named[subset_name(model.sensors)]
-    support = dict(zip(classes, full.sum(1).tolist(), strict=True))
-    return SubsetScores({name: mean_iou(matrix) for name, matrix in named.items()}, per_class, support)
+    return score_counts(count_subsets(model, batches, ignore_index), model.sensors, classes)

@@ -28,8 +28,8 @@ _ATTEMPTS = 3
 def decide_promotion(
     registry: Registry,
     version: Version,
+    model: Path,
     evaluation: Evaluation,
-    candidate_mean: float,
     open_data: OpenData,
     settings: Settings,
 ) -> PromotionDecision:
@@ -40,9 +40,9 @@ def decide_promotion(
     Args:
         registry: is changed.
         version: the candidate.
+        model: its model folder, whose hash was checked.
         evaluation: the candidate's, with its gain over the baseline.
-        candidate_mean: the version's own mean mIoU over the subsets on the present test split, in points.
-        open_data: opens the data that the champion is scored on.
+        open_data: opens the data that candidate and champion are scored on.
         settings: the thresholds of the gates.
 
     Raises:
@@ -50,8 +50,9 @@ def decide_promotion(
     """
     for _ in range(_ATTEMPTS):
         champion = registry.with_alias(CHAMPION)
-        gates = evaluate_version(registry, version, evaluation, settings, champion, lambda: candidate_mean, open_data)
-        decision = PromotionDecision(version.number, gates, needs_approval=settings.promotion.mode == "approve")
+        judged = evaluate_version(registry, version, model, evaluation, settings, champion, open_data)
+        gates, waits = judged.gates, settings.promotion.mode == "approve"
+        decision = PromotionDecision(version.number, gates, needs_approval=waits, holdout=judged.holdout)
         with registry.locked():
             if registry.aliases().get(CHAMPION) != (champion and champion.number):
                 continue
@@ -95,8 +96,6 @@ def promote(
         UsageError: there is no such version, or it is champion already.
         RejectedError: a gate failed, the files are not those that were registered, or the model cannot predict.
     """
-    from sensorproof.serving.rescore import rescore
-
     version = _find(registry, request.number)
     champion = registry.with_alias(CHAMPION)
     if champion is not None and champion.number == version.number:
@@ -105,20 +104,14 @@ def promote(
     own = settings.model_copy(update={"promotion": rules})
     with tempfile.TemporaryDirectory() as folder:
         model = registry.fetch(version, Path(folder))
-        gates = evaluate_version(
-            registry,
-            version,
-            fetch_evaluation(registry, version),
-            own,
-            champion,
-            lambda: rescore(model, open_data(), own).mean,
-            open_data,
-        )
+        evaluation = fetch_evaluation(registry, version)
+        judged = evaluate_version(registry, version, model, evaluation, own, champion, open_data)
+    gates = judged.gates
     passed = is_promoted(gates)
     if not passed and not request.force:
         fix = "train a better one, or override with --force --reason …"
         raise RejectedError(f"{MODEL} version {version.number}", "; ".join(list_reasons(gates)), fix)
-    decision = PromotionDecision(version.number, gates, forced=not passed)
+    decision = PromotionDecision(version.number, gates, forced=not passed, holdout=judged.holdout)
     reason = request.reason or "all gates passed"
     if request.dry_run:
         _try(registry, version)

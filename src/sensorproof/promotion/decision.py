@@ -7,7 +7,8 @@ from typing import Literal
 
 from sensorproof.adapters import mlflow_tags as tag
 from sensorproof.adapters.mlflow_registry import MODEL, Version
-from sensorproof.documents import PromotionRecord
+from sensorproof.documents import GateRecord, HoldoutRecord, PromotionRecord
+from sensorproof.documents.promotion import describe_gate
 from sensorproof.evaluation.gates import Gate, is_promoted, list_reasons
 
 _APPROVAL = "approval"
@@ -26,6 +27,8 @@ class PromotionDecision:
     """A candidate that passes waits for a person."""
     turned_down: str = ""
     """Who refused it although it passed, and why."""
+    holdout: HoldoutRecord | None = None
+    """What candidate and champion were scored on; None in decisions of earlier versions."""
 
     @property
     def outcome(self) -> Literal["promoted", "refused", "waiting"]:
@@ -44,6 +47,7 @@ class PromotionDecision:
             version=self.version,
             gates=tuple(gate.to_record() for gate in self.gates),
             reasons=(*list_reasons(self.gates), *([f"{_APPROVAL}: {self.turned_down}"] if self.turned_down else [])),
+            holdout=self.holdout,
         )
 
     def tags(self) -> dict[str, str]:
@@ -52,6 +56,7 @@ class PromotionDecision:
         return {
             tag.DECISION: record.decision,
             tag.GATES: json.dumps([gate.to_json() for gate in record.gates]),
+            tag.HOLDOUT: json.dumps(record.holdout and record.holdout.to_json()),
             tag.FORCED: "yes" if self.forced else "no",
             tag.REASONS: "\n".join(record.reasons) or tag.NO_REASON,
         }
@@ -60,9 +65,12 @@ class PromotionDecision:
     def from_tags(cls, version: int, tags: Mapping[str, str]) -> "PromotionDecision":
         """Read a decision from the tags of its version."""
         reasons = dict(line.split(": ", 1) for line in tags[tag.REASONS].splitlines() if ": " in line)
-        gates = [Gate(**gate, reason=reasons.get(gate["name"], "")) for gate in json.loads(tags[tag.GATES])]
+        records = [GateRecord.parse(gate, f"tag {tag.GATES}") for gate in json.loads(tags[tag.GATES])]
+        gates = [Gate.from_record(record, reasons.get(record.name, "")) for record in records]
         forced, waiting = tags.get(tag.FORCED) == "yes", tags[tag.DECISION] == "waiting"
-        return cls(version, gates, forced, waiting, reasons.get(_APPROVAL, ""))
+        known = json.loads(tags.get(tag.HOLDOUT, "null"))
+        holdout = None if known is None else HoldoutRecord.parse(known, f"tag {tag.HOLDOUT}")
+        return cls(version, gates, forced, waiting, reasons.get(_APPROVAL, ""), holdout)
 
     @staticmethod
     def is_refused_by_hand(tags: Mapping[str, str]) -> bool:
@@ -79,7 +87,8 @@ class PromotionDecision:
         origin = f"Arm {version.arm}, seed {version.tags.get(tag.SEED)}, the arm's best on validation data."
         lines = [f"{verdict}. {origin}", ""]
         for gate in self.gates:
-            value = "not measured" if gate.value is None else f"{gate.value:.2f}"
             mark = "passed" if gate.passed else f"**failed**: {gate.reason}"
-            lines.append(f"- {gate.name} {value} (threshold {gate.threshold:g}): {mark}")
+            lines.append(f"- {describe_gate(gate.to_record())}: {mark}")
+        if self.holdout is not None:
+            lines += ["", f"Hold-out: {self.holdout.frames} frames, SHA-256 {self.holdout.hash}"]
         return "\n".join(lines)

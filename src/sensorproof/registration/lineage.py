@@ -6,6 +6,7 @@ from sensorproof.adapters import mlflow_tags as tag
 from sensorproof.adapters.mlflow_registry import CHAMPION, MODEL, Registry, Version
 from sensorproof.adapters.mlflow_runs import fetch_params
 from sensorproof.documents import FIGURES, Evaluation
+from sensorproof.documents.promotion import describe_gate
 from sensorproof.errors import UsageError
 from sensorproof.promotion.comparison import fetch_evaluation
 from sensorproof.promotion.decision import PromotionDecision
@@ -93,9 +94,10 @@ def _decision(version: Version) -> Iterator[Fact]:
     decision = PromotionDecision.from_tags(version.number, tags)
     yield "decision", "promoted against its gates" if decision.forced else decision.outcome
     for gate in decision.gates:
-        value = "not measured" if gate.value is None else f"{gate.value:.2f}"
         mark = "passed" if gate.passed else f"failed: {gate.reason}"
-        yield "", f"{gate.name} {value} (threshold {gate.threshold:g}): {mark}"
+        yield "", f"{describe_gate(gate.to_record())}: {mark}"
+    if decision.holdout is not None:
+        yield "hold-out", f"{decision.holdout.frames} frames; SHA-256 {decision.holdout.hash}"
     if tag.APPROVED_BY in tags:
         yield "approved by", f"{tags[tag.APPROVED_BY]}: {tags.get(tag.APPROVED_BECAUSE, '')}"
 

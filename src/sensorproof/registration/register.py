@@ -79,7 +79,7 @@ def _decide(
     """
     candidates = [run for run in runs if run.scores.arm == settings.promotion.candidate]
     if not candidates:
-        decision = PromotionDecision(None, evaluate_gates(evaluation, settings.promotion, None))
+        decision = PromotionDecision(None, evaluate_gates(evaluation, settings.promotion, None, []))
         tag_run(connection, parent, decision.tags(), "; ".join(list_reasons(decision.gates)))
         return decision
     best = max(candidates, key=lambda run: (run.scores.validation_mean, -run.scores.seed))
@@ -90,7 +90,7 @@ def _decide(
         return PromotionDecision.from_tags(version.number, version.tags)
     if CHAMPION in version.aliases and earlier.get(tag.MODEL_VERSION) == str(version.number):
         return PromotionDecision.from_tags(version.number, version.tags)
-    decision = decide_promotion(registry, version, evaluation, best.scores.mean, _open_data, settings)
+    decision = decide_promotion(registry, version, best.model, evaluation, _open_data, settings)
     description = decision.describe(version)
     registry.annotate(version, {**tags, **decision.tags()}, description)
     tag_run(connection, parent, {**decision.tags(), tag.MODEL_VERSION: str(version.number)}, description)
@@ -112,7 +112,7 @@ def _add_version(
 
 
 def _open_data() -> "PreparedDataset":
-    """Open the data that the champion is scored on."""
+    """Open the data that candidate and champion are scored on."""
     from sensorproof.data.dataset import PreparedDataset
 
     return PreparedDataset(PREPARED, QUARANTINED)

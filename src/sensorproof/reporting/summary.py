@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from sensorproof.documents import promotion as names
 from sensorproof.documents.evaluation import BASELINE, Evaluation
-from sensorproof.documents.promotion import GAIN_MEAN, LOSS_FULL
 from sensorproof.evaluation.gates import Gate, evaluate_gates, is_promoted
 from sensorproof.reporting.formatting import (
     arm_title,
@@ -25,11 +25,13 @@ State = Literal["yes", "no", "unproven", "none"]
 
 @dataclass(frozen=True)
 class _GateLine:
-    """One gate in plain words."""
+    """One gate in plain words; `interval` is empty where there is none."""
 
     title: str
     value: str
     demand: str
+    interval: str
+    note: str
     passed: bool
 
 
@@ -66,7 +68,7 @@ def summarize(
         text = f"{trained}; {needed}." if lacking else "The candidate is the baseline itself."
         return _ReportSummary("none", "There is nothing to compare", text, [], [])
     gates = evaluate_gates(evaluation, settings, None)
-    lines = [_gate_line(gate, settings) for gate in gates]
+    lines = [_gate_line(gate) for gate in gates]
     if not gates[0].passed:
         return _ReportSummary("none", "No answer: the evaluation is incomplete", f"{gates[0].reason}.", [], lines)
     state, sentence = verdict(evaluation, gates, settings, confidence)
@@ -86,31 +88,43 @@ def verdict(
 ) -> tuple[State, str]:
     """Return state and sentence of a complete evaluation."""
     ours, gain = evaluation.arms[settings.candidate], evaluation.gain
-    value, ends, number = gain.mean.value, gain.mean.ci95, len(ours.seeds)
-    min_gain, loss = settings.min_gain_mean, -gain.full.value
+    proven = next(gate for gate in gates if gate.name == names.GAIN_BASELINE)
+    value, ends, number = gain.mean.value, proven.interval, len(ours.seeds)
+    min_gain = settings.min_gain_baseline
     subsets = len(ours.subsets)
     where = f"Averaged over all {subsets} sensor subsets" if subsets > 1 else "With its only sensor"
     claim = f"{where} it scores {compare(value)} the baseline"
+    others = _other_failures(gates)
+    if ends is None:
+        return "no" if others else "unproven", f"{claim}, but on one seed, which gives no interval.{others}"
     certainty = f"({interval(ends, confidence)}, {seeds(number)})"
-    full_loss = ""
-    if loss > settings.max_loss_full:
-        lost, allowed = with_limit(loss, settings.max_loss_full)
-        full_loss = f" With all sensors it loses {lost} points; at most {allowed} may be lost."
     if is_promoted(gates):
         return "yes", f"{claim} {certainty}."
     if value <= min_gain:
         demand = f"; promotion asks for more than {signed(min_gain)}" if value > 0 else ""
-        return "no", f"{claim} {certainty}{demand}.{full_loss}"
-    if ends[0] is None:
-        return "no" if full_loss else "unproven", f"{claim}, but on one seed, which gives no interval.{full_loss}"
-    if ends[0] > min_gain:
-        return "no", f"{claim} {certainty}.{full_loss}"
+        return "no", f"{claim} {certainty}{demand}.{others}"
+    if proven.passed:
+        return "no", f"{claim} {certainty}.{others}"
     low, high = map(signed, ends)
     chance = (
         "so it may be chance" if min_gain == 0 else f"and promotion asks for one that lies above {signed(min_gain)}"
     )
     text = f"the {percent(confidence)} interval over {seeds(number)} is {low} to {high}, {chance}"
-    return "no" if full_loss else "unproven", f"{claim}, but {text}.{full_loss}"
+    return "no" if others else "unproven", f"{claim}, but {text}.{others}"
+
+
+def _other_failures(gates: list[Gate]) -> str:
+    """Say which gates besides the gain failed: the loss with all sensors with its figures, the others by name."""
+    failed = {gate.name: gate for gate in gates if not gate.passed and gate.name != names.GAIN_BASELINE}
+    text = ""
+    full = failed.pop(names.LOSS_FULL, None)
+    if full is not None and full.value is not None:
+        lost, allowed = with_limit(full.value, full.threshold)
+        text = f" With all sensors it loses {lost} points; at most {allowed} may be lost."
+    titles = [_TITLES[name].lower() for name in failed]
+    if titles:
+        text += f" It fails {'this gate' if len(titles) == 1 else 'these gates'}: {join(titles)}."
+    return text
 
 
 def compare(value: float) -> str:
@@ -137,17 +151,34 @@ def details(evaluation: Evaluation, candidate: str, confidence: float, same_netw
     return [" ".join(parts), f"{network} {training_time}"]
 
 
-def _gate_line(gate: Gate, settings: PromotionSettings) -> _GateLine:
+_TITLES = {
+    names.COMPLETE: "Every figure is there and finite",
+    names.GAIN_BASELINE: "Gain in the mean over subsets, lower end of its interval",
+    names.LOSS_FULL: "Loss with all sensors",
+    names.WORST_SUBSET: "Score with the worst subset",
+    names.CLASS_LOSS: "Largest loss of a class",
+    names.SITE_LOSS: "Largest loss of a site",
+    names.CONDITION_LOSS: "Largest loss of a condition",
+}
+"""Of the gates that can be judged without asking the registry."""
+
+
+def _gate_line(gate: Gate) -> _GateLine:
     """Put a gate in plain words."""
-    if gate.name == GAIN_MEAN:
-        return _GateLine(
-            "Gain in the mean over subsets, lower end of its interval",
-            "no interval" if gate.value is None else signed(gate.value),
-            f"above {signed(settings.min_gain_mean)}",
-            gate.passed,
-        )
-    if gate.name == LOSS_FULL:
-        lost, allowed = with_limit(max(0.0, gate.value or 0.0), settings.max_loss_full)
-        return _GateLine("Loss with all sensors", lost, f"at most {allowed}", gate.passed)
-    faults = f"{gate.value:.0f} missing" if gate.value else "complete"
-    return _GateLine("Every figure is there and finite", faults, "complete", gate.passed)
+    title = _TITLES[gate.name]
+    if gate.name == names.COMPLETE:
+        faults = f"{gate.value:.0f} missing" if gate.value else "complete"
+        return _GateLine(title, faults, "complete", "", "", gate.passed)
+    ends = "" if gate.interval is None else f"{signed(gate.interval[0])} to {signed(gate.interval[1])}"
+    if gate.name == names.GAIN_BASELINE:
+        missing = "no interval" if "interval" in gate.reason else "not measured"
+        value, demand = missing if gate.value is None else signed(gate.value), f"above {signed(gate.threshold)}"
+    elif gate.value is None:
+        value, demand = "not measured", "measured"
+    elif gate.name == names.WORST_SUBSET:
+        value, limit = with_limit(gate.value, gate.threshold)
+        demand = f"at least {limit}"
+    else:
+        value, limit = with_limit(max(0.0, gate.value), gate.threshold)
+        demand = f"at most {limit}"
+    return _GateLine(title, value, demand, ends, gate.note.replace("gain -", "gain −"), gate.passed)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.errors import SensorproofError
+from sensorproof.evaluation.holdout import count_holdout
+from sensorproof.evaluation.pixel_counts import PixelCounts
 from sensorproof.evaluation.subsets import SubsetScores
-from sensorproof.experiment import score_split
 from sensorproof.models import ModelDescription, load_model
 from sensorproof.settings import Settings
 
@@ -14,8 +15,8 @@ _COMPARED = ("channels", "range")
 """The prepared pixels of a sensor mean the same to two models only if these are equal."""
 
 
-def rescore(folder: Path, data: PreparedDataset, settings: Settings) -> SubsetScores:
-    """Score a model on the test split with every subset of its sensors.
+def recount(folder: Path, data: PreparedDataset, settings: Settings, holdout: str = "") -> PixelCounts:
+    """Score a model on every test frame with every subset of its sensors.
 
     The pixels are standardised with the model's own means and deviations, with which it was trained, not with those
     of the present training data.
@@ -24,15 +25,24 @@ def rescore(folder: Path, data: PreparedDataset, settings: Settings) -> SubsetSc
         folder: the model folder.
         data: the prepared data.
         settings: device and batch size.
+        holdout: the hash of the hold-out, if it is known; else it is computed.
 
     Raises:
-        SensorproofError: the model cannot be loaded, or has other sensors, classes or another image size.
+        SensorproofError: the model cannot be loaded, has weights that are not finite, or has other sensors, classes or
+            another image size.
     """
     model, description = load_model(folder)
+    if not all(bool(weights.isfinite().all()) for weights in model.state_dict().values()):
+        raise SensorproofError("model.safetensors", "has weights that are not finite", "train it again")
     _check_comparable(description, data)
     own = copy.copy(data)
     own.meta = data.meta.model_copy(update={"sensors": description.sensors})
-    return score_split(model, own, "test", settings.train.device, settings.evaluate.batch_size)
+    return count_holdout(model, own, settings, holdout)
+
+
+def rescore(folder: Path, data: PreparedDataset, settings: Settings) -> SubsetScores:
+    """Return the scores of a model over all test frames; see `recount`."""
+    return recount(folder, data, settings).scores()
 
 
 def _check_comparable(description: ModelDescription, data: PreparedDataset) -> None:

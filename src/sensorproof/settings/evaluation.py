@@ -28,12 +28,26 @@ class PromotionSettings(StrictModel):
     candidate: Arm
     mode: Literal["auto", "approve"]
     """Whether a candidate that passes becomes champion at once, or waits for `sensorproof registry approve`."""
-    min_gain_mean: float
-    """The lower end of the interval of the gain in mean mIoU must reach this."""
+    resamples: Annotated[int, Field(ge=100)]
+    """Draws of the bootstrap."""
+    min_gain_baseline: float
+    """The lower end of the interval of the gain over the baseline, in the mean over the subsets, must exceed this."""
+    min_gain_champion: float
+    """The same over the champion, where there is one."""
     max_loss_full: NonNegativeFloat
-    """The full-sensor score may fall by at most this."""
-    max_loss_champion: NonNegativeFloat
-    """On the present test split, the mean may lie below the champion's by at most this."""
+    """With all sensors, the score may lie at most this much below the champion's, or the baseline's where none is."""
+    min_worst: Annotated[float, Field(ge=0, le=100)]
+    """The score of the worst subset must reach this."""
+    max_loss_class: NonNegativeFloat
+    """No class may lose more than this in the mean over the subsets."""
+    max_loss_site: NonNegativeFloat
+    """No site may lose more than this."""
+    max_loss_condition: NonNegativeFloat
+    """No condition may lose more than this."""
+    min_group_frames: PositiveInt
+    """A class, site or condition with fewer test frames is not judged by itself."""
+    max_time_ratio: PositiveFloat
+    """One frame may take at most this multiple of the champion's time."""
 
 
 class BenchmarkDataset(StrictModel):

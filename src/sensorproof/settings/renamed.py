@@ -6,6 +6,8 @@ from typing import Any
 ARMS = {"default": "regularized_dropout"}
 """Old name of an arm -> its name."""
 KEYS = {
+    "promotion.min_gain_mean": "promotion.min_gain_baseline",
+    "promotion.max_loss_champion": "promotion.min_gain_champion",
     "register": "promotion",
     "validate": "validation",
     "train.warmup": "train.warmup_fraction",
@@ -22,9 +24,16 @@ KEYS = {
 
 def find_renamed(document: Any) -> list[str]:
     """List the old names in a params document, as `old is now new`; empty where there are none."""
-    found = [f"{old} is now {new}" for old, new in KEYS.items() if _has_key(document, old)]
+    found = [f"{old} is now {new}" for old, new in KEYS.items() if any(_has_key(document, o) for o in _spellings(old))]
     found += [f"{place} {old} is now {ARMS[old]}" for place, old in _arm_names(document) if old in ARMS]
     return found
+
+
+def _spellings(key: str) -> Iterator[str]:
+    """Yield a dotted key, and the same under the old name of its section."""
+    yield key
+    section, _, rest = key.partition(".")
+    yield from (f"{old}.{rest}" for old, new in KEYS.items() if new == section and rest)
 
 
 def _has_key(document: Any, dotted: str) -> bool:

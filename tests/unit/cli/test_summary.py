@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from helpers.evaluations import summary_of_gain
 from sensorproof.cli import app
-from sensorproof.documents import GateRecord, Summary
+from sensorproof.documents import GateRecord, HoldoutRecord, Summary
 from sensorproof.errors import SensorproofError
 
 
@@ -40,18 +40,33 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     assert "gain in mean: +3.1 points (one seed, no interval)" in lines
 
 
-def test_a_refusal_names_the_gates_that_failed(tmp_path: Path) -> None:
+def test_every_gate_is_printed_with_value_interval_and_threshold(tmp_path: Path) -> None:
     gates = (
         GateRecord(name="complete", value=0.0, threshold=0.0, passed=True),
-        GateRecord(name="gain_mean", value=-0.25, threshold=0.0, passed=False),
-        GateRecord(name="loss_champion", value=None, threshold=0.5, passed=False),
+        GateRecord(
+            name="gain_baseline", value=-0.25, threshold=0.0, passed=False, interval=(-0.25, 1.85), note="gain +0.80"
+        ),
+        GateRecord(name="gain_champion", value=None, threshold=0.5, passed=False),
     )
-    lines = printed(summary_of_gain(0.8, -0.25, 1.85, gates=gates), tmp_path)
-    assert lines[-4:-1] == [
+    summary = summary_of_gain(0.8, -0.25, 1.85, gates=gates)
+    holdout = HoldoutRecord(hash="ab" * 32, frames=6)
+    scored = summary.model_copy(update={"promotion": summary.promotion.model_copy(update={"holdout": holdout})})
+    assert printed(scored, tmp_path)[-6:-1] == [
         "refused: sensorproof version 1",
-        "  gate gain_mean: -0.25, threshold 0",
-        "  gate loss_champion: no figure, threshold 0.5",
+        "  passed  complete 0.00 (threshold 0)",
+        "  FAILED  gain_baseline -0.25 (interval -0.25 to 1.85, threshold 0; gain +0.80)",
+        "  FAILED  gain_champion not measured (threshold 0.5)",
+        "  scored on 6 frames, SHA-256 abababababab…",
     ]
+
+
+def test_a_summary_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    gate = {"name": "gain_mean", "value": 1.0, "threshold": 0.0, "passed": True}
+    document = summary_of_gain(0.8, 0.25, 1.85).to_json()
+    del document["comparison"], document["data"]["trained_on"], document["promotion"]["holdout"]
+    document["promotion"]["gates"] = [gate]
+    summary = Summary.parse(document, "summary.json")
+    assert "  passed  gain_mean 1.00 (threshold 0)" in printed(summary, tmp_path)
 
 
 def test_a_missing_summary_is_one_line(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from helpers.evaluations import make_comparison
 from sensorproof.documents import Document, Evaluation, Gain, GateRecord, PromotionRecord, Summary
 from sensorproof.documents.history import read_history, write_history
 from sensorproof.errors import SensorproofError
@@ -27,6 +28,7 @@ GAIN = {"value": 1.0, "ci95": [0.5, 1.5]}
 def evaluation(**changes: Any) -> dict[str, Any]:
     frames = {"train": 1, "val": 2, "test": 3, "quarantined": 0}
     data = {"batches": ["b"], "hash": "0.dir", "frames": frames, "classes": ["road"], "sensors": {"camera": "camera"}}
+    data["trained_on"] = ["yard/1"]
     return {
         "data": data,
         "params_hash": "0",
@@ -34,6 +36,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "arms": {"baseline": ARM, "regularized_dropout": ARM},
         "gain": {"full": GAIN, "mean": GAIN, "worst": GAIN},
         "search": {"trials": 1, "best": {"strength": 0.1, "variant": "single"}},
+        "comparison": make_comparison().to_json(),
         **changes,
     }
 

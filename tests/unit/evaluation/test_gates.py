@@ -1,21 +1,23 @@
-"""The gates promote what is proven, and nothing else."""
+"""The gates promote what is proven, and nothing else; all are reported."""
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorproof.documents import Evaluation
-from sensorproof.evaluation.gates import ChampionScore, evaluate_gates, is_promoted, list_reasons
-from sensorproof.settings import PromotionSettings
+from helpers.evaluations import PROMOTION as RULES
+from helpers.evaluations import estimate, make_comparison
+from sensorproof.documents import Comparison, Estimate, Evaluation, GateRecord, GroupGains
+from sensorproof.documents.promotion import AGAINST_CHAMPION, GATES
+from sensorproof.evaluation.gates import ChampionTrial, Gate, evaluate_gates, is_promoted, list_reasons
 
-RULES = PromotionSettings(
-    candidate="regularized", mode="auto", min_gain_mean=0.0, max_loss_full=1.0, max_loss_champion=0.0
-)
 SUBSETS = ("camera", "depth", "camera+depth")
+FIRST = [name for name in GATES if name not in AGAINST_CHAMPION]
+"""The gates of the first model."""
 Points = st.floats(-100, 100)
 
 
@@ -26,10 +28,9 @@ def arm(seeds: list[int]) -> dict[str, Any]:
     return {"seeds": seeds, **figures, "subsets": subsets, **rest}
 
 
-def document(low: float = 1.0, full: float = 0.5, seeds: int = 3) -> dict[str, Any]:
-    """A complete evaluation.json; `low` is the lower end of the gain in mean, `full` the gain with all sensors."""
-    interval = {"value": low + 1, "ci95": [low, low + 2] if seeds > 1 else [None, None]}
-    gain_full = {"value": full, "ci95": [full - 1, full + 1] if seeds > 1 else [None, None]}
+def document(seeds: int = 3, **figures: float) -> dict[str, Any]:
+    """A complete evaluation.json; `figures` are those of `make_comparison`."""
+    gain = {"value": 2.0, "ci95": [1.0, 3.0] if seeds > 1 else [None, None]}
     numbers = list(range(seeds))
     frames = {"train": 1, "val": 1, "test": 1, "quarantined": 0}
     return {
@@ -37,63 +38,165 @@ def document(low: float = 1.0, full: float = 0.5, seeds: int = 3) -> dict[str, A
         "params_hash": "0",
         "git_commit": None,
         "arms": {"baseline": arm(numbers), "regularized": arm(numbers)},
-        "gain": {"full": gain_full, "mean": interval, "worst": interval},
+        "gain": {"full": gain, "mean": gain, "worst": gain},
         "search": {"trials": 0, "best": {}},
+        "comparison": make_comparison(half=1.0 if seeds > 1 else None, **figures).to_json(),
     }
 
 
-def evaluation(low: float = 1.0, full: float = 0.5, seeds: int = 3) -> Evaluation:
-    return Evaluation.parse(document(low, full, seeds), "evaluation.json")
+def evaluation(seeds: int = 3, **figures: float) -> Evaluation:
+    return Evaluation.parse(document(seeds, **figures), "evaluation.json")
 
 
-def failed(evaluation: Evaluation, champion: ChampionScore | None = None) -> list[str]:
-    return [gate.name for gate in evaluate_gates(evaluation, RULES, champion) if not gate.passed]
+def trial(time: Estimate | None = None, parameters: float | None = 1.0, **figures: float) -> ChampionTrial:
+    """A candidate that beats champion version 4, unless `figures` say otherwise."""
+    return ChampionTrial(4, make_comparison(**figures), time or estimate(1.0, 0.02), parameters)
 
 
-def test_a_proven_gain_is_promoted() -> None:
-    gates = evaluate_gates(evaluation(), RULES, None)
-    assert [gate.name for gate in gates] == ["complete", "gain_mean", "loss_full"]
+def with_comparison(change: Callable[[Comparison], dict[str, Any]]) -> Evaluation:
+    """A complete evaluation with another comparison."""
+    whole = evaluation()
+    assert whole.comparison is not None
+    return whole.model_copy(update={"comparison": whole.comparison.model_copy(update=change(whole.comparison))})
+
+
+def failed(gates: list[Gate]) -> list[str]:
+    return [gate.name for gate in gates if not gate.passed]
+
+
+def test_a_proven_first_model_is_promoted_without_the_gates_against_a_champion() -> None:
+    gates = evaluate_gates(evaluation(), RULES, None, [])
+    assert [gate.name for gate in gates] == FIRST
     assert is_promoted(gates)
     assert list_reasons(gates) == []
 
 
-@pytest.mark.parametrize(
-    ("candidate", "expected"),
-    [
-        (evaluation(low=-0.1), ["gain_mean"]),
-        (evaluation(low=0.0), ["gain_mean"]),
-        (evaluation(full=-1.0), []),
-        (evaluation(full=-1.01), ["loss_full"]),
-        (evaluation(low=-1, full=-2), ["gain_mean", "loss_full"]),
-        (evaluation(seeds=1), ["gain_mean"]),
-    ],
-)
-def test_each_gate_fails_independently(candidate: Evaluation, expected: list[str]) -> None:
-    assert failed(candidate) == expected
+def test_a_candidate_that_beats_the_champion_is_promoted_by_all_gates() -> None:
+    gates = evaluate_gates(evaluation(), RULES, trial(), [])
+    assert tuple(gate.name for gate in gates) == GATES
+    assert is_promoted(gates)
+
+
+def test_every_gate_has_value_threshold_and_interval() -> None:
+    found = {
+        g.name: (g.value, g.threshold, g.interval)
+        for g in evaluate_gates(evaluation(), RULES, trial(mean=4.0, full=0.25, worst=30.0, group=-1.5), [])
+    }
+    loss = (1.5, 5.0, (0.5, 2.5))
+    assert found == {
+        "complete": (0.0, 0.0, None),
+        "gain_baseline": (2.0, 0.0, (2.0, 4.0)),
+        "gain_champion": (3.0, 0.0, (3.0, 5.0)),
+        "loss_full": (-0.25, 1.0, (-1.25, 0.75)),
+        "worst_subset": (30.0, 10.0, (29.0, 31.0)),
+        "class_loss": loss,
+        "site_loss": loss,
+        "condition_loss": loss,
+        "inference_time": (1.0, 1.1, (0.98, 1.02)),
+        "parameters": (1.0, 1.0, None),
+        "data": (0.0, 0.0, None),
+    }
 
 
 @pytest.mark.parametrize(
-    ("champion", "candidate", "expected"),
+    ("against", "expected"),
     [
-        (50.0, 50.0, []),
-        (50.0, 49.99, ["loss_champion"]),
-        (None, 60.0, ["loss_champion"]),
-        (math.nan, 60.0, ["loss_champion"]),
-        (50.0, math.nan, ["loss_champion"]),
-        (50.0, math.inf, ["loss_champion"]),
+        ({"mean": 0.9}, ["gain"]),
+        ({"mean": 1.0}, ["gain"]),  # the lower end is 0, and must exceed it
+        ({"mean": 1.1}, []),
+        ({"full": -1.0}, []),
+        ({"full": -1.01}, ["loss_full"]),
+        ({"worst": 10.0}, []),
+        ({"worst": 9.99}, ["worst_subset"]),
+        ({"group": -5.0}, []),
+        ({"group": -5.01}, ["class_loss", "site_loss", "condition_loss"]),
+        ({"mean": -1.0, "full": -2.0}, ["gain", "loss_full"]),
     ],
 )
-def test_the_candidate_must_reach_the_champion(champion: float | None, candidate: float, expected: list[str]) -> None:
-    gates = evaluate_gates(evaluation(), RULES, ChampionScore(4, champion, candidate, "its file is gone"))
-    assert [gate.name for gate in gates if not gate.passed] == expected
-    if expected:
-        assert "champion version 4" in list_reasons(gates)[0]
-        assert gates[-1].value is None or gates[-1].value > 0
+def test_each_gate_fails_by_itself(against: dict[str, float], expected: list[str]) -> None:
+    """Against the baseline for the first model, against the champion for any other."""
+    first = failed(evaluate_gates(evaluation(**against), RULES, None, []))
+    assert first == [name.replace("gain", "gain_baseline") for name in expected]
+    later = failed(evaluate_gates(evaluation(), RULES, trial(**against), []))
+    assert later == [name.replace("gain", "gain_champion") for name in expected]
+
+
+def test_with_a_champion_only_the_gain_is_measured_against_the_baseline() -> None:
+    poor = evaluation(mean=-1.0, full=-9.0, worst=1.0, group=-30.0)
+    assert failed(evaluate_gates(poor, RULES, trial(), [])) == ["gain_baseline"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        ({"time": estimate(1.1, 0.2)}, []),
+        ({"time": estimate(1.11, 0.2)}, ["inference_time"]),
+        ({"time": estimate(math.nan, 0.2)}, ["inference_time"]),
+        ({"time": estimate(math.inf, 0.2)}, ["inference_time"]),
+        ({"parameters": 0.5}, []),
+        ({"parameters": 1.0001}, ["parameters"]),
+        ({"parameters": None}, ["parameters"]),
+        ({"parameters": math.nan}, ["parameters"]),
+    ],
+)
+def test_a_candidate_costs_no_more_than_the_champion(cost: dict[str, Any], expected: list[str]) -> None:
+    assert failed(evaluate_gates(evaluation(), RULES, trial(**cost), [])) == expected
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("figure", ["mean", "full", "worst"])
+def test_a_figure_against_the_champion_that_is_not_finite_fails(figure: str, value: float) -> None:
+    """Also +inf, which exceeds every minimum."""
+    for broken in (Estimate(value=value, interval=(1.0, 2.0)), Estimate(value=50.0, interval=(value, 60.0))):
+        against = trial()
+        assert against.comparison is not None
+        compared = against.comparison.model_copy(update={figure: broken})
+        gates = evaluate_gates(evaluation(), RULES, ChampionTrial(4, compared, against.time, 1.0), [])
+        names = {"mean": "gain_champion", "full": "loss_full", "worst": "worst_subset"}
+        assert failed(gates) == [names[figure]]
+        (gate,) = (gate for gate in gates if not gate.passed)
+        assert gate.value is None
+        assert "not measured: a figure is" in gate.reason
+
+
+@pytest.mark.parametrize(("part", "gate"), [("classes", "class"), ("sites", "site"), ("conditions", "condition")])
+def test_a_group_fails_alone_if_it_is_not_finite_or_if_there_is_none(part: str, gate: str) -> None:
+    broken = {"a": estimate(1.0), "b": estimate(math.nan)}
+    gates = evaluate_gates(with_comparison(lambda _: {part: GroupGains(gains=broken, small=())}), RULES, None, [])
+    assert failed(gates) == [f"{gate}_loss"]
+    gates = evaluate_gates(with_comparison(lambda _: {part: GroupGains(gains={}, small=("a",))}), RULES, None, [])
+    assert list_reasons(gates) == [
+        f"{gate}_loss: not measured: no {gate} has 2 test frames; see promotion.min_group_frames"
+    ]
+
+
+def test_the_note_names_the_group_that_lost_most_and_those_that_are_not_judged() -> None:
+    small = GroupGains(gains={"day": estimate(1.0), "night": estimate(-2.0)}, small=("fog", "hail", "ice", "mist"))
+    gates = evaluate_gates(with_comparison(lambda _: {"conditions": small}), RULES, None, [])
+    (gate,) = (gate for gate in gates if gate.name == "condition_loss")
+    assert gate.note == "largest for night; too few frames: fog, hail, ice and 1 more"
 
 
 def test_the_reason_says_why_a_champion_cannot_be_scored() -> None:
-    (reason,) = list_reasons(evaluate_gates(evaluation(), RULES, ChampionScore(4, None, 60.0, "its file is gone")))
-    assert reason == "loss_champion: champion version 4 cannot be compared: its file is gone"
+    gates = evaluate_gates(evaluation(), RULES, ChampionTrial(4, fault="its file is gone"), [])
+    assert tuple(gate.name for gate in gates) == GATES
+    assert {gate.name for gate in gates if gate.passed} == {"complete", "gain_baseline", "data"}
+    assert all(gate.value is None for gate in gates if not gate.passed)
+    first, *others = list_reasons(gates)
+    assert first == "gain_champion: not measured: champion version 4 cannot be compared: its file is gone"
+    assert {reason.partition(": ")[2] for reason in others} == {"not measured: see gain_champion"}
+
+
+def test_one_seed_proves_no_gain_over_the_baseline() -> None:
+    gates = evaluate_gates(evaluation(seeds=1), RULES, None, [])
+    assert list_reasons(gates) == ["gain_baseline: not measured: one seed gives no interval, so the gain is unproven"]
+
+
+def test_faults_of_data_and_hashes_fail_and_are_counted() -> None:
+    gates = evaluate_gates(evaluation(), RULES, None, ["other data", "other frames"])
+    assert list_reasons(gates) == ["data: other data; other frames"]
+    assert gates[-1].value == 2.0
+    assert "data" not in [gate.name for gate in evaluate_gates(evaluation(), RULES, None)]
 
 
 @pytest.mark.parametrize(
@@ -109,10 +212,13 @@ def test_the_reason_says_why_a_champion_cannot_be_scored() -> None:
         (("gain", "mean", "value"), math.nan, "gain.mean.value is nan"),
         (("gain", "mean", "ci95"), [math.nan, 1.0], "gain.mean.ci95 is [nan, 1.0]"),
         (("gain", "worst", "ci95"), [None, None], "gain.worst.ci95 is [None, None]"),
+        (("comparison", "mean", "value"), math.nan, "comparison.mean is nan, [2.0, 4.0]"),
+        (("comparison", "worst", "interval"), [1.0, math.inf], "comparison.worst is 40.0, [1.0, inf]"),
     ],
 )
-def test_missing_arms_and_scores_that_are_not_finite_fail_the_first_gate(
-    path: tuple[str, ...], value: Any, named: str
+@pytest.mark.parametrize("champion", [None, trial()])
+def test_what_is_missing_or_not_finite_fails_the_first_gate_and_leaves_the_others_unmeasured(
+    path: tuple[str, ...], value: Any, named: str, champion: ChampionTrial | None
 ) -> None:
     faulty = copy.deepcopy(document())
     place = faulty
@@ -122,28 +228,66 @@ def test_missing_arms_and_scores_that_are_not_finite_fail_the_first_gate(
         del place[path[-1]]
     else:
         place[path[-1]] = value
-    (gate,) = evaluate_gates(Evaluation.parse(faulty, "evaluation.json"), RULES, ChampionScore(1, 10.0, 90.0))
-    assert not gate.passed
-    assert gate.name == "complete"
-    assert named in gate.reason.split("; ")
-    assert gate.value == len(gate.reason.split("; "))
+    first, *others = evaluate_gates(Evaluation.parse(faulty, "evaluation.json"), RULES, champion, [])
+    assert not first.passed
+    assert first.name == "complete"
+    assert named in first.reason.split("; ")
+    assert first.value == len(first.reason.split("; "))
+    assert [gate.name for gate in others] == list(GATES if champion else FIRST)[1:]
+    assert {(gate.value, gate.passed, gate.reason) for gate in others} == {(None, False, "not measured: see complete")}
 
 
 def test_an_evaluation_without_arms_is_refused() -> None:
-    assert failed(evaluation().model_copy(update={"arms": {}})) == ["complete"]
+    assert "complete" in failed(evaluate_gates(evaluation().model_copy(update={"arms": {}}), RULES, None, []))
     assert not is_promoted([])
 
 
-@given(low=Points, full=Points, champion=Points, candidate=Points, gain=Points, loss=st.floats(0, 100))
+def test_an_evaluation_of_an_earlier_version_has_no_groups_and_so_makes_no_first_model() -> None:
+    """Its gain over the baseline counts, with the interval that it has; against a champion nothing else is needed."""
+    old = evaluation().model_copy(update={"comparison": None})
+    gates = {gate.name: gate for gate in evaluate_gates(old, RULES, None, [])}
+    assert gates["gain_baseline"].interval == (1.0, 3.0)
+    assert [name for name, gate in gates.items() if not gate.passed] == ["class_loss", "site_loss", "condition_loss"]
+    assert is_promoted(evaluate_gates(old, RULES, trial(), []))
+
+
+@given(
+    *[Points] * 3,
+    st.floats(0, 100),
+    Points,
+    st.floats(0, 3),
+    st.floats(0.5, 2),
+    Points,
+    st.floats(0, 100),
+    st.booleans(),
+)
 def test_a_candidate_is_promoted_exactly_if_every_threshold_holds(
-    low: float, full: float, champion: float, candidate: float, gain: float, loss: float
+    baseline: float,
+    mean: float,
+    full: float,
+    worst: float,
+    group: float,
+    time: float,
+    parameters: float,
+    gain: float,
+    loss: float,
+    first: bool,
 ) -> None:
-    rules = RULES.model_copy(update={"min_gain_mean": gain, "max_loss_full": loss, "max_loss_champion": loss})
-    gates = evaluate_gates(evaluation(low, full), rules, ChampionScore(1, champion, candidate))
-    assert is_promoted(gates) == (low > gain and -full <= loss and champion - candidate <= loss)
+    limits = {"min_gain_baseline": gain, "min_gain_champion": gain, "max_loss_full": loss, "min_worst": loss}
+    rules = RULES.model_copy(update=limits | {f"max_loss_{kind}": loss for kind in ("class", "site", "condition")})
+    figures = {"mean": mean, "full": full, "worst": worst, "group": group}
+    if first:
+        gates = evaluate_gates(evaluation(**figures), rules, None, [])
+    else:
+        gates = evaluate_gates(evaluation(mean=baseline), rules, trial(estimate(time, 0.1), parameters, **figures), [])
+    shared = mean - 1 > gain and -full <= loss and worst >= loss and max(-group, -2.0) <= loss
+    beaten = baseline - 1 > gain and time <= rules.max_time_ratio and parameters <= 1
+    assert is_promoted(gates) == (shared and (first or beaten))
     assert len(list_reasons(gates)) == sum(not gate.passed for gate in gates)
 
 
-def test_the_record_of_a_gate_has_the_documented_keys() -> None:
-    for gate in evaluate_gates(evaluation(seeds=1), RULES, None):
-        assert set(gate.to_record().to_json()) == {"name", "value", "threshold", "passed"}
+def test_the_record_of_a_gate_has_the_documented_keys_and_can_be_read_again() -> None:
+    for gate in evaluate_gates(evaluation(seeds=1), RULES, trial(), []):
+        record = gate.to_record()
+        assert set(record.to_json()) == {"name", "value", "threshold", "passed", "interval", "note"}
+        assert Gate.from_record(GateRecord.parse(record.to_json(), "x"), gate.reason) == gate

@@ -46,10 +46,32 @@ def test_the_answer_names_the_cost() -> None:
 
 
 def test_a_higher_bar_is_named() -> None:
-    higher = PROMOTION.model_copy(update={"min_gain_mean": 2.0})
+    higher = PROMOTION.model_copy(update={"min_gain_baseline": 2.0})
     assert "above +2.0" in summarize(evaluation_of_gain(3.1, 1.9, 4.3), higher, 0.95, True).sentence
     asked = summarize(evaluation_of_gain(1.0, 0.5, 1.5), higher, 0.95, True).sentence
     assert "promotion asks for more than +2.0" in asked
+
+
+def test_the_gates_are_shown_with_interval_and_note() -> None:
+    lines = {line.title: line for line in summarize(evaluation_of_gain(3.1, 1.9, 4.3), PROMOTION, 0.95, True).gates}
+    gain = lines["Gain in the mean over subsets, lower end of its interval"]
+    assert (gain.value, gain.demand, gain.interval, gain.note) == ("+1.9", "above 0.0", "+1.9 to +4.3", "gain +3.10")
+    worst = lines["Score with the worst subset"]
+    assert (worst.value, worst.demand, worst.interval) == ("40.0", "at least 10.0", "+39.0 to +41.0")
+    loss = lines["Largest loss of a site"]
+    assert (loss.value, loss.demand) == ("0.0", "at most 5.0")
+    assert loss.note == "largest for site 2; too few frames: rare site"
+    assert all(line.passed for line in lines.values())
+
+
+def test_other_gates_that_fail_are_named() -> None:
+    strict = PROMOTION.model_copy(update={"min_worst": 50.0, "max_loss_full": 0.0})
+    answer = summarize(evaluation_of_gain(3.1, 1.9, 4.3, -0.4), strict, 0.95, True)
+    assert answer.state == "no"
+    assert answer.sentence.endswith(
+        "With all sensors it loses 0.4 points; at most 0.0 may be lost. "
+        "It fails this gate: score with the worst subset."
+    )
 
 
 @given(finite, st.floats(0, 20), finite, st.floats(-2, 2), st.booleans())
@@ -58,7 +80,7 @@ def test_the_answer_is_yes_just_where_the_gates_pass(
 ) -> None:
     ends = (None, None) if one_seed else (mean - half, mean + half)
     evaluation = evaluation_of_gain(mean, *ends, full, 1 if one_seed else 3)
-    promotion = PROMOTION.model_copy(update={"min_gain_mean": min_gain})
+    promotion = PROMOTION.model_copy(update={"min_gain_baseline": min_gain})
     answer = summarize(evaluation, promotion, 0.9, True)
     gates = evaluate_gates(evaluation, promotion, None)
     assert (answer.state == "yes") == is_promoted(gates)

@@ -55,3 +55,11 @@ def test_a_single_old_key_is_found(old: str) -> None:
 
 def test_the_present_file_has_no_old_name() -> None:
     parse_settings(PRESENT)
+
+
+def test_an_old_key_in_an_old_section_is_found_at_once() -> None:
+    """So that one message names all, whichever version the file is of."""
+    document = copy.deepcopy(PRESENT)
+    document["register"] = document.pop("promotion") | {"min_gain_mean": 0.0}
+    with pytest.raises(SettingsError, match=r"promotion\.min_gain_mean is now promotion\.min_gain_baseline"):
+        parse_settings(document)

@@ -1,0 +1,94 @@
+"""Candidate and champion are scored and timed on the same frames by the real code."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from helpers.paths import ROOT
+from helpers.project_artifacts import make_meta, write_model, write_prepared
+from sensorproof.data.dataset import PreparedDataset
+from sensorproof.errors import SensorproofError
+from sensorproof.evaluation.paired import compare_sides
+from sensorproof.experiment import score_split
+from sensorproof.models import build_model, describe_model, load_model, save_model
+from sensorproof.serving.cost import compare_cost
+from sensorproof.serving.rescore import recount
+from sensorproof.settings import ModelSettings, load_settings
+
+WHOLE = load_settings(ROOT / "params.yaml")
+SETTINGS = WHOLE.model_copy(update={"train": WHOLE.train.model_copy(update={"device": "cpu"})})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> PreparedDataset:
+    write_prepared(tmp_path / "prepared")
+    return PreparedDataset(tmp_path / "prepared")
+
+
+def test_counts_of_frames_give_the_scores_of_the_split_to_the_digit(tmp_path: Path, data: PreparedDataset) -> None:
+    write_model(tmp_path / "model", 0)
+    counts = recount(tmp_path / "model", data, SETTINGS)
+    model, _ = load_model(tmp_path / "model")
+    assert counts.scores() == score_split(model, data, "test", "cpu", 3)
+    assert counts.counts.shape == (8, 3, 3, 3)
+    assert counts.sequences == tuple(f"x/test-{i // 2}" for i in range(4, 12))
+    depth = counts.sensors.index("depth")
+    assert not counts.counts[-1, depth].any()  # the last frame has no depth
+    pixels = counts.counts[:-1, :, :, 1].sum(-1)
+    assert (pixels == 32 * 40).all()
+
+
+def test_the_same_model_gains_nothing(tmp_path: Path, data: PreparedDataset) -> None:
+    write_model(tmp_path / "model", 0)
+    counts = [recount(tmp_path / "model", data, SETTINGS)]
+    found = compare_sides(counts, counts, SETTINGS, fixed_models=True)
+    assert (found.mean.value, found.mean.interval) == (0.0, (0.0, 0.0))
+    assert set(found.sites.gains) == {"x"}
+
+
+def test_two_models_differ_as_their_scores_do(tmp_path: Path, data: PreparedDataset) -> None:
+    sides = []
+    for seed in (0, 1):
+        write_model(tmp_path / f"{seed}", seed)
+        sides.append(recount(tmp_path / f"{seed}", data, SETTINGS))
+    found = compare_sides([sides[0]], [sides[1]], SETTINGS, fixed_models=True)
+    ours, theirs = (side.scores() for side in sides)
+    assert found.mean.value == pytest.approx(ours.mean - theirs.mean)
+    assert found.full.value == pytest.approx(ours.full - theirs.full)
+    assert found.worst.value == pytest.approx(ours.worst)
+    low, high = found.mean.interval
+    assert low is not None
+    assert high is not None
+    assert low < found.mean.value < high
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, data: PreparedDataset) -> None:
+    """Their label maps would be finite: the first class everywhere."""
+    write_model(tmp_path / "model", 0)
+    file = tmp_path / "model/model.safetensors"
+    tensors = load_file(file)
+    name = next(name for name, tensor in tensors.items() if tensor.is_floating_point())
+    tensors[name].view(-1)[0] = torch.nan
+    save_file(tensors, file)
+    with pytest.raises(SensorproofError, match="weights that are not finite"):
+        recount(tmp_path / "model", data, SETTINGS)
+
+
+def test_a_copy_costs_the_same_and_a_larger_network_more(tmp_path: Path, data: PreparedDataset) -> None:
+    write_model(tmp_path / "small", 0)
+    shutil.copytree(tmp_path / "small", tmp_path / "copy")
+    ratio, parameters = compare_cost(tmp_path / "copy", tmp_path / "small", data, SETTINGS)
+    assert parameters == 1.0
+    assert ratio.interval[0] is not None
+    assert ratio.interval[0] <= ratio.value
+    assert 0.3 < ratio.value < 3
+    description = describe_model(ModelSettings(backbone="mit_b1", decoder_channels=128, pretrained=None), make_meta())
+    save_model(build_model(description), description, tmp_path / "large")
+    ratio, parameters = compare_cost(tmp_path / "large", tmp_path / "small", data, SETTINGS)
+    assert parameters > 10
+    assert ratio.value > 1.5
+    assert np.isfinite(ratio.value)
