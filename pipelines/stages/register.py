@@ -5,6 +5,7 @@ from sensorproof.artifacts import EVALUATION, SUMMARY
 from sensorproof.console import report_errors
 from sensorproof.documents import Evaluation, Summary
 from sensorproof.locks import locked
+from sensorproof.promotion.notification import notify
 from sensorproof.registration import read_runs, register_results
 from sensorproof.settings import load_settings
 
@@ -21,6 +22,8 @@ def main() -> None:
     Summary.combine(evaluation, promotion).write(SUMMARY)
     name = f"{promotion.model} version {promotion.version}"
     print({"promoted": f"promoted: {name} is champion"}.get(promotion.decision, f"{promotion.decision}: {name}"))
+    if promotion.decision == "waiting" and settings.promotion.notify:
+        print(notify(settings.promotion.notify, promotion) or f"told {settings.promotion.notify}")
     for reason in promotion.reasons:
         print(f"  {reason}")
 

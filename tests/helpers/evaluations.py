@@ -22,6 +22,7 @@ from sensorproof.settings import PromotionSettings
 PROMOTION = PromotionSettings(
     candidate="regularized",
     mode="auto",
+    notify=None,
     resamples=200,
     min_gain_baseline=0.0,
     min_gain_champion=0.0,

@@ -28,6 +28,8 @@ class PromotionSettings(StrictModel):
     candidate: Arm
     mode: Literal["auto", "approve"]
     """Whether a candidate that passes becomes champion at once, or waits for `sensorproof registry approve`."""
+    notify: Annotated[str, Field(pattern=r"^https?://")] | None
+    """Address of a webhook that is told when a candidate waits for approval."""
     resamples: Annotated[int, Field(ge=100)]
     """Draws of the bootstrap."""
     min_gain_baseline: float

@@ -78,6 +78,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "evaluate.confidence": [0.0, 1.0],
     "promotion.candidate": ["magic"],
     "promotion.mode": ["manual"],
+    "promotion.notify": ["nowhere", 5],
     "promotion.resamples": [99, 100.5],
     "promotion.min_gain_baseline": [NAN, INFINITY],
     "promotion.min_gain_champion": [NAN, INFINITY],
