@@ -67,14 +67,6 @@ def test_what_the_registry_lost_is_registered_again(reproduced: Project) -> None
     assert stages_run(reproduced) == set()
 
 
-def test_another_tracking_server_gets_the_result_too(reproduced: Project) -> None:
-    other = {"MLFLOW_TRACKING_URI": "sqlite:///other.db"}
-    assert "Running stage 'register'" in reproduced.run("dvc", "repro", env=other).stdout
-    assert "regularized_dropout" in reproduced.run("sensorproof", "registry", "status", env=other).stdout
-    assert stages_run(reproduced) == {"register"}  # back at the first one, where it has another number
-    assert stages_run(reproduced) == set()
-
-
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
