@@ -18,7 +18,7 @@ def test_the_notebook_runs_and_the_regularised_model_needs_the_camera_less(
     shutil.copy(ROOT / "examples/missing_sensor.ipynb", tmp_path)
     notebook = nbformat.read(tmp_path / "missing_sensor.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "commit the notebook without outputs"
-    done = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    done = NotebookClient(notebook, timeout=3600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     printed = "".join(
         output["text"] for cell in done.cells for output in cell.get("outputs", []) if output["output_type"] == "stream"
     )
