@@ -11,6 +11,7 @@ from sensorproof.errors import SensorproofError
 from sensorproof.experiment import RunSpec, fit
 from sensorproof.files import atomic_folder, read_json
 from sensorproof.models import save_model
+from sensorproof.monitoring.fit import fit_monitor
 from sensorproof.settings import Arm, RegularizerSettings, load_settings
 from sensorproof.settings.strict_model import validate_document
 
@@ -27,14 +28,17 @@ def main(arm: Arm, seed: int) -> None:
         if step % max(1, steps // 10) < 10 or step == steps:
             print(f"{arm} seed {seed}: step {step} of {steps}, loss {row['loss']:.3f}", flush=True)
 
+    data = PreparedDataset(PREPARED, QUARANTINED)
     result = fit(
         RunSpec(arm, seed, steps, settings.model, settings.train, regularizer),
-        PreparedDataset(PREPARED, QUARANTINED),
+        data,
         checkpoints=CHECKPOINTS,
         progress=show,
     )
     with atomic_folder(run_folder(arm, seed)) as folder:
+        monitor = fit_monitor(result.model, data, settings.monitoring)
         save_model(result.model.cpu(), result.description, folder / "model")
+        monitor.save(folder / "model")
         write_history(folder / "history.csv", result.run.history)
         result.to_record().write(folder / "train.json")
     print(f"{arm} seed {seed}: {result.run.seconds:.0f} s, validation {result.validation}")

@@ -92,6 +92,7 @@ def _signature(channels: Mapping[str, int]) -> "ModelSignature":
                 ColSpec(pixels, "confidence_map", required=False),
                 ColSpec(Array(DataType.string), "used"),
                 ColSpec(Map(DataType.string), "left_out"),
+                ColSpec(Map(DataType.string), "failing"),
             ]
         ),
         params=ParamSchema(
@@ -99,6 +100,8 @@ def _signature(channels: Mapping[str, int]) -> "ModelSignature":
                 ParamSpec("without", DataType.string, [], (-1,)),
                 ParamSpec("confidence", DataType.string, "mean"),
                 ParamSpec("encoding", DataType.string, "array"),
+                ParamSpec("monitor", DataType.string, "auto"),
+                ParamSpec("consecutive", DataType.boolean, False),
             ]
         ),
     )

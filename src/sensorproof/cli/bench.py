@@ -96,3 +96,22 @@ def serving(
     from sensorproof.data.batch import read_batch
 
     report(bench_serving(model, read_batch(batch), frames, split), json)
+
+
+@app.command()
+def silent(
+    model: Annotated[str, typer.Argument(help="a model folder, or models:/sensorproof@champion")],
+    batch: Annotated[Path, typer.Argument(help="folder of a batch with labels")],
+    json: _Json = None,
+    split: Annotated[str | None, typer.Option(help="only frames of this split in frames.csv")] = None,
+    further: Annotated[bool, typer.Option("--further", help="failures that the monitor was not made with")] = False,
+) -> None:
+    """Break each sensor in each way without saying so: scores with and without the monitor, false alarms, time."""
+    from sensorproof.benchmarks.silent import bench_silent, goals, table
+    from sensorproof.data.batch import read_batch
+    from sensorproof.loading import load_model
+
+    scores, share = bench_silent(load_model(model), read_batch(batch), split, further=further)
+    print(table(scores), "", *(f"- {line}" for line in goals(scores, share)), sep="\n")
+    if json is not None:
+        write_json(json, {**scores.to_json(), "time": share})

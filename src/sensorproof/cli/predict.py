@@ -1,5 +1,6 @@
 """`sensorproof predict`: label maps for a batch, from whichever sensors are there."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,14 @@ from sensorproof.data.batch import read_batch
 from sensorproof.serving.shards import Shard
 
 
+class Monitoring(StrEnum):
+    """The choices of --monitor."""
+
+    AUTO = "auto"
+    REPORT = "report"
+    OFF = "off"
+
+
 def predict(
     model: Annotated[str, typer.Argument(help="a model folder, or models:/sensorproof@champion")],
     batch: Annotated[Path, typer.Argument(help="folder of the batch")],
@@ -17,6 +26,9 @@ def predict(
     without: Annotated[
         list[str] | None, typer.Option(help="leave this sensor out, as if it had failed; may be repeated")
     ] = None,
+    monitor: Annotated[
+        Monitoring, typer.Option(help="leave failing sensors out, only report them, or do not look for them")
+    ] = Monitoring.AUTO,
     shard: Annotated[str, typer.Option(metavar="I/N", help="predict only the I-th of N stretches of frames")] = "1/1",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="replace predictions that are there already")] = False,
@@ -34,12 +46,15 @@ def predict(
             frames,
             out,
             without=without or [],
+            monitor=monitor.value,
             force=force,
             shard=share,
             progress=progress,
         )
     finally:
         progress.clear()
+    if done.failing:
+        print(f"{done.failing} frames have a failing sensor: see the column failing of {out}/predictions.csv")
     part = f", shard {share}" if share.count > 1 else ""
     print(
         f"{out}{part}: {done.predicted} of {done.frames} frames predicted, {done.partial} of them without some sensor"

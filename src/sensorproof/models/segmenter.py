@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import adaptive_avg_pool2d, pad
 from transformers import SegformerConfig, SegformerModel
 
 from sensorproof.errors import UsageError
@@ -16,6 +16,8 @@ from sensorproof.models.encoder import build_stem, embed, run_stage
 from sensorproof.resizing import enlarge, resize
 
 Features = dict[str, list[Tensor]]
+_LEAST_WEIGHT = 1e-3
+"""Where no sensor is usable, the mean is divided by this."""
 _STRIDE = 4
 """The first stage, where the decoder works, is this many times smaller than the image."""
 SMALLEST = 32
@@ -127,7 +129,7 @@ class Segmenter(nn.Module):
         return stages
 
     def _fuse(self, features: Features, present: Mapping[str, Tensor] | None = None) -> list[Tensor]:
-        """Average over the sensors that are present, per stage and sample."""
+        """Average over the sensors that are present, per stage, sample and, where it is given so, place."""
         if not features:
             raise UsageError("inputs", "no sensor is present", f"give one or more of {list(self.sensors)}")
         names = sorted(features)
@@ -135,8 +137,13 @@ class Segmenter(nn.Module):
         for maps in zip(*(features[name] for name in names), strict=True):
             size = max((m.shape[-2:] for m in maps), key=lambda s: s[0] * s[1])
             everywhere = maps[0].new_ones(maps[0].shape[0])
-            weight = torch.stack([(present or {}).get(name, everywhere).to(everywhere) for name in names])
-            weight = (weight / weight.sum(0).clamp_min(1)).reshape(len(maps), -1, 1, 1, 1)
+            weights = [(present or {}).get(name, everywhere).to(everywhere) for name in names]
+            if any(weight.ndim > 1 for weight in weights):
+                weight = torch.stack([_spread_out(each, size) for each in weights])
+                weight = weight / weight.sum(0).clamp_min(_LEAST_WEIGHT)
+            else:
+                weight = torch.stack(weights)
+                weight = (weight / weight.sum(0).clamp_min(1)).reshape(len(maps), -1, 1, 1, 1)
             # Added one by one: stacking them first takes longer than the sum itself.
             fused = resize(maps[0], size) * weight[0]
             for one, share in zip(maps[1:], weight[1:], strict=True):
@@ -154,7 +161,8 @@ class Segmenter(nn.Module):
 
         Args:
             features: {sensor: [feature per stage]}, from `encode`.
-            present: {sensor: (B,) bool}, which samples have the sensor; None for all.
+            present: {sensor: (B,) bool}, which samples have the sensor, or (B, h, w), which part of each place in its
+                image is usable, 0 to 1; None for all.
             size: (H, W) of the logits. By default four times the first stage, which is the image's size where that
                 is a multiple of four.
 
@@ -172,6 +180,13 @@ class Segmenter(nn.Module):
         """Decode as `decode` does, to logits (B, K, H_1, W_1) of the first stage's size."""
         logits: Tensor = self.decoder(self._fuse(features, present))
         return logits
+
+
+def _spread_out(present: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """Return weights (B, 1, H, W) of presence (B, h, w) or (B,)."""
+    if present.ndim == 1:
+        return present.reshape(-1, 1, 1, 1).expand(-1, 1, *size)
+    return adaptive_avg_pool2d(present[:, None], (size[0], size[1]))
 
 
 def _group_by_size(inputs: Mapping[str, Tensor]) -> list[list[str]]:

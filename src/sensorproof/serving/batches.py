@@ -1,7 +1,7 @@
 """Predict a whole batch into a folder: label, confidence and overlay pictures, and a table; in shards, if asked."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sensorproof.data.batch import Batch
 from sensorproof.data.frame_checks import load_frame
 from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.monitoring.monitor import MonitorMode
+from sensorproof.monitoring.stream import MEMORY, Stream
 from sensorproof.serving.pictures import CONFIDENCE_SCALE, write_pictures
 from sensorproof.serving.prediction_folder import PredictionFolder
 from sensorproof.serving.prediction_record import make_record
@@ -35,12 +37,13 @@ class _Readable:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many frames a shard has, were predicted, were predicted without some sensor, and had a broken file."""
+    """How many frames a shard has, were predicted, without some sensor, had a broken file, or a failing sensor."""
 
     frames: int
     predicted: int
     partial: int
     broken: int
+    failing: int = 0
     waiting: tuple[Shard, ...] = ()
     """The other shards that are not done yet; without them there is no predictions.csv."""
 
@@ -51,6 +54,7 @@ def predict_batch(
     out: Path,
     *,
     without: Sequence[str] = (),
+    monitor: MonitorMode = "auto",
     force: bool = False,
     shard: Shard | None = None,
     progress: Callable[[int, int], None] = lambda done, frames: None,
@@ -64,13 +68,16 @@ def predict_batch(
     table. A frame that has no sensor left has no prediction.
 
     The model always sees the same frames together: passes begin at every 16th row, and a shard that begins within one
-    computes the whole pass. So shards and interruptions do not change a bit of the result.
+    computes the whole pass, and as many before it as the monitor remembers. So shards and interruptions do not change
+    a bit of the result.
 
     Args:
         predictor: the model.
         batch: the frames.
         out: the folder to write.
         without: sensors to leave out as if they had failed.
+        monitor: what to do about sensors that fail without saying so; see `Predictor.predict`. The frames of a
+            sequence are a stream, in the order of frames.csv.
         force: replace predictions that are there already.
         shard: the frames to predict; by default all.
         progress: called with the number of frames that are done and the number of all frames of the shard.
@@ -87,7 +94,7 @@ def predict_batch(
     left_out = predictor.check_without(without)
     check_fits(predictor, batch)
     _check_outside(out, batch)
-    record = make_record(predictor, batch, left_out, CONFIDENCE_SCALE)
+    record = make_record(predictor, batch, left_out, CONFIDENCE_SCALE, monitor)
     folder = PredictionFolder(out, record, batch)
     part = folder.begin(shard, force)
     waiting: list[Shard] = []
@@ -114,9 +121,12 @@ def _predict_rest(
     wanted = set(predictor.sensors) - left_out
     progress(part.done, len(rows))
     first = rows.start + part.done
-    for start in range(first - first % _AT_ONCE, rows.stop, _AT_ONCE):
+    mode, streams = folder.record.monitor, _Streams(predictor, batch)
+    begin = first if mode == "off" else streams.first_row_that_matters(first)
+    for start in range(begin - begin % _AT_ONCE, rows.stop, _AT_ONCE):
         chunk = [read(batch, row, wanted) for row in range(start, min(start + _AT_ONCE, len(batch.frames)))]
-        predictions = _predict(predictor, chunk)
+        ordered = {frame.frame_id: streams.of_row(row) for row, frame in enumerate(chunk, start)}
+        predictions = _predict(predictor, chunk, mode, ordered)
         for row, frame in enumerate(chunk, start):
             if first <= row < rows.stop:
                 prediction = predictions.get(frame.frame_id)
@@ -128,15 +138,41 @@ def _predict_rest(
         progress(part.done, len(rows))
 
 
-def _predict(predictor: Predictor, chunk: Sequence[_Readable]) -> dict[str, Prediction]:
+class _Streams:
+    """A stream for each sequence of a batch."""
+
+    def __init__(self, predictor: Predictor, batch: Batch) -> None:
+        self._predictor = predictor
+        self._sequences = list(zip(batch.frames.site, batch.frames.sequence, strict=True))
+        self._last: tuple[object, Stream | None] = (None, None)
+
+    def of_row(self, row: int) -> Stream | None:
+        """Return the stream of a row; the rows are asked for in order."""
+        if self._last[0] != self._sequences[row]:
+            self._last = self._sequences[row], self._predictor.open_stream()
+        return self._last[1]
+
+    def first_row_that_matters(self, row: int) -> int:
+        """Return the first row whose frame the verdicts on this one depend on."""
+        first = row
+        while first > 0 and row - first < MEMORY - 1 and self._sequences[first - 1] == self._sequences[row]:
+            first -= 1
+        return first
+
+
+def _predict(
+    predictor: Predictor, chunk: Sequence[_Readable], mode: MonitorMode, streams: Mapping[str, Stream | None]
+) -> dict[str, Prediction]:
     """Return {frame_id: prediction} of one pass. What the model refuses becomes a fault of its frame."""
     frames = [frame for frame in chunk if frame.images]
+    own = [streams[frame.frame_id] for frame in frames]
     try:
-        predictions = predictor.predict([frame.images for frame in frames])
+        predictions = predictor.predict([frame.images for frame in frames], monitor=mode, stream=own)
         return {frame.frame_id: prediction for frame, prediction in zip(frames, predictions, strict=True)}
     except SensorproofError as error:
         if len(frames) > 1:
-            return {key: value for frame in frames for key, value in _predict(predictor, [frame]).items()}
+            each = (_predict(predictor, [frame], mode, streams) for frame in frames)
+            return {key: value for predicted in each for key, value in predicted.items()}
         frames[0].faults.append(("", f"frame: {error.fault}"))
         return {}
 
@@ -161,6 +197,7 @@ def _describe(
         confidence=f"{prediction.confidence.mean(dtype=np.float64):.4f}" if prediction else "",
         sensors="+".join(sorted(used)),
         left_out="; ".join(f"{sensor}: {reasons[sensor]}" for sensor in sorted(reasons)),
+        failing="; ".join(f"{name}: {why}" for name, why in prediction.failing.items()) if prediction else "",
         faults="; ".join(fault for _, fault in frame.faults),
     )
 
@@ -175,13 +212,14 @@ def read(batch: Batch, index: int, wanted: Iterable[str]) -> _Readable:
 
 def count(rows: Iterable[Row], sensors: Sequence[str], waiting: Sequence[Shard] = ()) -> Outcome:
     """Count rows of predictions.csv."""
-    frames = predicted = partial = broken = 0
+    frames = predicted = partial = broken = failing = 0
     for row in rows:
         frames += 1
         predicted += bool(row.prediction)
         partial += bool(row.prediction) and row.sensors != "+".join(sensors)
         broken += bool(row.faults)
-    return Outcome(frames, predicted, partial, broken, tuple(waiting))
+        failing += bool(row.failing)
+    return Outcome(frames, predicted, partial, broken, failing, tuple(waiting))
 
 
 def _file_stem(frame_id: str, index: int) -> str:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from sensorproof.errors import RejectedError, SensorproofError
 from sensorproof.hashing import hash_files, hash_json
+from sensorproof.monitoring.files import FILES
 
 _FILES = ("model.json", "model.safetensors")
-"""All that a model folder holds."""
+"""What every model folder holds; a monitor's files come to these (`monitoring.monitor.FILES`)."""
 
 
 def hash_model(folder: Path) -> str:
@@ -18,7 +19,7 @@ def hash_model(folder: Path) -> str:
     for name in _FILES:
         if not (folder / name).is_file():
             raise SensorproofError(folder / name, "is missing", "give a folder that `dvc repro` or the registry wrote")
-    return hash_json(hash_files(folder, _FILES))
+    return hash_json(hash_files(folder, [*_FILES, *(name for name in FILES if (folder / name).exists())]))
 
 
 def check_hash(folder: Path, registered: str) -> None:

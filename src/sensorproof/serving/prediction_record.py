@@ -10,6 +10,7 @@ from sensorproof.documents.base import Document
 from sensorproof.errors import SensorproofError
 from sensorproof.hashing import hash_file, hash_json
 from sensorproof.models import ModelDescription, Segmenter
+from sensorproof.monitoring.monitor import MonitorMode
 from sensorproof.reporting.palette import class_colors
 from sensorproof.serving.predictor import Predictor
 
@@ -34,6 +35,8 @@ class PredictionRecord(Document):
     """SHA-256 (hex) of batch.yaml and frames.csv. The images are not read for it."""
     without: tuple[str, ...]
     """The sensors that were left out, sorted."""
+    monitor: MonitorMode
+    """What was done about sensors that fail; `off` for a model without a monitor."""
     confidence: str
     """The scale of the confidence pictures."""
     classes: tuple[ClassColor, ...]
@@ -50,16 +53,18 @@ class PredictionRecord(Document):
             return f"another batch ({other.batch}, not {self.batch})"
         if self.batch_hash != other.batch_hash:
             return f"another batch ({other.batch}, but not as it is now)"
-        if self.without != other.without:
-            return f"other options ({_options(other.without)}, not {_options(self.without)})"
+        if (self.without, self.monitor) != (other.without, other.monitor):
+            return f"other options ({_options(other)}, not {_options(self)})"
         return "" if self == other else "another version of sensorproof"
 
 
-def _options(without: tuple[str, ...]) -> str:
-    return " ".join(f"--without {name}" for name in without) or "all sensors"
+def _options(record: PredictionRecord) -> str:
+    return " ".join([*(f"--without {name}" for name in record.without), f"--monitor {record.monitor}"])
 
 
-def make_record(predictor: Predictor, batch: Batch, without: set[str], scale: int) -> PredictionRecord:
+def make_record(
+    predictor: Predictor, batch: Batch, without: set[str], scale: int, monitor: MonitorMode
+) -> PredictionRecord:
     """Describe predictions that are to be made.
 
     Args:
@@ -67,17 +72,25 @@ def make_record(predictor: Predictor, batch: Batch, without: set[str], scale: in
         batch: the frames.
         without: sensors to leave out.
         scale: the value of a confidence of 1 in the pictures.
+        monitor: what to do about sensors that fail.
     """
     classes = predictor.description.classes
     colors = class_colors([each.name for each in classes])
     return PredictionRecord(
-        model=hash_loaded_model(predictor.model, predictor.description),
+        model=hash_predictor(predictor),
         batch=batch.name,
         batch_hash=hash_json([hash_file(batch.root / name) for name in ("batch.yaml", "frames.csv")]),
         without=tuple(sorted(without)),
+        monitor=monitor if predictor.monitor else "off",
         confidence=f"value / {scale}",
         classes=tuple(ClassColor(id=c.id, name=c.name, color=x) for c, x in zip(classes, colors, strict=True)),
     )
+
+
+def hash_predictor(predictor: Predictor) -> str:
+    """Return the SHA-256 (hex) of a model in memory and its monitor."""
+    own = hash_loaded_model(predictor.model, predictor.description)
+    return hash_json([own, predictor.monitor.hash]) if predictor.monitor else own
 
 
 def hash_loaded_model(model: Segmenter, description: ModelDescription) -> str:

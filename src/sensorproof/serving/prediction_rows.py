@@ -26,6 +26,8 @@ class Row:
     """The sensors that the labels rest on, joined by `+`."""
     left_out: str
     """`sensor: reason` of each other sensor of the model, joined by `; `."""
+    failing: str
+    """`sensor: reason` of each sensor that the monitor found failing, joined by `; `."""
     faults: str
     """`file: fault` of each file that could not be used, joined by `; `."""
 

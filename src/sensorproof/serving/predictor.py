@@ -1,9 +1,9 @@
 """Predict label maps from raw sensor arrays, by the same preprocessing as in training."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from sensorproof.data.preprocessing import mark_invalid, prepare_image, standard
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 from sensorproof.models import ModelDescription, Segmenter, load_model
 from sensorproof.models.segmenter import Features
+from sensorproof.monitoring.monitor import Monitor, MonitorMode, load_monitor
+from sensorproof.monitoring.stream import Stream, Verdict
 from sensorproof.serving.classification import classify
 from sensorproof.serving.inputs import MAX_VALUES, read_array, short_name
 from sensorproof.training.loop import choose_device
@@ -41,6 +43,20 @@ class Prediction:
     """The sensors that the labels rest on, sorted."""
     left_out: dict[str, str]
     """{sensor of the model that was not used: reason}."""
+    failing: dict[str, str] = field(default_factory=dict)
+    """{sensor that the monitor found failing: reason}, whether it was left out, used in part, or only reported."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Frames as the model sees them. Sensors that no frame has are missing everywhere."""
+
+    pixels: dict[str, NDArray[np.floating]]
+    """{sensor: (B, C, H, W)}, shares of the range, NaN where invalid."""
+    inputs: dict[str, Tensor]
+    """The same, standardised."""
+    present: dict[str, Tensor]
+    """{sensor: (B,) bool}."""
 
 
 class Predictor:
@@ -50,6 +66,7 @@ class Predictor:
         model: the network; it is set to evaluation mode.
         description: its sensors, classes and image size.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        monitor: finds sensors that fail without saying so; None to believe every sensor.
 
     Raises:
         UsageError: the device is unknown or not there.
@@ -65,7 +82,10 @@ class Predictor:
         ((48, 64), ('camera',), {'depth': 'not given'})
     """
 
-    def __init__(self, model: Segmenter, description: ModelDescription, device: str = "auto") -> None:
+    def __init__(
+        self, model: Segmenter, description: ModelDescription, device: str = "auto", monitor: Monitor | None = None
+    ) -> None:
+        self.monitor = monitor
         self.device = choose_device(device)
         self.model = model.to(self.device).eval()
         self.description = description
@@ -101,8 +121,18 @@ class Predictor:
                 usable[name] = values
         return usable
 
+    def open_stream(self) -> Stream | None:
+        """Return a stream for `predict`, in which the monitor remembers the frames before; None without a monitor."""
+        return self.monitor.open_stream() if self.monitor else None
+
     def predict(
-        self, frames: Sequence[Images], size: tuple[int, int] | None = None, *, without: Sequence[str] = ()
+        self,
+        frames: Sequence[Images],
+        size: tuple[int, int] | None = None,
+        *,
+        without: Sequence[str] = (),
+        monitor: MonitorMode = "auto",
+        stream: Stream | Sequence[Stream | None] | None = None,
     ) -> list[Prediction]:
         """Segment frames in one pass.
 
@@ -111,6 +141,10 @@ class Predictor:
             size: (H, W) of the label maps. By default that of the frame's reference sensor, or, where it is absent,
                 of the frame's largest sensor.
             without: sensors to leave out of every frame.
+            monitor: what to do about a sensor that the model's monitor finds failing: leave it out (`auto`), say so
+                alone (`report`), or do not look (`off`). A model without a monitor believes every sensor.
+            stream: from `open_stream`, if the frames are the next ones of one stream in the order of time, so that
+                frozen and displaced sensors are noticed; or one for each frame. By default each frame is by itself.
 
         Returns:
             One prediction a frame.
@@ -118,8 +152,10 @@ class Predictor:
         Raises:
             SensorproofError: a sensor is unknown, its array has another shape or holds no numbers, or a frame has no
                 sensor at all.
-            UsageError: `without` names an unknown sensor, or all of them.
+            UsageError: `without` names an unknown sensor, or all of them; or `monitor` is unknown.
         """
+        if monitor not in get_args(MonitorMode):
+            raise UsageError("monitor", f"is {short_name(monitor)!r}", f"use one of {list(get_args(MonitorMode))}")
         omitted = self.check_without(without)
         if not frames:
             return []
@@ -129,30 +165,78 @@ class Predictor:
             fix = f"give one or more of {list(self.sensors)}"
             raise SensorproofError(f"frame {empty[0]}", "has no sensor with a valid pixel", fix)
         sizes = [size or self.natural_size(frame) for frame in usable]
-        inputs, present = self.tensors(usable)
+        prepared = self._prepare(usable)
         with torch.inference_mode():
-            features = self.model.encode(inputs)
-            decoded = [self._decode(features, present, row, size) for row, size in enumerate(sizes)]
+            features = self.model.encode(prepared.inputs)
+            verdicts = self._judge(prepared, features, monitor, stream)
+            believed = [{} if monitor == "report" else found for found in verdicts]
+            decoded = [
+                self._decode(features, prepared.present, row, size, believed[row]) for row, size in enumerate(sizes)
+            ]
         return [
-            Prediction(labels, confidence, tuple(sorted(frame)), self._left_out(given, frame, omitted))
-            for (labels, confidence), given, frame in zip(decoded, frames, usable, strict=True)
+            self._answer(decoded[row], frames[row], usable[row], omitted, believed[row], verdicts[row])
+            for row in range(len(frames))
         ]
 
+    def _judge(
+        self,
+        prepared: _Prepared,
+        features: Features,
+        mode: MonitorMode,
+        stream: Stream | Sequence[Stream | None] | None,
+    ) -> list[dict[str, Verdict]]:
+        """Return, for each frame of a pass, the verdicts on the sensors that are failing."""
+        frames = len(next(iter(prepared.pixels.values())))
+        if self.monitor is None or mode == "off":
+            return [{} for _ in range(frames)]
+        streams = stream if isinstance(stream, Sequence) else [stream] * frames
+        present = {name: mask.cpu().numpy() for name, mask in prepared.present.items()}
+        measured = self.monitor.measure(prepared.pixels, present, features, self.model)
+        verdicts = [
+            self.monitor.judge(measured, row, streams[row] or self.monitor.open_stream()) for row in range(frames)
+        ]
+        return [{name: verdict for name, verdict in each.items() if verdict.failing} for each in verdicts]
+
     def _decode(
-        self, features: Features, present: dict[str, Tensor], row: int, size: tuple[int, int]
+        self,
+        features: Features,
+        present: Mapping[str, Tensor],
+        row: int,
+        size: tuple[int, int],
+        failing: Mapping[str, Verdict],
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Class ids and confidence of one frame of a pass; one at a time, because full-size logits are large."""
-        own = {name: [stage[row : row + 1] for stage in stages] for name, stages in features.items()}
-        coarse = self.model.decode_coarsely(own, {name: p[row : row + 1] for name, p in present.items()})
-        places, confidence = classify(coarse.float(), size)
+        own, weights = {}, {}
+        for name, stages in features.items():
+            verdict = failing.get(name)
+            if verdict is not None and verdict.usable is None:
+                continue
+            own[name] = [stage[row : row + 1] for stage in stages]
+            weights[name] = present[name][row : row + 1]
+            if verdict is not None and verdict.usable is not None:
+                weights[name] = torch.from_numpy(verdict.usable[None]).to(own[name][0])
+        places, confidence = classify(self.model.decode_coarsely(own, weights).float(), size)
         return np.asarray(self.ids[places[0].cpu().numpy()]), confidence[0].cpu().numpy()
 
-    def _left_out(self, given: Images, used: Usable, omitted: Collection[str]) -> dict[str, str]:
-        """{sensor: why it was not used}."""
+    def _answer(
+        self,
+        decoded: tuple[NDArray[np.uint8], NDArray[np.float32]],
+        given: Images,
+        usable: Usable,
+        omitted: Collection[str],
+        believed: Mapping[str, Verdict],
+        verdicts: Mapping[str, Verdict],
+    ) -> Prediction:
+        """Return the prediction of one frame, with an account of its sensors."""
+        out = {name for name, verdict in believed.items() if verdict.usable is None}
+        used = tuple(sorted(set(usable) - out))
         reasons = dict.fromkeys(self.sensors, "has no valid pixel")
         reasons |= {name: "not given" for name in self.sensors if given.get(name) is None}
+        reasons |= {name: f"failing: {believed[name].reason}" for name in out}
         reasons |= dict.fromkeys(omitted, "left out on request")
-        return {name: reason for name, reason in reasons.items() if name not in used}
+        left_out = {name: reason for name, reason in reasons.items() if name not in used}
+        failing = {name: verdict.reason for name, verdict in sorted(verdicts.items())}
+        return Prediction(*decoded, used, left_out, failing)
 
     def natural_size(self, frame: Usable) -> tuple[int, int]:
         """Return (H, W) of the frame's reference sensor, else of its largest."""
@@ -162,7 +246,12 @@ class Predictor:
 
     def tensors(self, frames: Sequence[Usable]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return {sensor: (B, C, H, W)} and presence {sensor: (B,) bool} of the sensors that any frame has."""
-        inputs, present = {}, {}
+        prepared = self._prepare(frames)
+        return prepared.inputs, prepared.present
+
+    def _prepare(self, frames: Sequence[Usable]) -> _Prepared:
+        """Prepare frames as in training."""
+        prepared = _Prepared({}, {}, {})
         for name in self.sensors:
             here = [name in frame for frame in frames]
             if not any(here):
@@ -172,9 +261,10 @@ class Predictor:
             for row, frame in enumerate(frames):
                 if name in frame:
                     pixels[row] = prepare_image(frame[name], described, self.description.size, described.stored)
-            inputs[name] = standardize(pixels, described).to(self.device)
-            present[name] = torch.tensor(here, device=self.device)
-        return inputs, present
+            prepared.pixels[name] = pixels
+            prepared.inputs[name] = standardize(pixels, described).to(self.device)
+            prepared.present[name] = torch.tensor(here, device=self.device)
+        return prepared
 
     def check_without(self, names: Sequence[str]) -> set[str]:
         """Check which sensors to leave out, and return them as a set.
@@ -214,4 +304,4 @@ def load_predictor(folder: Path, device: str = "auto") -> Predictor:
         SensorproofError: the folder does not hold a whole model, or the device is not there.
     """
     model, description = load_model(folder)
-    return Predictor(model, description, device)
+    return Predictor(model, description, device, load_monitor(folder))

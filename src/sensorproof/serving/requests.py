@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensorproof.errors import UsageError
+from sensorproof.monitoring.monitor import MonitorMode
 from sensorproof.serving.inputs import read_array, short_name
 from sensorproof.serving.predictor import Prediction, Predictor
 
@@ -89,6 +90,10 @@ class _Options:
     """Sensors to leave out of every frame."""
     confidence: Confidence = "mean"
     encoding: Encoding = "array"
+    monitor: MonitorMode = "auto"
+    """What to do about failing sensors; see `Predictor.predict`."""
+    consecutive: bool = False
+    """Whether the frames of the request follow one another in time."""
 
     @classmethod
     def read(cls, params: Mapping[str, Any] | None) -> "_Options":
@@ -98,7 +103,8 @@ class _Options:
             UsageError: one has a value that is unknown.
         """
         given = {name: value for name, value in (params or {}).items() if value is not None}
-        for name, known in (("confidence", get_args(Confidence)), ("encoding", get_args(Encoding))):
+        choices = (("confidence", Confidence), ("encoding", Encoding), ("monitor", MonitorMode))
+        for name, known in ((name, get_args(choice)) for name, choice in choices):
             if given.get(name, known[0]) not in known:
                 raise UsageError(name, f"{short_name(given[name])!r} is unknown", f"use one of {list(known)}")
         return cls(**{**given, "without": tuple(map(str, given.get("without", ())))})
@@ -113,17 +119,21 @@ def predict_request(
         predictor: the model.
         request: see `read_frames`.
         params: `without`, the sensors to leave out of every frame; `confidence`, `mean` or `pixel`; `encoding`, see
-            Encoding.
+            Encoding; `monitor`, `auto`, `report` or `off`; `consecutive`, whether the frames follow one another in
+            time, so that a frozen sensor is noticed.
 
     Returns:
-        One a frame: `labels` (H, W), `confidence` (its mean), `confidence_map` (H, W) where asked for, `used` and
-        `left_out`.
+        One a frame: `labels` (H, W), `confidence` (its mean), `confidence_map` (H, W) where asked for, `used`,
+        `left_out` and `failing`.
 
     Raises:
         SensorproofError: the request cannot be answered; its text is one line.
     """
     options = _Options.read(params)
-    predictions = predictor.predict(read_frames(request), without=options.without)
+    stream = predictor.open_stream() if options.consecutive else None
+    predictions = predictor.predict(
+        read_frames(request), without=options.without, monitor=options.monitor, stream=stream
+    )
     return [_answer(prediction, options) for prediction in predictions]
 
 
@@ -134,6 +144,7 @@ def _answer(prediction: Prediction, options: _Options) -> dict[str, Any]:
         "confidence": float(prediction.confidence.mean(dtype=np.float64)),
         "used": list(prediction.used),
         "left_out": prediction.left_out,
+        "failing": prediction.failing,
     }
     if options.confidence == "pixel":
         pixels = prediction.confidence

@@ -21,6 +21,7 @@ from sensorproof.settings.strict_model import StrictModel, validate_document
 from sensorproof.settings.training import (
     Arm,
     ModelSettings,
+    MonitoringSettings,
     RegularizerSettings,
     Scale,
     Scales,
@@ -51,6 +52,7 @@ __all__ = [
     "HealthChecks",
     "LabelChecks",
     "ModelSettings",
+    "MonitoringSettings",
     "PairTime",
     "PromotionSettings",
     "RegularizerSettings",
@@ -75,6 +77,7 @@ class Settings(StrictModel):
     data: DataSettings
     model: ModelSettings
     train: TrainSettings
+    monitoring: MonitoringSettings
     regularizer: RegularizerSettings
     search: SearchSettings
     evaluate: EvaluateSettings

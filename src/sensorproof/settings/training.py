@@ -93,6 +93,13 @@ class RegularizerSettings(StrictModel):
         return {scale: self.strength * factor for scale, factor in factors.items()}
 
 
+class MonitoringSettings(StrictModel):
+    """The monitor that is fitted after each training; see `sensorproof.monitoring`."""
+
+    false_alarms: Annotated[float, Field(gt=0, le=0.1)]
+    """Share of the images of sound sensors that may be left out."""
+
+
 class SearchSettings(StrictModel):
     """The Optuna search over the regulariser, on validation data."""
 
