@@ -17,6 +17,7 @@ from sensorproof.documents import (
     Statistic,
     Summary,
 )
+from sensorproof.documents.silent import FailureScores, FalseAlarms, SensorFailures, SilentScores
 from sensorproof.settings import PromotionSettings
 
 PROMOTION = PromotionSettings(
@@ -31,10 +32,28 @@ PROMOTION = PromotionSettings(
     max_loss_class=5.0,
     max_loss_site=5.0,
     max_loss_condition=5.0,
+    max_loss_silent=1.0,
+    max_false_alarms=0.01,
     min_group_frames=2,
     max_time_ratio=1.1,
 )
 SUBSETS = ("camera", "depth", "camera+depth")
+
+
+def make_silent(shift: float = 0.0, alarms: int = 0) -> SilentScores:
+    """Silent failures of two sensors, all higher by `shift`; 100 images of sound sensors."""
+    sensors = {
+        name: SensorFailures(
+            absent=50.0 + shift,
+            failures={
+                "black": FailureScores(kept=40.0 + shift, monitored=50.0 + shift, noticed=1.0),
+                "shifted": FailureScores(kept=45.0 + shift, monitored=48.5 + shift, noticed=0.5),
+            },
+        )
+        for name in ("camera", "depth")
+    }
+    conditions = {"day": FalseAlarms(alarms=alarms, images=60), "night": FalseAlarms(alarms=0, images=40)}
+    return SilentScores(full=55.0 + shift, monitored=54.9 + shift, conditions=conditions, sensors=sensors)
 
 
 def make_arm(shift: float, seeds: int = 3) -> ArmSummary:
@@ -51,6 +70,7 @@ def make_arm(shift: float, seeds: int = 3) -> ArmSummary:
         support={"road": 1000, "ghost": 0},
         parameters=348967,
         train_seconds=48.0 if shift == 0 else 77.0,
+        silent=make_silent(shift),
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from sensorproof.documents.base import Document
 from sensorproof.documents.comparison import Comparison
+from sensorproof.documents.silent import WithSilentScores
 from sensorproof.settings.renamed import ARMS, KEYS
 
 BASELINE: Final = "baseline"
@@ -24,8 +25,8 @@ class Statistic(Document):
     std: float
 
 
-class ArmSummary(Document):
-    """The scores of one arm over its seeds, in mIoU points (0 to 100)."""
+class ArmSummary(WithSilentScores):
+    """The scores of one arm over its seeds, in mIoU points (0 to 100); `silent` is the mean over the seeds."""
 
     seeds: tuple[int, ...]
     full: Statistic

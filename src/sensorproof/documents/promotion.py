@@ -18,6 +18,10 @@ WORST_SUBSET = "worst_subset"
 """Gate: the score with the worst subset."""
 CLASS_LOSS, SITE_LOSS, CONDITION_LOSS = "class_loss", "site_loss", "condition_loss"
 """Gates: the largest loss of a class, a site and a condition, in the mean over the subsets."""
+SILENT_LOSS = "silent_loss"
+"""Gate: the loss against the baseline while a sensor fails silently, averaged over sensors and failures."""
+FALSE_ALARMS = "false_alarms"
+"""Gate: the share of the images of sound sensors that the monitor leaves out."""
 INFERENCE_TIME = "inference_time"
 """Gate: the time for one frame, as a multiple of the champion's."""
 PARAMETERS = "parameters"
@@ -33,11 +37,15 @@ GATES = (
     CLASS_LOSS,
     SITE_LOSS,
     CONDITION_LOSS,
+    SILENT_LOSS,
+    FALSE_ALARMS,
     INFERENCE_TIME,
     PARAMETERS,
     DATA,
 )
 """All gates, in the order in which they are reported."""
+OF_SILENT_FAILURES = (SILENT_LOSS, FALSE_ALARMS)
+"""Those of evaluations that tried silent failures; earlier versions did not."""
 AGAINST_CHAMPION = (GAIN_CHAMPION, INFERENCE_TIME, PARAMETERS)
 """Those that the first model does not have."""
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from sensorproof.documents.base import Document
 from sensorproof.documents.evaluation import ArmSummary, Gains
+from sensorproof.documents.silent import WithSilentScores
 from sensorproof.settings import RegularizerSettings, Scales
 
 CANDIDATE: Final = "regularized_dropout"
@@ -54,7 +55,7 @@ class TrainingRecord(Document):
     val: Scores
 
 
-class ScoredRun(Scores):
+class ScoredRun(WithSilentScores, Scores):
     """The scores of one training on the test split, with what the training cost."""
 
     arm: str

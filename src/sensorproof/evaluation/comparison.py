@@ -20,6 +20,7 @@ from sensorproof.documents.runs import ScoredRun, SearchResult
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.paired import compare_sides
 from sensorproof.evaluation.pixel_counts import PixelCounts
+from sensorproof.evaluation.silent_average import average_silent
 from sensorproof.evaluation.statistics import paired_gain, summarize
 from sensorproof.settings import Settings
 
@@ -116,6 +117,7 @@ def summarize_arm(runs: Sequence[ScoredRun]) -> ArmSummary:
         support=first.support,
         parameters=first.parameters,
         train_seconds=sum(run.train_seconds for run in runs) / len(runs),
+        silent=average_silent([run.silent for run in runs]),
     )
 
 

@@ -87,7 +87,10 @@ def evaluate_gates(
         gates += _judge_scores(evaluation, settings, champion)
     if data_faults is not None and not faults:
         gates.append(Gate(names.DATA, float(len(data_faults)), 0.0, not data_faults, "; ".join(data_faults)))
-    return [gate for gate in gates if champion is not None or gate.name not in names.AGAINST_CHAMPION]
+    left_out: tuple[str, ...] = () if champion is not None else names.AGAINST_CHAMPION
+    if not any(arm.silent for arm in evaluation.arms.values()):
+        left_out += names.OF_SILENT_FAILURES
+    return [gate for gate in gates if gate.name not in left_out]
 
 
 def is_promoted(gates: Sequence[Gate]) -> bool:
@@ -110,6 +113,8 @@ def _thresholds(settings: PromotionSettings) -> list[tuple[str, float]]:
         (names.CLASS_LOSS, settings.max_loss_class),
         (names.SITE_LOSS, settings.max_loss_site),
         (names.CONDITION_LOSS, settings.max_loss_condition),
+        (names.SILENT_LOSS, settings.max_loss_silent),
+        (names.FALSE_ALARMS, settings.max_false_alarms),
         (names.INFERENCE_TIME, settings.max_time_ratio),
         (names.PARAMETERS, _MAX_PARAMETERS),
     ]
@@ -131,7 +136,10 @@ def _judge_scores(
         why = f"{over} cannot be compared: {trial.fault or 'it was not scored'}"
         yield _unmeasured(names.GAIN_CHAMPION, settings.min_gain_champion, why)
         for name, threshold in _thresholds(settings)[2:]:
-            yield _unmeasured(name, threshold, f"see {names.GAIN_CHAMPION}")
+            if name not in names.OF_SILENT_FAILURES:
+                yield _unmeasured(name, threshold, f"see {names.GAIN_CHAMPION}")
+            elif name == names.SILENT_LOSS:
+                yield from _judge_silent(evaluation, settings)
         return
     if champion and measured:
         yield _judge_gain(names.GAIN_CHAMPION, measured.mean, settings.min_gain_champion, over)
@@ -148,6 +156,7 @@ def _judge_scores(
         (names.CONDITION_LOSS, "condition", measured.conditions if measured else None, settings.max_loss_condition),
     ):
         yield _judge_groups(name, kind, groups, most, settings.min_group_frames, over)
+    yield from _judge_silent(evaluation, settings)
     yield _judge_ratio(names.INFERENCE_TIME, "time for one frame", trial.time, settings.max_time_ratio)
     parameters = None if trial.parameters is None else Estimate(value=trial.parameters, interval=(None, None))
     yield _judge_ratio(names.PARAMETERS, "number of parameters", parameters, _MAX_PARAMETERS)
@@ -215,6 +224,35 @@ def _judge_groups(name: str, kind: str, groups: GroupGains | None, most: float, 
         more = f" and {len(groups.small) - _NAMED} more" if len(groups.small) > _NAMED else ""
         note += f"; too few frames: {', '.join(f'{each:.40}' for each in groups.small[:_NAMED])}{more}"
     return Gate(name, loss.value, most, loss.value <= most, reason, _ends(loss), note)
+
+
+def _judge_silent(evaluation: Evaluation, settings: PromotionSettings) -> Iterator[Gate]:
+    """Yield the two gates of silent failures."""
+    ours, theirs = (evaluation.arms[arm].silent for arm in (settings.candidate, BASELINE))
+    most, alarms = settings.max_loss_silent, settings.max_false_alarms
+    if ours is None or theirs is None:
+        why = "candidate and baseline were not both tried with silent failures"
+        yield _unmeasured(names.SILENT_LOSS, most, why)
+        yield _unmeasured(names.FALSE_ALARMS, alarms, f"see {names.SILENT_LOSS}")
+        return
+    loss = theirs.mean - ours.mean
+    sensor, failure, short = ours.worst
+    note = f"worst {sensor} {failure}: {short:.2f} below the better of absent and believed"
+    reason = f"while a sensor fails silently it loses {loss:.2f} points against the baseline, more than {most:.2f}"
+    fault = _fault_of(Estimate(value=loss, interval=(None, None)))
+    yield (
+        _unmeasured(names.SILENT_LOSS, most, fault)
+        if fault
+        else Gate(names.SILENT_LOSS, loss, most, loss <= most, reason, None, note)
+    )
+    counted = ours.false_alarms
+    if not counted.images:
+        yield _unmeasured(names.FALSE_ALARMS, alarms, "there was no image of a sound sensor")
+        return
+    share = counted.alarms / counted.images
+    reason = f"its monitor leaves out {share:.4f} of the images of sound sensors, more than {alarms:g}"
+    note = f"{counted.alarms} of {counted.images} images"
+    yield Gate(names.FALSE_ALARMS, share, alarms, share <= alarms, reason, None, note)
 
 
 def _judge_ratio(name: str, what: str, ratio: Estimate | None, most: float) -> Gate:

@@ -4,10 +4,15 @@ from pathlib import Path
 
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.holdout import frame_names, hash_holdout
+from sensorproof.documents.evaluation import BASELINE
 from sensorproof.documents.runs import RunScores, TrainingRecord
+from sensorproof.evaluation.failures import FAILURES
+from sensorproof.evaluation.frame_source import PreparedFrames
 from sensorproof.evaluation.pixel_counts import PixelCounts
+from sensorproof.evaluation.silent import score_silent_failures
 from sensorproof.evaluation.subsets import count_subsets
 from sensorproof.models import Segmenter, load_model
+from sensorproof.monitoring.monitor import load_monitor
 from sensorproof.settings import Settings
 from sensorproof.training.loop import choose_device
 
@@ -46,7 +51,7 @@ def count_holdout(model: Segmenter, data: PreparedDataset, settings: Settings, h
 def score_run(
     folder: Path, model_sha256: str, data: PreparedDataset, settings: Settings, holdout: str = ""
 ) -> tuple[RunScores, PixelCounts]:
-    """Score a finished training on the hold-out.
+    """Score a finished training on the hold-out; baseline and candidate also with silent failures.
 
     Args:
         folder: what stage train wrote.
@@ -61,6 +66,10 @@ def score_run(
     training = TrainingRecord.read(folder / "train.json")
     model, _ = load_model(folder / "model")
     counts = count_holdout(model, data, settings, holdout)
+    silent, monitor = None, load_monitor(folder / "model")
+    if monitor is not None and training.arm in (BASELINE, settings.promotion.candidate):
+        frames = PreparedFrames.of_split(data, "test")
+        silent = score_silent_failures(model, monitor, frames, FAILURES)
     run = RunScores(
         **dict(counts.scores().to_document()),
         arm=training.arm,
@@ -69,5 +78,6 @@ def score_run(
         parameters=training.parameters,
         validation_mean=training.val.mean,
         model_sha256=model_sha256,
+        silent=silent,
     )
     return run, counts

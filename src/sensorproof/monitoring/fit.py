@@ -195,7 +195,7 @@ def _fit_threshold(
         here = [name for name in data.sensors if data.present[name][rows[place]]]
         pairs = {pair: float(v[place]) for pair, v in odds.items() if pair[0] in here and pair[1] in here}
         stream.judge(FrameEvidence(dict.fromkeys(here, 0.0), {}, pairs))
-        if len(here) > 2:
+        if len(here) > 1:
             most.append(stream.evidence_against(here))
     reached = np.array([value for value in most if np.isfinite(value)])
     # One alarm a frame at most, of as many images as there are sensors.

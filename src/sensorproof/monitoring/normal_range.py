@@ -6,6 +6,7 @@ training, and the Mahalanobis distance, which also sees a combination of values 
 thresholds come from leaving each site out in turn: how far do images of a site lie from the ranges of all the others?
 """
 
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -37,7 +38,7 @@ PARTLY_LOST = "partly lost"
 Rows = NDArray[np.float64]
 """(N, S) statistics with regions and quantities in one row; or a vector or matrix of the same."""
 Empty = NDArray[np.bool_]
-"""(N, h, w), from `image_statistics.find_empty_blocks`."""
+"""(N, h, w), from `measure_images`."""
 
 
 class NormalRange(BaseModel):
@@ -59,6 +60,11 @@ class NormalRange(BaseModel):
     """Largest share of empty blocks of a training image."""
     roughness: float
     """Largest step over spread of a training image."""
+
+    @cached_property
+    def _arrays(self) -> tuple[Rows, Rows, Rows, Rows]:
+        """Range, medians and whitening as arrays."""
+        return np.array(self.low), np.array(self.high), np.array(self.center), np.array(self.whitening)
 
     @classmethod
     def fit(cls, values: Values, empty: Empty, sites: NDArray[np.str_], rate: float) -> Self:
@@ -93,8 +99,7 @@ class NormalRange(BaseModel):
         score = np.zeros(len(values))
         if self.range_threshold is not None and self.distance_threshold is not None:
             rows = values.reshape(len(values), -1).astype(np.float64)
-            fitted = np.array(self.low), np.array(self.high), np.array(self.center), np.array(self.whitening)
-            excess, distance = _distances(rows, *fitted)
+            excess, distance = _distances(rows, *self._arrays)
             score = np.maximum(excess / self.range_threshold, distance / self.distance_threshold)
         return np.where(certain, np.maximum(score, _CERTAIN), score)
 

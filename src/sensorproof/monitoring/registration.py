@@ -13,6 +13,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from sensorproof.monitoring.image_statistics import Gray
+
 Spectra = NDArray[np.complex64]
 """(B, K, H, W): of K maps of each of B images."""
 _DISTANCE_KINDS = ("depth", "lidar", "radar")
@@ -27,7 +29,9 @@ _MAX_MAP_SIDE = 32
 """The same for maps of predictions."""
 _BAND = 0.2
 """Standard deviation of the Gaussian weight on the spectra of edges, in cycles per pixel."""
-_LEAST_PROBABILITY = 1e-3
+_LEAST_LOG = np.float32(np.log(1e-3))
+_WORKERS = -1
+"""Every core transforms some of the images."""
 _TOLERANCE = np.array([-1, 0, 1])
 """Displacements in pixels that count as none."""
 
@@ -55,27 +59,36 @@ def _weights(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.f
     )
 
 
-def edge_spectra(gray: NDArray[np.float32], valid: NDArray[np.bool_], kind: str, channels: int) -> Spectra:
-    """Return the whitened spectra of the edges of images, with doubled angles as `alignment` has them.
+def near(gray: Gray, kind: str, channels: int) -> Gray:
+    """Return images whose edges can be compared with those of other sensors.
+
+    Distances become nearness, 0 where nothing is near, with the gaps between the lines of a sparse LiDAR closed.
 
     Args:
-        gray: (B, H, W), 0 where invalid.
-        valid: (B, H, W).
+        gray: (B, H, W).
         kind: of the sensor.
         channels: of the sensor: a distance has fewer than three.
     """
-    if kind in _DISTANCE_KINDS and channels < 3:
-        gray = _close_gaps(gray, valid)
-        valid = np.ones_like(valid)
-    gray, valid = _shrink(gray, valid)
-    holes = not valid.all()
-    if holes:
+    if kind not in _DISTANCE_KINDS or channels >= 3:
+        return gray
+    nearness = np.zeros_like(gray.values)
+    known = np.ones_like(gray.values, bool) if gray.valid is None else gray.valid
+    np.divide(_NEAREST, np.maximum(gray.values, _NEAREST), out=nearness, where=known)
+    side = max(3, round(nearness.shape[1] * _LARGEST_GAP) // 2 * 2 + 1)
+    closed = np.stack([cv2.morphologyEx(image, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)) for image in nearness])
+    return Gray(np.where(known, nearness, closed), None)
+
+
+def edge_spectra(images: Gray) -> Spectra:
+    """Return the whitened spectra of the edges of images (B, H, W), with doubled angles as `alignment` has them."""
+    gray, valid = _shrink(images)
+    if valid is not None:
         mean = gray.sum((1, 2), keepdims=True) / np.maximum(valid.sum((1, 2), keepdims=True), 1)
         gray = np.where(valid, gray, mean.astype(np.float32))
     window, band, _, _ = _weights(*gray.shape[1:])
-    padded = np.pad(gray, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    dx = padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
-    dy = padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]
+    dx, dy = np.zeros_like(gray), np.zeros_like(gray)
+    np.subtract(gray[:, :, 2:], gray[:, :, :-2], out=dx[:, :, 1:-1])
+    np.subtract(gray[:, 2:], gray[:, :-2], out=dy[:, 1:-1])
     across, down = dx * dx, dy * dy
     energy = across + down
     energy += 1e-6 * energy.max((1, 2), keepdims=True) + np.float32(1e-20)
@@ -84,43 +97,35 @@ def edge_spectra(gray: NDArray[np.float32], valid: NDArray[np.bool_], kind: str,
     edges = np.empty(gray.shape, np.complex64)
     np.multiply(across - down, weight, out=edges.real)
     np.multiply(dx * dy, 2 * weight, out=edges.imag)
-    if holes:  # a gradient at the border of a hole belongs to the hole
-        near = [cv2.dilate(hole.astype(np.uint8), np.ones((5, 5), np.uint8)) for hole in ~valid]
-        edges[np.stack(near) > 0] = 0
-    spectra = scipy.fft.fft2(edges, overwrite_x=True)
+    if valid is not None:  # a gradient at the border of a hole belongs to the hole
+        border = [cv2.dilate(hole.astype(np.uint8), np.ones((5, 5), np.uint8)) for hole in ~valid]
+        edges[np.stack(border) > 0] = 0
+    spectra = scipy.fft.fft2(edges, overwrite_x=True, workers=_WORKERS)
     strength = np.abs(spectra)
     root = np.sqrt(strength)
     spectra *= band / (root * np.sqrt(root) + np.float32(1e-6))
     return np.asarray(spectra[:, None], np.complex64)
 
 
-def _close_gaps(distance: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return nearness, 0 where nothing is near, with the gaps between the lines of a sparse LiDAR closed."""
-    nearness = np.zeros_like(distance)
-    np.divide(_NEAREST, np.maximum(distance, _NEAREST), out=nearness, where=valid)
-    side = max(3, round(distance.shape[1] * _LARGEST_GAP) // 2 * 2 + 1)
-    closed = np.stack([cv2.morphologyEx(image, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)) for image in nearness])
-    return np.where(valid, nearness, closed)
-
-
-def _shrink(gray: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _shrink(images: Gray) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
     """Return images at most `_MAX_SIDE` long, by area; a pixel with a hole in it is a hole."""
+    gray, valid = images.values, images.valid
     height, width = gray.shape[1:]
     factor = -(-max(height, width) // _MAX_SIDE)
     if factor == 1:
         return gray, valid
     size = (max(1, width // factor), max(1, height // factor))
     small = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in gray])
-    if valid.all():
-        return small, np.ones(small.shape, bool)
+    if valid is None:
+        return small, None
     whole = np.stack([cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in valid])
     return np.where(whole > 0.99, small, np.float32(0)), whole > 0.99
 
 
-def prediction_maps(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logarithms of class probabilities (B, K, h, w), at most `_MAX_MAP_SIDE` a side."""
-    factor = -(-max(probabilities.shape[2:]) // _MAX_MAP_SIDE)
-    logs = np.log(np.maximum(probabilities, np.float32(_LEAST_PROBABILITY)))
+def prediction_maps(logs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return logarithms of class probabilities (B, K, h, w) at most `_MAX_MAP_SIDE` a side."""
+    factor = -(-max(logs.shape[2:]) // _MAX_MAP_SIDE)
+    logs = np.maximum(logs, _LEAST_LOG)
     if factor == 1:
         return logs
     height, width = (side // factor for side in logs.shape[2:])
@@ -128,9 +133,9 @@ def prediction_maps(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(blocks.mean((3, 5)))
 
 
-def map_spectra(maps: NDArray[np.float32], usual: NDArray[np.float32]) -> Spectra:
-    """Return the spectra of maps (B, K, h, w) less what is usual at each place (K, h, w): the layout of every scene."""
-    return np.asarray(scipy.fft.fft2(maps - usual, axes=(2, 3)), np.complex64)
+def map_spectra(maps: NDArray[np.float32]) -> Spectra:
+    """Return the spectra of maps (…, h, w) from which what is usual at each place was subtracted."""
+    return np.asarray(scipy.fft.fft2(maps, workers=_WORKERS), np.complex64)
 
 
 def match_edges(ours: Spectra, theirs: Spectra) -> NDArray[np.float64]:

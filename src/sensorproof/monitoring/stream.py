@@ -20,6 +20,7 @@ _MARGIN = 1.0
 UNUSUAL = "unusual"
 FROZEN = "frozen"
 MISMATCH = "does not match the other sensors"
+UNDECIDED = "do not match, and nothing says which of them is wrong"
 RECOVERING = "was failing until just now"
 
 
@@ -43,7 +44,7 @@ class Verdict:
     score: float
     """Above 1 for a sensor with a fault in this frame."""
     reason: str = ""
-    """In words; empty for a sound sensor."""
+    """In words; empty for a sound sensor. One that does not match the only other sensor has a reason, and is used."""
     usable: NDArray[np.bool_] | None = None
     """(h, w) which blocks of a partly lost image still show something: the sensor is used there. None for none."""
 
@@ -79,12 +80,23 @@ class Stream:
         self._past.append(_Past(evidence, sound))
         for name, certainty in self._find_mismatches(sound).items():
             reasons[name], scores[name] = MISMATCH, max(scores[name], certainty)
+        undecided = self._do_two_disagree(sound - frozenset(reasons))
         recent = {name for name in scores if sum(name in alarms for alarms in self._alarms) > 1}
         self._alarms.append(frozenset(reasons))
         reasons |= {name: RECOVERING for name in recent if name not in reasons}
         if scores and len(reasons) == len(scores):
             del reasons[min(scores, key=lambda name: (name in self._alarms[-1], scores[name], name))]
-        return {name: Verdict(name in reasons, score, reasons.get(name, "")) for name, score in scores.items()}
+        others = {name: f"{' and '.join(sorted(undecided))} {UNDECIDED}" for name in undecided}
+        return {
+            name: Verdict(name in reasons, score, reasons.get(name, others.get(name, "")))
+            for name, score in scores.items()
+        }
+
+    def _do_two_disagree(self, sound: Set[str]) -> Set[str]:
+        """Return the last two sound sensors if they do not match: nobody can say which of them is wrong."""
+        if len(sound) != 2 or self.evidence_against(sorted(sound)) <= self.threshold:
+            return frozenset()
+        return sound
 
     def _find_repeats(self, evidence: FrameEvidence) -> list[str]:
         """List the sensors whose image is one of the last frames' again, while another sensor's is new."""
@@ -121,7 +133,8 @@ class Stream:
                     against[a] -= odds
                     against[b] -= odds
             first, second = sorted(against, key=lambda name: -against[name])[:2]
-            if against[first] > most and against[first] - against[second] > _MARGIN:
+            lead = against[first] - against[second]
+            if against[first] > most and (lead > _MARGIN or len(names) == 2):
                 best, most = first, against[first]
         return best, float(most)
 

@@ -15,6 +15,7 @@ from sensorproof.reporting.examples import draw_examples
 from sensorproof.reporting.formatting import is_number, sensors_of
 from sensorproof.reporting.gain_chart import gain_chart
 from sensorproof.reporting.palette import class_colors
+from sensorproof.reporting.silent_table import silent_groups, silent_sentences
 from sensorproof.reporting.summary import summarize
 from sensorproof.reporting.tables import (
     FIGURES,
@@ -102,6 +103,8 @@ def render_report(
             failure=failure_sentence(shown),
             scale=_score_scale(groups),
             gains=gain_chart(evaluation.gain),
+            silent=silent_groups(arms[candidate].silent if candidate in arms else None),
+            silent_sentences=silent_sentences(arms, candidate),
             conditions=list(conditions(sensors)),
             class_arms=list(shown),
             classes=class_rows(shown),

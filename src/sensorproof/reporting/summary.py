@@ -159,6 +159,8 @@ _TITLES = {
     names.CLASS_LOSS: "Largest loss of a class",
     names.SITE_LOSS: "Largest loss of a site",
     names.CONDITION_LOSS: "Largest loss of a condition",
+    names.SILENT_LOSS: "Loss while a sensor fails silently, against the baseline",
+    names.FALSE_ALARMS: "Share of sound images that the monitor leaves out",
 }
 """Of the gates that can be judged without asking the registry."""
 
@@ -175,6 +177,8 @@ def _gate_line(gate: Gate) -> _GateLine:
         value, demand = missing if gate.value is None else signed(gate.value), f"above {signed(gate.threshold)}"
     elif gate.value is None:
         value, demand = "not measured", "measured"
+    elif gate.name == names.FALSE_ALARMS:
+        value, demand = f"{gate.value:.4f}", f"at most {gate.threshold:g}"
     elif gate.name == names.WORST_SUBSET:
         value, limit = with_limit(gate.value, gate.threshold)
         demand = f"at least {limit}"

@@ -44,7 +44,10 @@ class Prediction:
     left_out: dict[str, str]
     """{sensor of the model that was not used: reason}."""
     failing: dict[str, str] = field(default_factory=dict)
-    """{sensor that the monitor found failing: reason}, whether it was left out, used in part, or only reported."""
+    """{sensor that the monitor found failing: reason}, whether it was left out, used in part, or only reported.
+
+    Two sensors that do not match, without a third to say which is wrong, are both named, and used.
+    """
 
 
 @dataclass(frozen=True)
@@ -169,12 +172,10 @@ class Predictor:
         with torch.inference_mode():
             features = self.model.encode(prepared.inputs)
             verdicts = self._judge(prepared, features, monitor, stream)
-            believed = [{} if monitor == "report" else found for found in verdicts]
-            decoded = [
-                self._decode(features, prepared.present, row, size, believed[row]) for row, size in enumerate(sizes)
-            ]
+            out = [{name: v for name, v in each.items() if v.failing and monitor == "auto"} for each in verdicts]
+            decoded = [self._decode(features, prepared.present, row, size, out[row]) for row, size in enumerate(sizes)]
         return [
-            self._answer(decoded[row], frames[row], usable[row], omitted, believed[row], verdicts[row])
+            self._answer(decoded[row], frames[row], usable[row], omitted, out[row], verdicts[row])
             for row in range(len(frames))
         ]
 
@@ -185,7 +186,7 @@ class Predictor:
         mode: MonitorMode,
         stream: Stream | Sequence[Stream | None] | None,
     ) -> list[dict[str, Verdict]]:
-        """Return, for each frame of a pass, the verdicts on the sensors that are failing."""
+        """Return, for each frame of a pass, the verdicts on the sensors that something is wrong with."""
         frames = len(next(iter(prepared.pixels.values())))
         if self.monitor is None or mode == "off":
             return [{} for _ in range(frames)]
@@ -195,7 +196,7 @@ class Predictor:
         verdicts = [
             self.monitor.judge(measured, row, streams[row] or self.monitor.open_stream()) for row in range(frames)
         ]
-        return [{name: verdict for name, verdict in each.items() if verdict.failing} for each in verdicts]
+        return [{name: verdict for name, verdict in each.items() if verdict.reason} for each in verdicts]
 
     def _decode(
         self,
@@ -224,15 +225,15 @@ class Predictor:
         given: Images,
         usable: Usable,
         omitted: Collection[str],
-        believed: Mapping[str, Verdict],
+        failed: Mapping[str, Verdict],
         verdicts: Mapping[str, Verdict],
     ) -> Prediction:
         """Return the prediction of one frame, with an account of its sensors."""
-        out = {name for name, verdict in believed.items() if verdict.usable is None}
+        out = {name for name, verdict in failed.items() if verdict.usable is None}
         used = tuple(sorted(set(usable) - out))
         reasons = dict.fromkeys(self.sensors, "has no valid pixel")
         reasons |= {name: "not given" for name in self.sensors if given.get(name) is None}
-        reasons |= {name: f"failing: {believed[name].reason}" for name in out}
+        reasons |= {name: f"failing: {failed[name].reason}" for name in out}
         reasons |= dict.fromkeys(omitted, "left out on request")
         left_out = {name: reason for name, reason in reasons.items() if name not in used}
         failing = {name: verdict.reason for name, verdict in sorted(verdicts.items())}

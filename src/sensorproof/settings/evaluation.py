@@ -46,6 +46,10 @@ class PromotionSettings(StrictModel):
     """No site may lose more than this."""
     max_loss_condition: NonNegativeFloat
     """No condition may lose more than this."""
+    max_loss_silent: NonNegativeFloat
+    """While a sensor fails silently, it may lose this against the baseline, averaged over sensors and failures."""
+    max_false_alarms: Annotated[float, Field(ge=0, le=1)]
+    """The monitor may leave out this share of the images of sound sensors."""
     min_group_frames: PositiveInt
     """A class, site or condition with fewer test frames is not judged by itself."""
     max_time_ratio: PositiveFloat

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.evaluations import PROMOTION as RULES
-from helpers.evaluations import estimate, make_comparison
+from helpers.evaluations import estimate, make_comparison, make_silent
 from sensorproof.documents import Comparison, Estimate, Evaluation, GateRecord, GroupGains
 from sensorproof.documents.promotion import AGAINST_CHAMPION, GATES
+from sensorproof.documents.silent import SilentScores
 from sensorproof.evaluation.gates import ChampionTrial, Gate, evaluate_gates, is_promoted, list_reasons
 
 SUBSETS = ("camera", "depth", "camera+depth")
@@ -24,7 +25,7 @@ Points = st.floats(-100, 100)
 def arm(seeds: list[int]) -> dict[str, Any]:
     figures = {name: {"mean": 50.0, "std": 1.0} for name in ("full", "mean", "worst", "spread")}
     subsets = {name: {"mean": 50.0, "std": 1.0} for name in SUBSETS}
-    rest = {"per_class": {}, "support": {}, "parameters": 1, "train_seconds": 1.0}
+    rest = {"per_class": {}, "support": {}, "parameters": 1, "train_seconds": 1.0, "silent": make_silent().to_json()}
     return {"seeds": seeds, **figures, "subsets": subsets, **rest}
 
 
@@ -92,6 +93,8 @@ def test_every_gate_has_value_threshold_and_interval() -> None:
         "class_loss": loss,
         "site_loss": loss,
         "condition_loss": loss,
+        "silent_loss": (0.0, 1.0, None),
+        "false_alarms": (0.0, 0.01, None),
         "inference_time": (1.0, 1.1, (0.98, 1.02)),
         "parameters": (1.0, 1.0, None),
         "data": (0.0, 0.0, None),
@@ -180,11 +183,50 @@ def test_the_note_names_the_group_that_lost_most_and_those_that_are_not_judged()
 def test_the_reason_says_why_a_champion_cannot_be_scored() -> None:
     gates = evaluate_gates(evaluation(), RULES, ChampionTrial(4, fault="its file is gone"), [])
     assert tuple(gate.name for gate in gates) == GATES
-    assert {gate.name for gate in gates if gate.passed} == {"complete", "gain_baseline", "data"}
+    assert {gate.name for gate in gates if gate.passed} == {
+        "complete",
+        "gain_baseline",
+        "silent_loss",
+        "false_alarms",
+        "data",
+    }
     assert all(gate.value is None for gate in gates if not gate.passed)
     first, *others = list_reasons(gates)
     assert first == "gain_champion: not measured: champion version 4 cannot be compared: its file is gone"
     assert {reason.partition(": ")[2] for reason in others} == {"not measured: see gain_champion"}
+
+
+def with_silent(**arms: SilentScores | None) -> Evaluation:
+    """A complete evaluation whose arms have other scores under silent failures."""
+    whole = evaluation()
+    changed = {name: whole.arms[name].model_copy(update={"silent": silent}) for name, silent in arms.items()}
+    return whole.model_copy(update={"arms": {**whole.arms, **changed}})
+
+
+@pytest.mark.parametrize(
+    ("silent", "expected"),
+    [
+        (make_silent(-1.0), []),
+        (make_silent(-1.01), ["silent_loss"]),
+        (make_silent(math.nan), ["silent_loss"]),
+        (make_silent(-math.inf), ["silent_loss"]),
+        (make_silent(0.0, alarms=1), []),
+        (make_silent(0.0, alarms=2), ["false_alarms"]),
+        (None, ["silent_loss", "false_alarms"]),
+    ],
+)
+def test_silent_failures_are_judged_against_the_baseline(silent: SilentScores | None, expected: list[str]) -> None:
+    gates = evaluate_gates(with_silent(regularized=silent), RULES, trial(), [])
+    assert failed(gates) == expected
+    if silent is not None and not expected:
+        (gate,) = (gate for gate in gates if gate.name == "silent_loss")
+        assert gate.note == "worst camera shifted: 1.50 below the better of absent and believed"
+
+
+def test_an_evaluation_that_tried_no_silent_failures_is_not_judged_by_them() -> None:
+    gates = evaluate_gates(with_silent(baseline=None, regularized=None), RULES, trial(), [])
+    assert {"silent_loss", "false_alarms"} & {gate.name for gate in gates} == set()
+    assert is_promoted(gates)
 
 
 def test_one_seed_proves_no_gain_over_the_baseline() -> None:
