@@ -87,7 +87,10 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "promotion.max_loss_class": [-0.1],
     "promotion.max_loss_site": [-0.1, INFINITY],
     "promotion.max_loss_condition": [-0.1],
+    "promotion.max_loss_silent": [-0.1],
+    "promotion.max_false_alarms": [-0.1, 1.1],
     "promotion.min_group_frames": [0],
+    "monitoring.false_alarms": [0, 0.2, NAN],
     "promotion.max_time_ratio": [0.0, NAN],
     "report.examples": [-1, 25],
     "compare.datasets": [
