@@ -23,10 +23,11 @@ from sensorproof.evaluation.comparison import build_evaluation, compare_arms
 from sensorproof.evaluation.pixel_counts import PixelCounts
 from sensorproof.evaluation.subsets import all_subsets, subset_name
 from sensorproof.files import write_json, write_text
-from sensorproof.models import ModelDescription, build_model, describe_model, save_model
+from sensorproof.models import ModelDescription, build_model, describe_model, load_model, save_model
+from sensorproof.monitoring.fit import fit_monitor
 from sensorproof.serving.package import hash_model
 from sensorproof.serving.rescore import recount as _recount
-from sensorproof.settings import ModelSettings, RegularizerSettings, Settings, load_settings
+from sensorproof.settings import ModelSettings, MonitoringSettings, RegularizerSettings, Settings, load_settings
 
 MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
 CLASSES = ("ground", "box", "wall")
@@ -115,6 +116,13 @@ def write_prepared(root: Path, meta: PreparedMeta | None = None) -> None:
     np.save(root / "label.npy", label)
     table.to_csv(root / "frames.csv", index=False)
     write_json(root / "meta.json", meta.model_dump(mode="json"))
+
+
+def write_monitor(folder: Path, prepared: Path) -> None:
+    """A monitor of the model in a folder, fitted on the frames of `write_prepared`, which are written too."""
+    write_prepared(prepared)
+    model, _ = load_model(folder)
+    fit_monitor(model, PreparedDataset(prepared), MonitoringSettings(false_alarms=0.001)).save(folder)
 
 
 def write_raw(root: Path, splits: Sequence[str] = SPLITS) -> Batch:

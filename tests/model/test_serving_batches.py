@@ -1,9 +1,11 @@
 """A whole batch predicted: pictures and table, in shards, after a kill, and in a bounded memory."""
 
 import json
+import shutil
 import signal
 import time
 import tracemalloc
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from helpers.predictions import copy, files, finish, start
-from helpers.project_artifacts import command, write_model, write_raw
+from helpers.project_artifacts import command, write_model, write_monitor, write_raw
 from sensorproof.data.batch import Batch, read_batch
 from sensorproof.data.frame_checks import load_frame
 from sensorproof.errors import SensorproofError, UsageError
@@ -29,19 +31,38 @@ FRAMES = 40
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Batch:
-    return write_raw(tmp_path_factory.mktemp("raw") / "b", ["train"] * FRAMES)
+    """One sequence; the camera shows nothing in one frame, and freezes twice: across passes, and across shards."""
+    batch = write_raw(tmp_path_factory.mktemp("raw") / "b", ["train"] * FRAMES)
+    for first, frozen in ((12, range(13, 19)), (24, range(25, 29))):
+        for frame in frozen:
+            shutil.copy(batch.root / f"camera/f{first}.png", batch.root / f"camera/f{frame}.png")
+    for path in batch.root.glob("depth/*.npy"):  # noise would be a failure, too
+        depth = np.load(path)
+        np.save(path, np.where(depth > 0, 30 + 0.1 * depth + np.linspace(-10, 10, 45), depth).astype(np.float32))
+    Image.new("RGB", (61, 50)).save(batch.root / "camera/f8.png")
+    return batch
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with a monitor."""
+    folder = tmp_path_factory.mktemp("train") / "model"
+    write_model(folder, 3)
+    write_monitor(folder, tmp_path_factory.mktemp("prepared"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model without a monitor."""
     folder = tmp_path_factory.mktemp("train") / "model"
     write_model(folder, 3)
     return folder
 
 
 @pytest.fixture(scope="module")
-def predictor(model: Path) -> Predictor:
-    return load_predictor(model, "cpu")
+def predictor(plain: Path) -> Predictor:
+    return load_predictor(plain, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +84,7 @@ def test_each_frame_has_its_pictures_and_its_row(raw: Batch, predictor: Predicto
         "confidence", "labels", "overlay", "predictions.csv", "predictions.json",
     ]  # fmt: skip
     rows = table(out)
-    assert rows.columns.tolist() == ["frame_id", "prediction", "confidence", "sensors", "left_out", "faults"]
+    assert rows.columns.tolist() == ["frame_id", "prediction", "confidence", "sensors", "left_out", "failing", "faults"]
     assert rows.left_out[:4].tolist() == ["", "depth: not given", "camera: not given", ""]
     (expected,) = predictor.predict([load_frame(raw, 3)[0].images])
     np.testing.assert_array_equal(Image.open(out / "labels/f3.png"), expected.labels)
@@ -119,6 +140,29 @@ def test_a_frame_that_the_model_refuses_does_not_stop_the_others(predictor: Pred
     rows = table(tmp_path / "out")
     assert rows.faults[2] == "frame: has no sensor with a valid pixel"
     assert rows.left_out[2] == "camera: not given; depth: has no valid pixel"
+
+
+def test_the_table_says_which_sensor_failed_and_why(raw: Batch, undisturbed: dict[str, bytes]) -> None:
+    rows = pd.read_csv(BytesIO(undisturbed["predictions.csv"]), keep_default_na=False, dtype=str)
+    frozen = [*range(13, 19), *range(25, 29)]
+    assert [i for i in range(FRAMES) if "camera: frozen" in rows.failing[i]] == frozen
+    assert "camera: failing: frozen" in rows.left_out[frozen[0]]
+    assert "camera: black" in rows.failing[8]
+    assert "camera" not in rows.sensors[8].split("+")
+    assert not rows.failing[2].startswith("camera")
+
+
+def test_a_monitor_that_only_reports_leaves_no_sensor_out(raw: Batch, model: Path, tmp_path: Path) -> None:
+    predictor = load_predictor(model, "cpu")
+    done = predict_batch(predictor, raw, tmp_path / "out", monitor="report")
+    assert done.failing >= 11
+    rows = table(tmp_path / "out")
+    assert rows.sensors[13] == "camera+depth"
+    assert "camera: frozen" in rows.failing[13]
+    off = predict_batch(predictor, raw, tmp_path / "off", monitor="off")
+    assert off.failing == 0
+    assert set(table(tmp_path / "off").failing) == {""}
+    assert (tmp_path / "out/labels/f13.png").read_bytes() == (tmp_path / "off/labels/f13.png").read_bytes()
 
 
 # A run of 40 frames syncs once for predictions.json, six times a frame, once a pass, twice for predictions.csv.
@@ -201,9 +245,9 @@ def test_the_model_sees_the_same_frames_together_in_any_shard(
     passes: list[list[float]] = []
     predict = predictor.predict
 
-    def record(frames: list[dict[str, NDArray]]) -> list[Prediction]:
+    def record(frames: list[dict[str, NDArray]], **options: Any) -> list[Prediction]:
         passes.append([float(np.nansum(pixels)) for frame in frames for pixels in frame.values()])
-        return predict(frames)
+        return predict(frames, **options)
 
     monkeypatch.setattr(predictor, "predict", record)
     predict_batch(predictor, raw, tmp_path / "whole")
@@ -265,7 +309,7 @@ def test_unfinished_work_goes_on_only_with_the_same(raw: Batch, predictor: Predi
         (other, raw, {}, "unfinished predictions of another model"),
         (predictor, renamed, {}, r"unfinished predictions of another batch \(b, not c\)"),
         (predictor, changed, {}, r"unfinished predictions of another batch \(b, but not as it is now\)"),
-        (predictor, raw, {"without": ["depth"]}, r"other options \(all sensors, not --without depth\)"),
+        (predictor, raw, {"without": ["depth"]}, r"other options \(--monitor off, not --without depth --"),
         (
             predictor,
             raw,
@@ -347,9 +391,9 @@ def test_a_wrong_shard_is_one_line(
 
 
 def test_the_command_predicts_shards(
-    raw: Batch, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    raw: Batch, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ("predict", model, raw.root, tmp_path / "out", "--device", "cpu", "--shard")
+    arguments = ("predict", plain, raw.root, tmp_path / "out", "--device", "cpu", "--shard")
     assert command(*arguments, "2/2") == 0
     output = capsys.readouterr()
     assert "out, shard 2/2: 20 of 20 frames predicted, 0 of them without some sensor" in output.out

@@ -119,10 +119,13 @@ def _predict_rest(
     rows = shard.rows(len(batch.frames))
     left_out = set(folder.record.without)
     wanted = set(predictor.sensors) - left_out
-    progress(part.done, len(rows))
     first = rows.start + part.done
+    if first >= rows.stop:
+        progress(part.done, len(rows))
+        return
     mode, streams = folder.record.monitor, _Streams(predictor, batch)
     begin = first if mode == "off" else streams.first_row_that_matters(first)
+    progress(part.done, len(rows))
     for start in range(begin - begin % _AT_ONCE, rows.stop, _AT_ONCE):
         chunk = [read(batch, row, wanted) for row in range(start, min(start + _AT_ONCE, len(batch.frames)))]
         ordered = {frame.frame_id: streams.of_row(row) for row, frame in enumerate(chunk, start)}
@@ -134,8 +137,9 @@ def _predict_rest(
                 if prediction:
                     write_pictures(folder.root, file, prediction, frame.images, predictor.description)
                 part.append(_describe(frame, prediction, file, predictor.sensors, left_out))
-        part.sync()
-        progress(part.done, len(rows))
+        if start + len(chunk) > first:
+            part.sync()
+            progress(part.done, len(rows))
 
 
 class _Streams:
@@ -143,13 +147,13 @@ class _Streams:
 
     def __init__(self, predictor: Predictor, batch: Batch) -> None:
         self._predictor = predictor
-        self._sequences = list(zip(batch.frames.site, batch.frames.sequence, strict=True))
-        self._last: tuple[object, Stream | None] = (None, None)
+        self._sequences = batch.frames.groupby(["site", "sequence"], sort=False).ngroup().to_numpy()
+        self._last: tuple[int, Stream | None] = (-1, None)
 
     def of_row(self, row: int) -> Stream | None:
         """Return the stream of a row; the rows are asked for in order."""
         if self._last[0] != self._sequences[row]:
-            self._last = self._sequences[row], self._predictor.open_stream()
+            self._last = int(self._sequences[row]), self._predictor.open_stream()
         return self._last[1]
 
     def first_row_that_matters(self, row: int) -> int:

@@ -9,9 +9,9 @@ from sensorproof.locks import BusyError
 from sensorproof.serving.prediction_rows import HEADER, OpenPart, Row, check_idle, read_rows
 
 ROWS = [
-    Row("f0", "labels/f0.png", "0.5000", "camera", "depth: not given", ""),
-    Row('a "b", c', "", "", "", "", "camera/x.png: is not a whole image; depth/x.npy: is missing"),
-    Row("f2", "labels/f2.png", "1.0000", "camera+depth", "", ""),
+    Row("f0", "labels/f0.png", "0.5000", "camera", "depth: not given", "", ""),
+    Row('a "b", c', "", "", "", "", "", "camera/x.png: is not a whole image; depth/x.npy: is missing"),
+    Row("f2", "labels/f2.png", "1.0000", "camera+depth", "", "depth: frozen", ""),
 ]
 
 
@@ -60,7 +60,7 @@ def test_a_line_that_is_no_row_ends_the_table(tmp_path: Path, broken: bytes) -> 
 
 def test_a_text_of_several_lines_stays_in_its_row(tmp_path: Path) -> None:
     path = tmp_path / "part.csv"
-    assert write(path, [Row("f0", "", "", "", "", "a\nb\r\n  c \udcff")]).count(b"\n") == 2
+    assert write(path, [Row("f0", "", "", "", "", "", "a\nb\r\n  c \udcff")]).count(b"\n") == 2
     with path.open("rb") as file:
         assert [row.faults for row in read_rows(file)] == ["a b c \\udcff"]
 
