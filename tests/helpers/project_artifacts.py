@@ -10,6 +10,7 @@ import torch
 import yaml
 from PIL import Image
 
+from helpers.evaluations import make_silent
 from helpers.paths import ROOT
 from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, REPORT, run_folder
 from sensorproof.cli import main
@@ -218,7 +219,13 @@ def write_run(
     training = TrainingRecord(arm=arm, seed=seed, regularizer=regularizer, val=scores, **cost)
     training.write(folder / "train.json")
     run = RunScores(
-        **dict(scores), arm=arm, seed=seed, **cost, validation_mean=mean, model_sha256=hash_model(folder / "model")
+        **dict(scores),
+        arm=arm,
+        seed=seed,
+        **cost,
+        validation_mean=mean,
+        model_sha256=hash_model(folder / "model"),
+        silent=make_silent(),
     )
     run.write(root / EVALUATE / f"{arm}-{seed}.json")
     counts = invent_counts(mean, PreparedDataset(root / PREPARED))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from helpers.evaluations import PROMOTION, estimate, evaluation_of_gain, make_comparison
+from helpers.evaluations import PROMOTION, estimate, evaluation_of_gain, make_comparison, make_silent
 from helpers.paths import ROOT
 from helpers.servers import MlflowServer
 from sensorproof.adapters.mlflow import Connection
@@ -82,6 +82,12 @@ def spoil(gate: str, state: str, champion: int | None) -> tuple[Evaluation, Cham
         assert evaluation.comparison is not None
         comparison = evaluation.comparison.model_copy(update={"mean": gain})
         evaluation = evaluation.model_copy(update={"comparison": comparison})
+    elif gate in gate_names.OF_SILENT_FAILURES:
+        silent = {"missing": None, "failed": make_silent(-9.0, alarms=50)}.get(state, make_silent(value))
+        if gate == gate_names.FALSE_ALARMS and silent is not None and state != "failed":  # a count is never NaN
+            silent = silent.model_copy(update={"conditions": {}})
+        arm = evaluation.arms["regularized"].model_copy(update={"silent": silent})
+        evaluation = evaluation.model_copy(update={"arms": {**evaluation.arms, "regularized": arm}})
     elif gate == gate_names.DATA:
         faults = {"missing": ["the prepared data cannot be read"]}.get(state, [f"other data ({state})"])
     elif gate == gate_names.INFERENCE_TIME:

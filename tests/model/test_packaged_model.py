@@ -1,8 +1,11 @@
 """The packaged model: its identity, its code, and its scores on the data of now."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
 
 from helpers.project_artifacts import (
     OPTIONS,
@@ -10,8 +13,11 @@ from helpers.project_artifacts import (
     SIZE,
     make_meta,
     write_model,
+    write_monitor,
     write_prepared,
 )
+from sensorproof.adapters.mlflow_model import save_packaged
+from sensorproof.adapters.mlflow_serving import load_pyfunc
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.errors import SensorproofError
 from sensorproof.files import read_json
@@ -99,3 +105,43 @@ def test_a_folder_that_is_no_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SensorproofError, match="is not a model's description") as caught:
         load_predictor(tmp_path / "model")
     assert "\n" not in str(caught.value)
+
+
+def test_a_request_is_answered_without_a_sensor_that_fails_silently(tmp_path: Path) -> None:
+    """The monitor travels with the model: a black camera by itself, a frozen one where frames are consecutive."""
+    write_model(tmp_path / "model", 0)
+    write_monitor(tmp_path / "model", tmp_path / "prepared")
+    save_packaged(tmp_path / "model", "A card.", tmp_path / "packaged")
+    model = load_pyfunc(tmp_path / "packaged")
+    data = PreparedDataset(tmp_path / "prepared")
+    sound: list[dict[str, Any]] = []
+    for row in range(3):
+        frame = {}
+        for name, sensor in data.meta.sensors.items():
+            low, high = sensor.range
+            frame[name] = low + np.asarray(data.images[name][row], np.float32) * (high - low)
+        sound.append(frame)
+    assert [answer["failing"] for answer in model.predict(sound)] == [{}, {}, {}]
+    black = {**sound[0], "camera": np.zeros_like(sound[0]["camera"])}
+    (answer,) = model.predict([black])
+    assert (answer["used"], answer["left_out"]) == (["depth"], {"camera": "failing: black"})
+    for mode, failing in (("report", {"camera": "black"}), ("off", {})):
+        (answer,) = model.predict([black], params={"monitor": mode})
+        assert (answer["used"], answer["failing"]) == (["camera", "depth"], failing)
+    frozen = [{**frame, "camera": sound[0]["camera"]} for frame in sound]
+    assert [answer["failing"] for answer in model.predict(frozen)] == [{}, {}, {}]
+    answers = model.predict(frozen, params={"consecutive": True})
+    assert [answer["failing"] for answer in answers] == [{}, {"camera": "frozen"}, {"camera": "frozen"}]
+    with pytest.raises(MlflowException, match="monitor: 'loud' is unknown; use one of"):
+        model.predict(sound, params={"monitor": "loud"})
+
+
+def test_a_changed_monitor_is_another_model(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", 0)
+    before = hash_model(tmp_path / "model")
+    write_monitor(tmp_path / "model", tmp_path / "prepared")
+    watched = hash_model(tmp_path / "model")
+    assert watched != before
+    monitor = tmp_path / "model/monitor.json"
+    monitor.write_text(monitor.read_text().replace("0.001", "0.002"))
+    assert hash_model(tmp_path / "model") not in (before, watched)
