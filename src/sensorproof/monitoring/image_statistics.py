@@ -4,6 +4,8 @@ All come from sums over small blocks, so that the pixels are read once.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
 
 import cv2
 import numpy as np
@@ -85,30 +87,32 @@ def _block_means(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _to_statistics(blocks: NDArray[np.float32]) -> Values:
     """Turn means over blocks (B, h, w, 5) of value, square, step, and shares of pixels valid and steps known."""
-    rows, columns = (max(1, side // 2) for side in blocks.shape[1:3])
-    upper, lower = blocks[:, :rows], blocks[:, -rows:]
-    halves = [half[:, :, side] for half in (upper, lower) for side in (slice(columns), slice(-columns, None))]
-    regions = [blocks, *halves]
-    sums = np.stack([region.mean((1, 2), dtype=np.float64) for region in regions], 1)
-    total, squares, stepped, share, known = np.moveaxis(sums, -1, 0)
+    members = _regions(*blocks.shape[1:3])
+    flat = blocks.reshape(len(blocks), -1, blocks.shape[3]).astype(np.float64)
+    total, squares, stepped, share, known = np.moveaxis(members / members.sum(1, keepdims=True) @ flat, -1, 0)
     mean, step = total / np.maximum(share, _FEWEST), stepped / np.maximum(known, _FEWEST)
     spread = np.sqrt(np.maximum(squares / np.maximum(share, _FEWEST) - mean**2, 0))
-    low, high = np.stack([_extremes(region) for region in regions], 2)
-    logs = [np.log(np.maximum(quantity, 0) + _SMALLEST) for quantity in (mean, spread, step)]
+    # Extremes are those of the blocks of which half of the pixels are valid.
+    shares = flat[..., 3]
+    inside = (members > 0) & (shares >= 0.5)[:, None]
+    levels = (flat[..., 0] / np.maximum(shares, 0.5))[:, None]
+    low, high = np.where(inside, levels, np.inf).min(2), np.where(inside, levels, -np.inf).max(2)
+    logs = np.log(np.maximum([mean, spread, step], 0) + _SMALLEST)
     statistics = np.stack([mean, spread, step, low, high, share, *logs], -1).astype(np.float32)
+    statistics[~np.isfinite(statistics)] = np.nan
     statistics[share < _FEWEST] = np.nan
-    for quantity in (STEP, LOG_STEP):
-        statistics[..., quantity][known < _FEWEST] = np.nan
+    statistics[known < _FEWEST, STEP] = np.nan
+    statistics[known < _FEWEST, LOG_STEP] = np.nan
     statistics[..., VALID] = share
     return statistics
 
 
-def _extremes(region: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the lowest and the highest mean (2, B) of the blocks of which half of the pixels are valid."""
-    share = region[..., 3]
-    means = region[..., 0] / np.maximum(share, 0.5)
-    if (share > 0.999).all():
-        return np.stack([means.min((1, 2)), means.max((1, 2))])
-    full = share >= 0.5
-    low, high = np.where(full, means, np.inf).min((1, 2)), np.where(full, means, -np.inf).max((1, 2))
-    return np.where(np.isfinite([low, high]), [low, high], np.nan)
+@lru_cache(maxsize=16)
+def _regions(rows: int, columns: int) -> NDArray[np.float64]:
+    """Return which blocks belong to each region (REGIONS, rows * columns), 0 or 1."""
+    members = np.zeros((REGIONS, rows, columns))
+    members[0] = 1
+    halves = [(slice(max(1, side // 2)), slice(-max(1, side // 2), None)) for side in (rows, columns)]
+    for place, (vertical, horizontal) in enumerate(product(*halves), 1):
+        members[place, vertical, horizontal] = 1
+    return members.reshape(REGIONS, -1)
