@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sensorproof.documents.evaluation import ArmSummary
 from sensorproof.documents.silent import SilentScores
-from sensorproof.reporting.formatting import arm_title, join, points
+from sensorproof.reporting.formatting import arm_title, points
 
 TITLES = {
     "black": "black",
@@ -69,15 +69,15 @@ def silent_sentences(arms: Mapping[str, ArmSummary], candidate: str) -> list[str
             (silent.full - own.monitored for s in silent.sensors.values() for own in s.failures.values()), default=0
         )
         costs.append(
-            f"the {arm_title(name)} model up to {points(kept)} points if it is believed, "
-            f"and {points(watched)} with the monitor"
+            f"the {arm_title(name)} model up to {points(kept)} points if it is believed, {points(watched)} with the "
+            "monitor"
         )
     if costs:
-        sentences.append(f"A sensor that fails without saying so costs {join(costs)}.")
+        sentences.append(f"A sensor that fails without saying so costs {'; '.join(costs)}.")
     if ours := known.get(candidate):
         alarms = ours.false_alarms
         sentences.append(
-            f"While all sensors are sound, the monitor leaves out {alarms.alarms} of {alarms.images} images, which "
-            f"changes the score from {points(ours.full)} to {points(ours.monitored)}."
+            f"While all sensors are sound, the monitor leaves out {alarms.alarms} of {alarms.images} images; the score "
+            f"is {points(ours.monitored)} with it and {points(ours.full)} without."
         )
     return sentences
