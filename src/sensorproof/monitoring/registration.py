@@ -128,8 +128,9 @@ def prediction_maps(logs: NDArray[np.float32]) -> NDArray[np.float32]:
     logs = np.maximum(logs, _LEAST_LOG)
     if factor == 1:
         return logs
-    height, width = (side // factor for side in logs.shape[2:])
-    blocks = logs[:, :, : height * factor, : width * factor].reshape(*logs.shape[:2], height, factor, width, factor)
+    down, across = (min(factor, side) for side in logs.shape[2:])  # a long image may be narrower than a block
+    height, width = logs.shape[2] // down, logs.shape[3] // across
+    blocks = logs[:, :, : height * down, : width * across].reshape(*logs.shape[:2], height, down, width, across)
     return np.asarray(blocks.mean((3, 5)))
 
 
