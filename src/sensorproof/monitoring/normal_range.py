@@ -71,12 +71,12 @@ class NormalRange(BaseModel):
         """Learn from training images.
 
         Args:
-            values: (N, REGIONS, QUANTITIES), from `measure_images`.
+            values: (N, REGIONS, QUANTITIES), from `measure_images`; N may be 0.
             empty: their empty blocks.
             sites: (N) the site of each image.
             rate: share of sound images that may score above 1.
         """
-        rows = values.reshape(len(values), -1).astype(np.float64)
+        rows = values.reshape(len(values), values.shape[1] * values.shape[2]).astype(np.float64)
         low, high, center, whitening = _fit_rows(rows)
         thresholds: tuple[float | None, float | None] = (None, None)
         if len(np.unique(sites)) >= MIN_SITES:
@@ -89,8 +89,8 @@ class NormalRange(BaseModel):
             whitening=tuple(map(_shorten, whitening)),
             range_threshold=thresholds[0],
             distance_threshold=thresholds[1],
-            empty=float(empty.mean((1, 2)).max()),
-            roughness=float(_roughness(values).max()),
+            empty=float(empty.mean((1, 2)).max(initial=0.0)),
+            roughness=float(_roughness(values).max(initial=0.0)),
         )
 
     def score(self, values: Values, empty: Empty) -> NDArray[np.float64]:
@@ -131,6 +131,8 @@ def _fit_rows(rows: Rows) -> tuple[Rows, Rows, Rows, Rows]:
     """Return lowest and highest values, medians and whitening matrix; what is NaN is not known."""
     known = np.isfinite(rows).any(0)
     center = np.zeros(rows.shape[1])
+    if not len(rows):
+        return center, center, center, np.eye(len(center))
     center[known] = np.nanmedian(rows[:, known], 0)
     rows = np.where(np.isfinite(rows), rows, center)
     scaled = (rows - center) / (deviation := np.maximum(rows.std(0), _MIN_DEVIATION))
