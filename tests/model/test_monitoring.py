@@ -17,7 +17,7 @@ from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.preprocessing import standardize
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.failures import FAILURES, Context
-from sensorproof.models import Segmenter, save_model
+from sensorproof.models import Segmenter, load_model, save_model
 from sensorproof.monitoring import fit
 from sensorproof.monitoring.fit import fit_monitor
 from sensorproof.monitoring.measures import predict_alone
@@ -40,12 +40,20 @@ BROKEN: dict[str, Callable[[Path], object]] = {
     "no sensor": lambda folder: change(folder, lambda d: d.update(sensors={})),
     "another sensor": lambda folder: change(folder, lambda d: d["sensors"].update(x=d["sensors"].pop("depth"))),
     "a word": lambda folder: change(folder, lambda d: d["sensors"]["depth"]["normal"].update(empty="much")),
+    "a statistic too few": lambda folder: change(folder, lambda d: d["sensors"]["depth"]["normal"]["low"].pop()),
+    "a ragged matrix": lambda folder: change(folder, lambda d: d["sensors"]["depth"]["normal"]["whitening"][3].pop()),
     "cut maps": lambda folder: (folder / "monitor.safetensors").write_bytes(b"\x08\x00\x00"),
     "empty maps": lambda folder: (folder / "monitor.safetensors").write_bytes(b""),
     "a map too few": lambda folder: change_maps(folder, lambda maps: maps.pop("depth")),
     "a map of two axes": lambda folder: change_maps(folder, lambda maps: maps.update(depth=maps["depth"][0])),
     "a map of other numbers": lambda folder: change_maps(
         folder, lambda maps: maps.update(depth=maps["depth"].astype(np.float64))
+    ),
+    "maps of another size": lambda folder: change_maps(folder, lambda maps: maps.update(depth=maps["depth"][:, 1:])),
+    "maps of other classes": lambda folder: change_maps(folder, lambda maps: maps.update(depth=maps["depth"][1:])),
+    "another model's sensors": lambda folder: (
+        change(folder, lambda d: d["sensors"].pop("depth")),
+        change_maps(folder, lambda maps: maps.pop("depth")),
     ),
 }
 
@@ -335,6 +343,19 @@ def test_a_broken_monitor_is_one_line(fault: str, stored: Path, tmp_path: Path) 
         with pytest.raises(SensorproofError, match=r"monitor\.(json|safetensors): ") as caught:
             load(folder)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (33, 47), (130, 260), (5, 300)])
+def test_a_monitor_of_any_image_size_fits_its_model(size: tuple[int, int], stored: Path, tmp_path: Path) -> None:
+    """The size of the maps that a model's description leads to is that of the maps that the model makes."""
+    folder = shutil.copytree(stored, tmp_path / "model")
+    model, description = load_model(folder)
+    with torch.inference_mode():
+        maps = predict_alone(model, model.encode({"depth": torch.zeros(1, 1, *size)}))["depth"][0]
+    save_model(model, description.model_copy(update={"size": size}), tmp_path / "other")
+    shutil.copy(folder / "monitor.json", tmp_path / "other")
+    save_file(dict.fromkeys(SENSORS, maps), tmp_path / "other/monitor.safetensors")
+    assert load_monitor(tmp_path / "other") is not None
 
 
 def test_a_model_of_an_earlier_version_has_no_monitor(stored: Path, tmp_path: Path) -> None:

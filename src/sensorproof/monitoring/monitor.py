@@ -19,8 +19,9 @@ from safetensors.numpy import load_file, save_file
 from sensorproof.errors import SensorproofError
 from sensorproof.files import read_json, write_json
 from sensorproof.hashing import hash_json
-from sensorproof.models import Segmenter
+from sensorproof.models import ModelDescription, Segmenter
 from sensorproof.models.segmenter import Features
+from sensorproof.models.storage import load_description
 from sensorproof.monitoring.agreement import PairAgreement
 from sensorproof.monitoring.files import FILES
 from sensorproof.monitoring.measures import (
@@ -32,7 +33,7 @@ from sensorproof.monitoring.measures import (
     predict_alone,
 )
 from sensorproof.monitoring.normal_range import PARTLY_LOST, NormalRange
-from sensorproof.monitoring.registration import find_peak
+from sensorproof.monitoring.registration import find_peak, prediction_maps
 from sensorproof.monitoring.stream import MISMATCH, UNUSUAL, FrameEvidence, Stream, Verdict
 
 MonitorMode = Literal["auto", "report", "off"]
@@ -184,7 +185,7 @@ def load_monitor(folder: Path) -> Monitor | None:
     """Load the monitor of a model folder; None where it has none.
 
     Raises:
-        SensorproofError: a file is missing or broken.
+        SensorproofError: a file is missing or broken, or does not fit another.
     """
     if not has_monitor(folder):
         return None
@@ -198,4 +199,13 @@ def load_monitor(folder: Path) -> Monitor | None:
         raise SensorproofError(folder / FILES[1], f"cannot be loaded ({error})", _FIX) from error
     if sorted(maps) != sorted(description.sensors) or any(m.dtype != np.float32 or m.ndim != 3 for m in maps.values()):
         raise SensorproofError(folder / FILES[1], "does not fit monitor.json", _FIX)
+    if not _is_of(maps, load_description(folder)):
+        raise SensorproofError(folder / FILES[1], "does not fit model.json", _FIX)
     return Monitor(description, maps)
+
+
+def _is_of(maps: Mapping[str, NDArray[np.float32]], model: ModelDescription) -> bool:
+    """Return whether the mean maps are of a model's sensors, classes and image size."""
+    logits = [-(-side // 4) for side in model.size]  # of the first stage
+    shape = prediction_maps(np.zeros((1, len(model.classes), *logits), np.float32)).shape[1:]
+    return set(maps) == set(model.sensors) and all(own.shape == shape for own in maps.values())

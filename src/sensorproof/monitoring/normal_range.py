@@ -11,9 +11,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from sensorproof.monitoring.image_statistics import REGIONS, SPREAD, STEP, VALID, Values
+from sensorproof.monitoring.image_statistics import QUANTITIES, REGIONS, SPREAD, STEP, VALID, Values
 
 _MIN_SPAN = 0.05
 """A statistic that hardly varies in training may vary by this much, as a share of the sensor's range."""
@@ -60,6 +60,14 @@ class NormalRange(BaseModel):
     """Largest share of empty blocks of a training image."""
     roughness: float
     """Largest step over spread of a training image."""
+
+    @model_validator(mode="after")
+    def _has_every_statistic(self) -> Self:
+        expected = REGIONS * len(QUANTITIES)
+        parts = (self.low, self.high, self.center, self.whitening, *self.whitening)
+        if any(len(part) != expected for part in parts):
+            raise ValueError(f"is not of {expected} statistics")
+        return self
 
     @cached_property
     def _arrays(self) -> tuple[Rows, Rows, Rows, Rows]:
