@@ -132,6 +132,10 @@ def test_a_mismatch_is_laid_to_the_right_one_of_three(wrong: str) -> None:
     assert verdicts[wrong].score == pytest.approx(1 + (8 - THRESHOLD) / THRESHOLD)
 
 
+def test_where_no_two_sensors_match_none_is_blamed() -> None:
+    assert failing(judge([evidence(wrong=SENSORS, odds=6.0)])[0]) == set()
+
+
 def test_evidence_that_is_weak_in_each_frame_adds_up() -> None:
     frames = [evidence(k, wrong=["depth"], odds=0.6) for k in range(6)]
     out = [k for k, verdicts in enumerate(judge(frames)) if failing(verdicts) == {"depth"}]
