@@ -39,8 +39,8 @@ from sensorproof.monitoring.stream import MISMATCH, UNUSUAL, FrameEvidence, Stre
 MonitorMode = Literal["auto", "report", "off"]
 """Leave failing sensors out and say so; say so alone; or do not look."""
 _FIX = "give a folder that `dvc repro` or the registry wrote"
-_CLEAR_PEAK = 5.0
-"""A peak of the correlation this many standard deviations high is a match at another place."""
+_CLEAR_PEAK = 10.0
+"""A peak of the correlation this many standard deviations high is a match at another place; chance makes up to ten."""
 _SHIFTED = 0.03
 """Displacements above this share of the image's size are named."""
 

@@ -42,10 +42,10 @@ def test_without_scores_there_is_no_table_and_no_sentence() -> None:
 def test_the_cost_of_the_worst_failure_is_put_in_words() -> None:
     arms = {"baseline": make_arm(0), "regularized": make_arm(2.0).model_copy(update={"silent": make_silent(2.0, 3)})}
     assert silent_sentences(arms, "regularized") == [
-        "A sensor that fails without saying so costs the baseline model up to 15.0 points if it is believed, and 6.5 "
-        "with the monitor and the regularised model up to 15.0 points if it is believed, and 6.5 with the monitor.",
-        "While all sensors are sound, the monitor leaves out 3 of 100 images, which changes the score from 57.0 to 56.9"
-        ".",
+        "A sensor that fails without saying so costs the baseline model up to 15.0 points if it is believed, 6.5 with "
+        "the monitor; the regularised model up to 15.0 points if it is believed, 6.5 with the monitor.",
+        "While all sensors are sound, the monitor leaves out 3 of 100 images; the score is 56.9 with it and 57.0 "
+        "without.",
     ]
 
 
