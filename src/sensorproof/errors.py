@@ -57,3 +57,9 @@ class RejectedError(SensorproofError):
     """A batch or a candidate that was checked and refused; the reasons are in the text."""
 
     exit_code = EXIT_REFUSED
+
+
+class ModelError(UsageError):
+    """A model under audit that gives no answer that can be scored; not the fault of how the command was called."""
+
+    exit_code = 1

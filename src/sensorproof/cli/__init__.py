@@ -7,6 +7,7 @@ import typer
 
 from sensorproof import __version__
 from sensorproof.cli import bench, quarantine, registry
+from sensorproof.cli.audit import audit
 from sensorproof.cli.compare import compare
 from sensorproof.cli.configure import configure
 from sensorproof.cli.export import export
@@ -47,6 +48,7 @@ app.command()(validate)
 app.command()(ingest)
 app.command()(predict)
 app.command()(export)
+app.command()(audit)
 app.add_typer(registry.app, name="registry")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(bench.app, name="bench")
