@@ -1,4 +1,4 @@
-"""Scores of any model on a batch, with every subset of its sensors."""
+"""Scores of any model on a batch, with every subset of its sensors and with broken ones."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,10 @@ from torch import nn
 import sensorproof
 from helpers.batches import edit_frames, make_batch
 from helpers.project_artifacts import make_meta, write_model, write_raw
-from sensorproof import audit, evaluate
+from sensorproof import audit, evaluate, read_batch
+from sensorproof.auditing.corruption import Corruption
+from sensorproof.auditing.frames import labelled_rows, measure_statistics
+from sensorproof.data.frame_checks import load_frame
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 
 SUBSETS = ["camera", "camera+lidar", "camera+lidar+thermal", "camera+thermal", "lidar", "lidar+thermal", "thermal"]
@@ -138,3 +141,167 @@ def test_a_model_of_ours_is_scored_as_by_its_own_predictions(tmp_path: Path) -> 
     assert ours.support == theirs.support
     with pytest.raises(BatchError, match="classes differ from the model's"):
         evaluate(predictor, make_batch(tmp_path / "other"))
+
+
+def raise_alone(images: Images) -> NDArray:
+    if set(images) == {"lidar"}:
+        raise KeyError("camera")
+    return by_any(images)
+
+
+def another_size_alone(images: Images) -> NDArray:
+    return by_any(images)[:, :5] if set(images) == {"lidar"} else by_any(images)
+
+
+def nan_alone(images: Images) -> NDArray:
+    return by_any(images) * np.nan if set(images) == {"lidar"} else by_any(images)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (raise_alone, "raises KeyError: 'camera'"),
+        (another_size_alone, "answers at 5 x 16, the label has 12 x 16"),
+        (nan_alone, "answers with NaN or infinite logits"),
+    ],
+)
+def test_a_subset_without_an_answer_is_named_and_the_rest_goes_on(
+    batch: Path, model: Callable[[Images], Any], reason: str
+) -> None:
+    result = audit(model, batch, missing="drop")
+    assert result.failed == {"lidar": reason}
+    assert sorted(result.scores.subsets) == [name for name in SUBSETS if name != "lidar"]
+    assert result.scores.subsets == {k: v for k, v in audit(by_any, batch).scores.subsets.items() if k != "lidar"}
+    assert result.record.full == result.scores.full
+    assert result.record.expected == {}  # a mean that leaves out the worst case would flatter
+
+
+def test_a_model_that_fails_with_all_sensors_has_no_full_score(batch: Path) -> None:
+    result = audit(lambda images: 1 / 0 if len(images) == 3 else by_any(images), batch)
+    assert result.record.full is None
+    assert result.failed == {"camera+lidar+thermal": "raises ZeroDivisionError: division by zero"}
+    assert result.record.mean > 90
+
+
+def test_a_model_that_fails_later_on_is_not_scored_on_fewer_frames(batch: Path) -> None:
+    calls: list[int] = []
+
+    def tire(images: Images) -> NDArray:
+        calls.append(len(images))
+        if len(images) == 3 and calls.count(3) > 4:
+            raise MemoryError
+        return by_any(images)
+
+    result = audit(tire, batch)
+    assert result.failed == {"camera+lidar+thermal": "raises MemoryError"}
+    assert calls.count(3) == 5
+
+
+def test_a_model_that_changes_its_input_spoils_nothing(batch: Path) -> None:
+    def careless(images: Images) -> NDArray:
+        answer = by_any(images)
+        for pixels in images.values():
+            pixels *= 0
+        return answer
+
+    assert audit(careless, batch).scores == audit(by_any, batch).scores
+
+
+def test_the_choice_rests_on_a_frame_with_all_sensors(batch: Path) -> None:
+    """The first frame has the camera alone, on which alone this model could be tried there."""
+    edit_frames(batch, lambda rows: rows[0].update(lidar="", lidar_time="", thermal="", thermal_time=""))
+    result = audit(by_camera, batch)
+    assert result.missing == "zero"
+    assert result.record.missing_reason == "given thermal alone, it raises KeyError: 'camera'"
+
+
+def test_only_frames_of_a_split_are_scored(batch: Path) -> None:
+    edit_frames(batch, lambda rows: [row.update(split="test" if i < 3 else "train") for i, row in enumerate(rows)])
+    assert audit(by_any, batch, split="test").frames == 3
+    with pytest.raises(BatchError, match="has no labelled frame of the split val"):
+        audit(by_any, batch, split="val")
+
+
+def test_the_expected_score_weighs_subsets_by_their_probability(batch: Path) -> None:
+    record = audit(by_camera, batch).record
+    scores = record.subsets
+    total = sum(
+        0.1 ** (3 - len(name.split("+"))) * 0.9 ** len(name.split("+")) * (case.score or 0)
+        for name, case in scores.items()
+    )
+    assert record.expected["0.1"] == pytest.approx(total / (1 - 0.1**3))
+    assert record.expected["0.2"] < record.expected["0.1"] < record.expected["0.05"] < (record.full or 0)
+
+
+def test_broken_sensors_are_believed_and_stand_beside_declared_absence(batch: Path) -> None:
+    result = audit(by_camera, batch, failures=True)
+    camera, lidar = result.record.broken["camera"], result.record.broken["lidar"]
+    blind = result.scores.subsets["lidar+thermal"]  # zeros for the camera, which is what a black one shows
+    assert camera.failures["black"].score == pytest.approx(blind)
+    assert (camera.failures["bright"].score or 0) < 50  # all sky
+    assert (camera.failures["half_lost"].score or 0) > 0
+    assert (camera.noise["low"].score or 0) > (camera.noise["high"].score or 100) > 40
+    assert list(camera.noise) == ["low", "mid", "high"]
+    assert set(camera.failures) == {
+        *("black", "bright", "noise", "dark", "frozen", "other_frame", "shifted", "half_lost")
+    }
+    assert {case.score for case in [*lidar.failures.values(), *lidar.noise.values()]} == {result.record.full}
+    assert audit(by_camera, batch, failures=True).record == result.record
+
+
+def test_a_model_that_fails_on_a_broken_sensor_is_named(batch: Path) -> None:
+    def fussy(images: Images) -> NDArray:
+        if images["camera"].max() == 0:
+            raise ValueError("black image")
+        return by_camera(images)
+
+    record = audit(fussy, batch, missing="mean", failures=True).record
+    assert record.broken["camera"].failures["black"].reason == "raises ValueError: black image"
+    assert record.broken["camera"].failures["bright"].score is not None
+    assert record.failed == {}
+
+
+def test_a_sensor_that_one_frame_has_neither_freezes_nor_swaps(tmp_path: Path) -> None:
+    record = audit(by_any, make_batch(tmp_path / "single", sequences=1, frames=1), failures=True).record
+    assert {"frozen", "other_frame"} & set(record.broken["camera"].failures) == set()
+
+
+@pytest.fixture
+def corruption(batch: Path) -> Corruption:
+    opened = read_batch(batch)
+    return Corruption(opened, measure_statistics(opened, tuple(opened.sensors)), labelled_rows(opened))
+
+
+def test_a_frozen_sensor_shows_the_first_image_of_its_sequence(corruption: Corruption) -> None:
+    images = [load_frame(corruption.batch, row)[0].images["camera"] for row in range(8)]
+    frozen = corruption.apply("silent", "frozen", "camera", 5, images[5])
+    np.testing.assert_allclose(frozen, images[4], atol=1e-3)
+    other = corruption.apply("silent", "other_frame", "camera", 5, images[5])
+    shown = [row for row in range(8) if np.allclose(other, images[row], atol=1e-3)]
+    assert len(shown) == 1
+    assert shown[0] not in (4, 5)
+
+
+def test_invalid_pixels_stay_invalid_and_black_is_not_declared_empty(corruption: Corruption) -> None:
+    pixels = load_frame(corruption.batch, 0)[0].images["thermal"]
+    pixels[:, 2:4] = np.nan
+    for protocol, kind in corruption.kinds("thermal"):
+        broken = corruption.apply(protocol, kind, "thermal", 0, pixels)
+        assert broken.shape == pixels.shape
+        if kind not in ("frozen", "other_frame", "shifted"):
+            np.testing.assert_array_equal(np.isnan(broken), np.isnan(pixels))
+    black = corruption.apply("silent", "black", "thermal", 0, pixels)
+    assert np.nanmax(black) < 1e-30
+    assert not (black == 0).any()  # 0 means "no data" for this sensor
+
+
+def test_a_predictor_is_audited_as_it_is_evaluated(tmp_path: Path) -> None:
+    batch = write_raw(tmp_path / "yard")
+    write_model(tmp_path / "model", 3, make_meta())
+    predictor = sensorproof.load_model(tmp_path / "model", "cpu")
+    result = audit(predictor, batch, failures=True)
+    assert result.missing == "drop"
+    assert result.scores.subsets == pytest.approx(evaluate(predictor, batch).subsets)
+    assert set(result.record.broken) == {"camera", "depth"}
+    with pytest.raises(BatchError, match="classes differ from the model's"):
+        audit(predictor, make_batch(tmp_path / "other"))

@@ -84,7 +84,7 @@ class Corruption:
         """Return the first image of the frame's sequence."""
         stream = self.frames.stream[self.frames.row == row].iloc[0]
         own = self.frames[(self.frames.stream == stream) & (self.frames[sensor] != "")]
-        return self._image(sensor, int(own.row.loc[own[f"{sensor}_time"].idxmin()]), pixels)
+        return self._image(sensor, int(own.row.iloc[0]), pixels)
 
     def _other(self, sensor: str, row: int, pixels: Image) -> Image:
         """Return an image of another sequence; of another frame where there is one sequence alone."""

@@ -18,8 +18,10 @@ from sensorproof.files import confined, dump_yaml, parse_yaml
 from sensorproof.settings.strict_model import StrictModel, validate_document
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-"""Names of batches and sensors: they also name folders, columns and metrics."""
+"""Names of batches: they also name folders."""
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+SensorName = Annotated[str, Field(pattern=r"^[^\W_][\w-]{0,63}$")]
+"""Letters of any script, digits, - and _; sensors also name files, columns and metrics."""
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -81,7 +83,7 @@ class BatchInfo(StrictModel):
     """The value of label pixels that do not count."""
     reference: str
     """The sensor to which the others are aligned, and whose size the labels have."""
-    sensors: Annotated[dict[Name, Sensor], Field(min_length=1)]
+    sensors: Annotated[dict[SensorName, Sensor], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

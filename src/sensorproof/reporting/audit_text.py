@@ -66,7 +66,7 @@ def _failure(record: AuditRecord) -> str:
     if worst is None:
         return ""
     name, kind, loss = worst
-    what = f"if {name} {_PHRASES.get(kind, f'fails ({kind})')} and is believed"
+    what = f"if the {name} {_PHRASES.get(kind, f'fails ({kind})')} and is believed"
     if loss is None:
         return f"{what}, it gives no answer that can be scored"
     if loss < _VISIBLE:
