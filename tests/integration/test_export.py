@@ -14,7 +14,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from helpers.project_artifacts import command, make_meta, write_model
+from helpers.project_artifacts import command, make_meta, write_model, write_raw
+from sensorproof import audit
 from sensorproof.data.metadata import PreparedMeta, SensorInput
 from sensorproof.data.preprocessing import LARGEST_FLOAT16, mark_invalid, resize_image, scale
 from sensorproof.evaluation.subsets import all_subsets
@@ -276,3 +277,16 @@ def test_onnx_names_its_inputs_and_the_sides_that_are_open(exported: Path) -> No
         "logits": ["batch", 3, "height", "width"],
         "coarse_logits": ["batch", 3, "coarse_height", "coarse_width"],
     }
+
+
+def test_an_exported_graph_is_audited_with_its_preprocessing(
+    predictor: Predictor, exported: Path, tmp_path: Path
+) -> None:
+    if not (exported / "model.onnx").exists():
+        pytest.skip("audits read ONNX")
+    batch = write_raw(tmp_path / "yard")
+    ours, theirs = audit(predictor, batch), audit(exported, batch)
+    assert theirs.record.kind == "an ONNX export of Sensorproof"
+    assert theirs.missing == ours.missing == "drop"
+    assert theirs.scores.subsets == pytest.approx(ours.scores.subsets, abs=0.5)
+    assert audit(exported / "model.onnx", batch).scores == theirs.scores

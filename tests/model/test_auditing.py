@@ -15,7 +15,7 @@ from helpers.batches import edit_frames, make_batch
 from helpers.project_artifacts import make_meta, write_model, write_raw
 from sensorproof import audit, evaluate, read_batch
 from sensorproof.auditing.corruption import Corruption
-from sensorproof.auditing.frames import labelled_rows, measure_statistics
+from sensorproof.auditing.frames import measure_statistics, rows_of
 from sensorproof.data.frame_checks import load_frame
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 
@@ -269,7 +269,8 @@ def test_a_sensor_that_one_frame_has_neither_freezes_nor_swaps(tmp_path: Path) -
 @pytest.fixture
 def corruption(batch: Path) -> Corruption:
     opened = read_batch(batch)
-    return Corruption(opened, measure_statistics(opened, tuple(opened.sensors)), labelled_rows(opened))
+    rows = rows_of(opened)
+    return Corruption(opened, measure_statistics(opened, tuple(opened.sensors), rows), rows)
 
 
 def test_a_frozen_sensor_shows_the_first_image_of_its_sequence(corruption: Corruption) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -96,10 +97,13 @@ def open_pyfunc(folder: Path) -> tuple[tuple[str, ...] | None, Predict]:
     refuse_pickles(folder)
     quiet_environment()
     import mlflow.pyfunc
+    from mlflow.exceptions import MlflowException
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
-        model = mlflow.pyfunc.load_model(str(folder))
+        with warnings.catch_warnings():  # advice for those who log models
+            warnings.simplefilter("ignore")
+            model = mlflow.pyfunc.load_model(str(folder))
         tensors = _named_tensors(model.metadata.get_input_schema())
     except (Exception, SystemExit) as error:  # MLflow runs the model's own code
         line = next(iter(str(error).strip().splitlines()), "")
@@ -108,7 +112,10 @@ def open_pyfunc(folder: Path) -> tuple[tuple[str, ...] | None, Predict]:
         raise SensorproofError(folder, fault, fix) from error
 
     def predict(images: Mapping[str, NDArray[np.float32]]) -> Any:
-        return model.predict({name: _to_input(pixels, tensors.get(name)) for name, pixels in images.items()})
+        try:
+            return model.predict({name: _to_input(pixels, tensors.get(name)) for name, pixels in images.items()})
+        except MlflowException as error:  # its text repeats the data before it comes to the point
+            raise MlflowException(str(error).rpartition("Error: ")[2]) from error
 
     return (tuple(sorted(tensors)) if tensors else None), predict
 

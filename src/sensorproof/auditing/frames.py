@@ -18,10 +18,14 @@ def open_batch(batch: Batch | str | Path) -> Batch:
     return batch if isinstance(batch, Batch) else read_batch(Path(batch))
 
 
-def labelled_rows(batch: Batch, split: str | None = None) -> list[int]:
-    """List the rows of the frames with a label, of a split or of all."""
-    chosen = (batch.frames.label != "") & ((batch.frames.split == split) if split else True)
-    return [int(row) for row in np.flatnonzero(chosen.to_numpy())]
+def rows_of(batch: Batch, split: str | None = None) -> list[int]:
+    """List the rows of the frames of a split, or of all."""
+    return [row for row, own in enumerate(batch.frames.split) if not split or own == split]
+
+
+def labelled(batch: Batch, rows: list[int]) -> list[int]:
+    """List those of the rows whose frames have a label."""
+    return [row for row in rows if batch.frames.label.iloc[row]]
 
 
 def read_labelled(
@@ -32,7 +36,7 @@ def read_labelled(
     Args:
         batch: the batch.
         sensors: those that frames are given with.
-        rows: from `labelled_rows`.
+        rows: of frames with a label.
 
     Raises:
         BatchError: no frame can be scored.
@@ -51,13 +55,13 @@ def read_labelled(
 
 def labelled_frames(batch: Batch, sensors: tuple[str, ...]) -> Iterator[tuple[Frame, NDArray[np.uint8]]]:
     """Yield all labelled frames that can be scored, with their labels; see `read_labelled`."""
-    for _, frame, truth in read_labelled(batch, sensors, labelled_rows(batch)):
+    for _, frame, truth in read_labelled(batch, sensors, labelled(batch, rows_of(batch))):
         yield frame, truth
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of the valid pixels of one sensor over all frames of a batch, in its own units."""
+    """Of the valid pixels of one sensor over the frames of a batch, in its own units."""
 
     mean: NDArray[np.float32]
     """(C, 1, 1)."""
@@ -65,10 +69,10 @@ class Statistics:
     """(C, 1, 1); 1 for a channel that is constant."""
 
 
-def measure_statistics(batch: Batch, sensors: tuple[str, ...]) -> dict[str, Statistics]:
-    """Measure each sensor over all frames, labelled or not; a sensor without any frame is left out."""
+def measure_statistics(batch: Batch, sensors: tuple[str, ...], rows: list[int]) -> dict[str, Statistics]:
+    """Measure each sensor over some frames, labelled or not; a sensor that none of them has is left out."""
     sums: dict[str, NDArray[np.float64]] = {}
-    for row in range(len(batch.frames)):
+    for row in rows:
         for name, pixels in load_frame(batch, row)[0].images.items():
             if name in sensors:
                 valid = np.isfinite(pixels)

@@ -125,6 +125,6 @@ def _form(ids: NDArray[np.int64]) -> str:
 
 def describe_error(error: BaseException) -> str:
     """Return the kind of an error and the start of its text, on one line."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).rstrip(".")
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

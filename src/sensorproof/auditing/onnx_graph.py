@@ -59,7 +59,7 @@ def _open_export(folder: Path) -> AuditedModel:
     model = importlib.import_module(_EXAMPLE).Model(folder)
 
     def answer(images: dict[str, Any], size: Size) -> Any:
-        return model.predict(images)[0]
+        return model.predict(images, size)[0]
 
     return AuditedModel(str(folder), "an ONNX export of Sensorproof", answer, tuple(sorted(model.sensors)))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sensorproof import __version__
 from sensorproof.auditing.corruption import NOISE, SILENT, Corruption
-from sensorproof.auditing.frames import labelled_rows, measure_statistics, open_batch, read_labelled
+from sensorproof.auditing.frames import labelled, measure_statistics, open_batch, read_labelled, rows_of
 from sensorproof.auditing.missing import needs_every_sensor
 from sensorproof.auditing.models import AnyModel, AuditedModel, wrap_model
 from sensorproof.auditing.result import Audit, Missing
@@ -77,7 +77,8 @@ def _audit(
 ) -> Audit:
     model.check(batch)
     sensors = tuple(sorted(batch.sensors if model.sensors is None else set(model.sensors) & set(batch.sensors)))
-    rows = labelled_rows(batch, split)
+    everywhere = rows_of(batch, split)
+    rows = labelled(batch, everywhere)
     if split and not rows:
         raise BatchError(
             batch.root, f"has no labelled frame of the split {split}", "see the column split of frames.csv"
@@ -85,9 +86,9 @@ def _audit(
     reason = ""
     if missing == "auto":
         missing, reason = _choose_missing(model, batch, sensors, rows)
-    statistics = measure_statistics(batch, sensors) if failures or missing == "mean" else {}
+    statistics = measure_statistics(batch, sensors, everywhere) if failures or missing == "mean" else {}
     means = statistics if missing == "mean" else {}
-    corruption = Corruption(batch, statistics, rows) if failures else None
+    corruption = Corruption(batch, statistics, everywhere) if failures else None
     run = Run(model, batch, sensors, missing, means, corruption, len(rows), progress)
     for number, (row, frame, truth) in enumerate(read_labelled(batch, sensors, rows)):
         run.add(number, row, frame.images, truth)

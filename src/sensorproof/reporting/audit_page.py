@@ -1,6 +1,6 @@
 """Render audit.html: one self-contained page without scripts, which loads nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sensorproof.documents.audit import AuditRecord, CaseScore
@@ -64,6 +64,7 @@ def render_audit(record: AuditRecord) -> str:
         silent=_silent_groups(record),
         noise=_noise_rows(record),
         levels=list(LEVELS),
+        broken_failed=list(_failed_cases(record)),
         conditions=list(conditions(record.sensors)),
         classes=_class_rows(record),
     )
@@ -121,6 +122,14 @@ def _noise_rows(record: AuditRecord) -> list[_Row]:
         _Row(name, [_cell(record, case, heat=_place(case.score, low, span)) for case in broken.noise.values()])
         for name, broken in record.broken.items()
     ]
+
+
+def _failed_cases(record: AuditRecord) -> Iterator[tuple[str, str, str]]:
+    """Yield sensor, what was done to it, and why there is no score, of each case without one."""
+    for name, broken in record.broken.items():
+        ways = {f"{level} noise": case for level, case in broken.noise.items()}
+        ways |= {TITLES.get(kind, kind): case for kind, case in broken.failures.items()}
+        yield from ((name, way, case.reason) for way, case in ways.items() if case.score is None)
 
 
 def _class_rows(record: AuditRecord) -> list[_ClassRow]:

@@ -102,6 +102,19 @@ def test_the_tables_hold_the_figures_of_the_document(yard: Path) -> None:
     assert len(pd.read_csv("out/noise.csv")) == 9
 
 
+def test_a_broken_sensor_without_an_answer_is_listed_with_the_reason(yard: Path) -> None:
+    Path("fussy.py").write_text(
+        "def f(images):\n"
+        "    assert images['camera'].max() < 255, 'over-exposed image'\n"
+        "    return images['camera'][0].astype(int) * 0\n"
+    )
+    record = audited("fussy:f", yard, "--missing", "zero")
+    assert record.broken["camera"].failures["bright"].reason == "raises AssertionError: over-exposed image"
+    text = visible_text(Path("out/audit.html").read_text(encoding="utf-8"))
+    assert "camera, over-exposed: the model raises AssertionError: over-exposed image" in text
+    assert "if the camera is over-exposed and is believed, it gives no answer that can be scored" in text
+
+
 def test_a_torch_module_of_a_module(yard: Path) -> None:
     assert audited(f"{MODULE}:net", yard).kind == "a torch module"
 
@@ -146,6 +159,7 @@ def test_an_mlflow_model_without_pickles(yard: Path) -> None:
     assert set(record.sensors) == {"camera", "lidar", "thermal"}
     record = audited(write_pyfunc(Path("named"), named=True), yard)
     assert (record.sensors, record.full) == (("camera", "thermal"), pytest.approx(100.0))
+    assert record.missing_reason.startswith("given camera alone, it raises MlflowException: Model is missing inputs")
 
 
 def test_names_in_any_script(yard: Path) -> None:

@@ -30,16 +30,18 @@ class Model:
         self.sensors: dict[str, dict[str, Any]] = self.about["sensors"]
         self.run = _load(folder / self.about["graph"])
 
-    def predict(self, frame: Mapping[str, Image | None]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def predict(
+        self, frame: Mapping[str, Image | None], shape: Size | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Segment one frame.
 
         Args:
             frame: {sensor: (C, h, w) in its own units}. A sensor that is None, not named, or without a valid pixel
                 is absent.
+            shape: (H, W) of the answer; by default that of the reference sensor, or of the largest where it is absent.
 
         Returns:
-            Class ids and their confidence, 0 to 1, both (H, W): the size of the reference sensor, or of the largest
-            where that is absent.
+            Class ids and their confidence, 0 to 1, both (H, W).
 
         Raises:
             ValueError: no sensor has a valid pixel, or one is unknown or has another number of channels.
@@ -61,7 +63,7 @@ class Model:
         present = np.array([[name in usable for name in self.sensors]])
         _, coarse = self.run([*(image[None] for image in inputs), present])
         chosen = usable.get(self.about["reference"], max(usable.values(), key=lambda image: image[0].size))
-        logits = blend(coarse[0], (chosen.shape[1], chosen.shape[2]), linear_weights)
+        logits = blend(coarse[0], shape or (chosen.shape[1], chosen.shape[2]), linear_weights)
         ids = np.array([each["id"] for each in self.about["classes"]], np.uint8)
         share = np.exp(logits - logits.max(0))
         return ids[logits.argmax(0)], share.max(0) / share.sum(0)
