@@ -13,7 +13,7 @@ from helpers.batches import info_of
 from sensorproof.data.batch import read_batch, write_batch
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Z"]), min_size=1, max_size=8)
-SENSOR = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,5}", fullmatch=True).filter(
+SENSOR = st.from_regex(r"[A-Za-z0-9éж热][A-Za-z0-9_éж热-]{0,5}", fullmatch=True).filter(
     lambda s: s not in ("frame_id", "site", "label", "split") and not s.endswith("_time")
 )
 NUMBER = st.floats(-1e6, 1e6)

@@ -56,11 +56,11 @@ set_model(Model())
 """An MLflow model as code."""
 
 
-def write_graph(path: Path, channels: int = 3) -> Path:
+def write_graph(path: Path, channels: int = 3, height: int | str = "h") -> Path:
     """Write an ONNX graph of two inputs, camera and thermal: logits by the first channel of the camera."""
     claims = {"camera": channels, "thermal": 1}
-    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, c, "h", "w"]) for n, c in claims.items()]
-    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 2, "h", "w"])
+    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, c, height, "w"]) for n, c in claims.items()]
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 2, height, "w"])
     constants = [
         helper.make_tensor("first", TensorProto.INT64, [1], [0]),
         helper.make_tensor("limit", TensorProto.FLOAT, [], [120.0]),

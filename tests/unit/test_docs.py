@@ -1,8 +1,10 @@
 """The documentation is complete, its examples run, and the README is true."""
 
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 import sensorproof
 from helpers.paths import ROOT
+from helpers.project_artifacts import command
 from sensorproof.cli import app
 from sensorproof.documents import Summary
 from sensorproof.regularization import FunctionalEntropy
@@ -79,6 +82,19 @@ def test_the_examples_for_models_and_loops_run(name: str) -> None:
         if "encode" not in block or name == "Shared":
             exec(block.replace("strength=0.1", f"strength=0.1, missing={missing!r}"), scope)
     assert bool(torch.isfinite(scope["term"].value))
+
+
+def test_the_example_of_an_audit_prints_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    page = (DOCS / "how-to/audit.md").read_text(encoding="utf-8")
+    (tmp_path / "rules.py").write_text(blocks("how-to/audit.md")[0])
+    for line in re.findall(r"^    sensorproof ((?:simulate|audit rules).*)", page, re.MULTILINE):
+        capsys.readouterr()
+        assert command(*line.split()) == 0
+    assert capsys.readouterr().out == page.split("```text\n")[1].split("```")[0]
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -34,6 +34,8 @@ def load_function(module: str, name: str) -> AnyModel:
         if not hasattr(value, part):
             raise UsageError(address, f"the module has no {name}", "name a function of it that takes {sensor: array}")
         value = getattr(value, part)
+    if isinstance(value, type):
+        raise UsageError(address, "is a class", "name an instance of it, or a function")
     if not callable(value):
         raise UsageError(address, f"is {type(value).__name__}, not callable", "name a function or an nn.Module")
     return value

@@ -97,7 +97,7 @@ def to_places(answer: NDArray[Any], ids: NDArray[np.int64], size: Size) -> NDArr
 
     Args:
         answer: (K, H, W) or (H, W).
-        ids: (K,).
+        ids: (K,), each at most 255.
         size: (H, W).
 
     Raises:
@@ -108,8 +108,10 @@ def to_places(answer: NDArray[Any], ids: NDArray[np.int64], size: Size) -> NDArr
             raise ModelError("model", "answers with NaN or infinite logits", _form(ids))
         places = answer.argmax(0)
     elif answer.ndim == 2 and answer.dtype.kind in "biu":
-        matches = answer[..., None] == ids
-        places = np.where(matches.any(-1), matches.argmax(-1), -1)
+        lookup = np.full(256, -1)
+        lookup[ids] = np.arange(len(ids))
+        values = answer.astype(np.int64)
+        places = np.where((values >= 0) & (values < len(lookup)), lookup[np.clip(values, 0, len(lookup) - 1)], -1)
     else:
         raise ModelError("model", f"answers with {answer.dtype} of shape {answer.shape}", _form(ids))
     if places.shape != size:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sensorproof.auditing.answers import NAMES, drop_batch_axis
 from sensorproof.auditing.models import AuditedModel, Images, Size, describe_error
 from sensorproof.data.batch import Batch
-from sensorproof.errors import BatchError, SensorproofError
+from sensorproof.errors import BatchError, ModelError, SensorproofError
 from sensorproof.files import read_json
 
 _TYPES: Final[Mapping[str, Any]] = {
@@ -96,6 +96,10 @@ class _Graph:
         feeds = {}
         for name, pixels in images.items():
             claimed = self.inputs[name]
+            fixed = claimed.shape[-2:]
+            if any(isinstance(own, int) and own != given for own, given in zip(fixed, pixels.shape[1:], strict=True)):
+                fault = f"takes {name} at {fixed[0]} x {fixed[1]}, the frame has {pixels.shape[1]} x {pixels.shape[2]}"
+                raise ModelError("model", fault, "export it with free height and width, or wrap it as module:callable")
             kind = np.dtype(_TYPES[claimed.type])
             values = np.nan_to_num(pixels)
             if kind.kind != "f":

@@ -77,6 +77,9 @@ def _audit(
 ) -> Audit:
     model.check(batch)
     sensors = tuple(sorted(batch.sensors if model.sensors is None else set(model.sensors) & set(batch.sensors)))
+    if not sensors:
+        fault = f"has none of the sensors that the model takes: {', '.join(model.sensors or ())}"
+        raise BatchError(batch.root / "batch.yaml", fault, "give a batch with one or more of them, by these names")
     everywhere = rows_of(batch, split)
     rows = labelled(batch, everywhere)
     if split and not rows:

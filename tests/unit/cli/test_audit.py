@@ -11,6 +11,7 @@ import pytest
 from helpers.batches import edit_frames, make_batch
 from helpers.foreign_models import FUNCTIONS, write_graph, write_pyfunc
 from helpers.project_artifacts import command, make_meta, write_model, write_raw
+from sensorproof.data.batch import read_batch
 from sensorproof.documents.audit import AuditRecord
 
 MODULE = "models_of_somebody"
@@ -196,6 +197,7 @@ def test_a_model_that_never_answers_is_one_line(yard: Path, capsys: pytest.Captu
         (f"{MODULE}.part:f", 2, f"there is no module {MODULE}.part"),
         (f"{MODULE}:nothing", 2, "the module has no nothing"),
         (f"{MODULE}:LIMIT", 2, "is int, not callable"),
+        (f"{MODULE}:Net", 2, "is a class; name an instance of it, or a function"),
         ("broken_module:f", 1, "the module cannot be imported (ModuleNotFoundError: No module named 'nothing_at_all')"),
         ("leaving_module:f", 1, "the module cannot be imported (SystemExit: 3)"),
         ("nowhere", 2, "does not exist; give a model folder"),
@@ -204,6 +206,8 @@ def test_a_model_that_never_answers_is_one_line(yard: Path, capsys: pytest.Captu
         ("gone.onnx", 1, "gone.onnx: does not exist"),
         ("text.onnx", 1, "text.onnx: cannot be read as ONNX"),
         ("four.onnx", 1, "camera has 3 channels, four.onnx takes 4"),
+        ("fixed.onnx", 1, "model: takes camera at 64 x w, the frame has 12 x 16; export it with free height"),
+        ("ours", 1, "has none of the model's sensors ['camera_1', 'depth']; use its names"),
     ],
 )
 def test_a_model_that_cannot_be_had_is_one_line(
@@ -215,6 +219,9 @@ def test_a_model_that_cannot_be_had_is_one_line(
     Path("empty").mkdir()
     Path("text.onnx").write_text("not a graph")
     write_graph(Path("four.onnx"), channels=4)
+    write_graph(Path("fixed.onnx"), height=64)
+    meta = make_meta({"camera_1": 3, "depth": 1})
+    write_model(Path("ours"), 0, meta.model_copy(update={"classes": read_batch(yard).info.classes}))
     assert fault in refusal(capsys, code, name, yard)
 
 
