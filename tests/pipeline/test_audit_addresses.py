@@ -1,6 +1,7 @@
 """`sensorproof audit` of models in MLflow: somebody else's and our own, by address."""
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -45,6 +46,22 @@ def test_a_model_of_somebody_else_by_its_addresses(
         assert error.count("\n") == 1, error
         assert fault in error
     assert not Path("elsewhere").exists()
+
+
+def test_a_pickled_version_is_refused_by_its_address(
+    home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Pickled(mlflow.pyfunc.PythonModel):
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            raise AssertionError("was loaded")
+
+    with connect(), mlflow.start_run():
+        mlflow.pyfunc.log_model(name="net", python_model=Pickled(), registered_model_name="pickled")
+    capsys.readouterr()
+    assert command("audit", "models:/pickled/1", make_batch(home / "yard"), "out") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: models:/pickled/1: holds the pickle python_model.pkl, which can run any code")
+    assert error.count("\n") == 1
 
 
 def test_a_model_of_ours_by_its_address_and_as_a_package(home: Path) -> None:

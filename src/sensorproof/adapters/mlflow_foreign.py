@@ -67,7 +67,7 @@ def fetched_model(address: str) -> Iterator[Path]:
         yield fetched
 
 
-def refuse_pickles(folder: Path) -> None:
+def refuse_pickles(folder: Path, name: str) -> None:
     """Check that a model can be loaded without a pickle.
 
     Raises:
@@ -76,15 +76,16 @@ def refuse_pickles(folder: Path) -> None:
     found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICKLES and file.is_file())
     if found:
         fix = 'log it as code (`python_model="file.py"`) with safetensors or ONNX weights, or give module:callable'
-        fault = "is a pickle, which can run any code when it is loaded"
-        raise SensorproofError(found[0].relative_to(folder.parent), fault, fix)
+        fault = f"holds the pickle {found[0].relative_to(folder)}, which can run any code when it is loaded"
+        raise SensorproofError(name, fault, fix)
 
 
-def open_pyfunc(folder: Path) -> tuple[tuple[str, ...] | None, Predict]:
+def open_pyfunc(folder: Path, name: str) -> tuple[tuple[str, ...] | None, Predict]:
     """Load an MLflow model by its pyfunc flavour.
 
     Args:
         folder: holds an MLmodel file.
+        name: of the model, for messages.
 
     Returns:
         The sensors that its signature names, None without a signature of named tensors, and a function that predicts
@@ -94,7 +95,7 @@ def open_pyfunc(folder: Path) -> tuple[tuple[str, ...] | None, Predict]:
     Raises:
         SensorproofError: it holds a pickle, has no pyfunc flavour, or cannot be loaded.
     """
-    refuse_pickles(folder)
+    refuse_pickles(folder, name)
     quiet_environment()
     import mlflow.pyfunc
     from mlflow.exceptions import MlflowException
@@ -109,7 +110,7 @@ def open_pyfunc(folder: Path) -> tuple[tuple[str, ...] | None, Predict]:
         line = next(iter(str(error).strip().splitlines()), "")
         fault = f"MLflow cannot load it ({type(error).__name__}{': ' if line else ''}{line:.150})"
         fix = "make `mlflow.pyfunc.load_model` work in this environment"
-        raise SensorproofError(folder, fault, fix) from error
+        raise SensorproofError(name, fault, fix) from error
 
     def predict(images: Mapping[str, NDArray[np.float32]]) -> Any:
         try:

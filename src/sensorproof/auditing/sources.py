@@ -40,7 +40,7 @@ def open_model(source: str | Path) -> Iterator[AuditedModel]:
         with _open_address(text) as model:
             yield replace(model, name=text)
     elif path.is_dir():
-        yield replace(_open_folder(path), name=text)
+        yield replace(_open_folder(path, text), name=text)
     elif path.suffix.lower() == ".onnx":
         yield replace(open_onnx(path), name=text)
     elif (match := _FUNCTION.fullmatch(text)) and not path.exists():
@@ -59,10 +59,10 @@ def _open_address(address: str) -> Iterator[AuditedModel]:
         yield wrap_model(load_model(address))
         return
     with fetched_model(address) as folder:
-        yield _open_folder(folder)
+        yield _open_folder(folder, address)
 
 
-def _open_folder(folder: Path) -> AuditedModel:
+def _open_folder(folder: Path, name: str) -> AuditedModel:
     """Open a folder: ours, an export, or an MLflow model."""
     if (folder / "MLmodel").is_file():
         if all((folder / _PACKAGED / name).is_file() for name in _OURS):
@@ -70,11 +70,11 @@ def _open_folder(folder: Path) -> AuditedModel:
         from sensorproof.adapters.mlflow_foreign import open_pyfunc
         from sensorproof.auditing.answers import unwrap_answer
 
-        sensors, predict = open_pyfunc(folder)
+        sensors, predict = open_pyfunc(folder, name)
         answer = lambda images, size: unwrap_answer(predict(images))  # noqa: E731
-        return AuditedModel(str(folder), "an MLflow pyfunc", answer, sensors)
+        return AuditedModel(name, "an MLflow pyfunc", answer, sensors)
     if (folder / _GRAPH).is_file():
         return open_onnx(folder / _GRAPH)
     if any((folder / name).exists() for name in _OURS):
         return wrap_model(load_predictor(folder))
-    raise SensorproofError(folder, "holds neither model.json, nor MLmodel, nor model.onnx", _FORMS)
+    raise SensorproofError(name, "holds neither model.json, nor MLmodel, nor model.onnx", _FORMS)

@@ -234,7 +234,7 @@ def test_a_pickle_is_refused_before_anything_is_loaded(
     (folder / "MLmodel").write_text("flavors: {python_function: {loader_module: would_run_code}}\n")
     (folder / name).write_bytes(b"\x80\x04.")
     error = refusal(capsys, 1, folder, yard)
-    assert f"pickled/{name}: is a pickle, which can run any code when it is loaded" in error
+    assert f"pickled: holds the pickle {name}, which can run any code when it is loaded" in error
 
 
 def test_an_mlflow_model_that_cannot_be_loaded_is_one_line(yard: Path, capsys: pytest.CaptureFixture[str]) -> None:
