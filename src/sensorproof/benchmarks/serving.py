@@ -33,6 +33,8 @@ Frame = dict[str, NDArray[Any]]
 Labels = NDArray[np.uint8]
 _REPEATS = 15
 _ENCODINGS = ("array", "base64", "png")
+_PLAIN: Any = {"monitor": "off"}
+"""Exported graphs have no monitor, so none takes part."""
 
 
 def bench_serving(model: Path, batch: Batch, frames: int, split: str | None = None) -> dict[str, float]:
@@ -63,7 +65,7 @@ def bench_serving(model: Path, batch: Batch, frames: int, split: str | None = No
         with serve(packaged) as url:
             ways: dict[str, Callable[[Frame], Labels]] = {
                 "http": lambda frame: _ask(url, frame, "png"),
-                "pyfunc": lambda frame: np.asarray(pyfunc.predict([frame])[0]["labels"], np.uint8),
+                "pyfunc": lambda frame: np.asarray(pyfunc.predict([frame], params=_PLAIN)[0]["labels"], np.uint8),
                 "onnx": lambda frame: standalone["onnx"].predict(frame)[0],
                 "torch_export": lambda frame: standalone["torch"].predict(frame)[0],
             }
@@ -97,7 +99,7 @@ def _agreement(
             kept = {name: image for name, image in frame.items() if name in subset}
             if not predictor.present(kept):
                 continue
-            (expected,) = predictor.predict([kept])
+            (expected,) = predictor.predict([kept], **_PLAIN)
             pixels += expected.labels.size
             for name, way in ways.items():
                 equal[name] += int((way(kept) == expected.labels).sum())
@@ -111,7 +113,7 @@ def _times(
 ) -> dict[str, float]:
     """Time one frame in every way, in turn, on one thread; return the ratios of the medians to torch's."""
     calls: dict[str, Callable[[], Any]] = {
-        "torch": lambda: predictor.predict([frame]),
+        "torch": lambda: predictor.predict([frame], **_PLAIN),
         "onnx": lambda: ways["onnx"](frame),
         "torch_export": lambda: ways["torch_export"](frame),
         "pyfunc": lambda: ways["pyfunc"](frame),
@@ -145,7 +147,9 @@ def _one_thread() -> Iterator[None]:
 
 def _body(frame: Frame, encoding: str) -> bytes:
     """Write a request of one frame."""
-    return request_body([{name: _encode(image, encoding) for name, image in frame.items()}], {"encoding": encoding})
+    return request_body(
+        [{name: _encode(image, encoding) for name, image in frame.items()}], {"encoding": encoding, **_PLAIN}
+    )
 
 
 def _encode(image: NDArray[Any], encoding: str) -> Any:
