@@ -335,6 +335,7 @@ def test_the_registered_model_predicts_as_the_model_folder(home: Path, client: M
         assert f"| {subset} | " in card
     assert json.loads((home / "artifacts/evaluation.json").read_text())["data"]["hash"] in card
     assert "## Limits" in card
+    assert "The worst case, camera shifted, lies 1.5 points below the better of declaring" in card
     assert "## Licence" in card
     (parent,) = runs_of(client, "pipeline")
     lineage = Path(client.download_artifacts(parent.info.run_id, "lineage.txt", str(home / "downloaded")))

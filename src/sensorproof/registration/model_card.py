@@ -37,7 +37,7 @@ def _model(run: Run, description: ModelDescription) -> Iterator[str]:
     yield (
         f"SegFormer `{description.backbone}`, {run.scores.parameters:,} parameters. Images are resized to {height} x "
         f"{width} pixels; labels come back at the size of the sensor `{description.reference}`, or of the largest one "
-        f"where it is missing. SHA-256 of `model.json` and `model.safetensors`: `{run.scores.model_sha256}`."
+        f"where it is missing. SHA-256 of the files of the model folder: `{run.scores.model_sha256}`."
     )
     rows = [
         (
@@ -90,12 +90,29 @@ def _limits(run: Run, description: ModelDescription) -> Iterator[str]:
     yield "## Limits"
     yield _list(
         "The scores hold for data like the test split. Other places, seasons and rigs have to be measured.",
-        "A missing sensor was declared missing. Sensors that fail without saying so (black, frozen, displaced) were "
-        "not part of these scores.",
+        *_silent_limits(run),
         f"It is at its worst with {weakest} and no other sensor.",
         "Each frame is labelled by itself; nothing is carried over from the frames before.",
         *([f"The test split has no pixel of {', '.join(unseen)}."] if unseen else []),
         f"It knows the {len(description.classes)} classes above and gives each pixel one of them.",
+    )
+
+
+def _silent_limits(run: Run) -> Iterator[str]:
+    """Yield what is known of sensors that fail without saying so."""
+    yield "A missing sensor was declared missing."
+    silent = run.scores.silent
+    if silent is None:
+        yield "Sensors that fail without saying so (black, frozen, displaced) were not part of these scores."
+        return
+    name, kind, short = silent.worst
+    alarms = silent.false_alarms
+    yield (
+        f"While a sensor fails without saying so, the model scores {silent.mean:.1f} on average over all sensors and "
+        f"{len(next(iter(silent.sensors.values())).failures)} failures, with its monitor (`monitor.json`). The worst "
+        f"case, {name} {kind.replace('_', ' ')}, lies {max(short, 0):.1f} points below the better of declaring the "
+        f"sensor absent and believing it. The monitor left out {alarms.alarms} of {alarms.images} images of sound "
+        "sensors."
     )
 
 
