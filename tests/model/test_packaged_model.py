@@ -1,5 +1,6 @@
 """The packaged model: its identity, its code, and its scores on the data of now."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,12 @@ def test_a_folder_that_is_no_model_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_request_is_answered_without_a_sensor_that_fails_silently(tmp_path: Path) -> None:
+def test_a_request_is_answered_without_a_sensor_that_fails_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The monitor travels with the model: a black camera by itself, a frozen one where frames are consecutive."""
+    # MLflow puts the model's own code before ours; processes that are started later must not find it.
+    monkeypatch.setattr(sys, "path", [*sys.path])
     write_model(tmp_path / "model", 0)
     write_monitor(tmp_path / "model", tmp_path / "prepared")
     save_packaged(tmp_path / "model", "A card.", tmp_path / "packaged")
