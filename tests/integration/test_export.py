@@ -269,7 +269,7 @@ def test_the_folder_holds_what_it_needs_and_nothing_of_this_machine(exported: Pa
 
 def test_onnx_names_its_inputs_and_the_sides_that_are_open(exported: Path) -> None:
     if not (exported / "model.onnx").exists():
-        pytest.skip("of ONNX")
+        pytest.skip("only ONNX graphs are meant here; the torch export has tests of its own")
     session = onnxruntime.InferenceSession(exported / "model.onnx")
     shapes = {each.name: each.shape for each in session.get_inputs()}
     assert shapes == {n: ["batch", c, "height", "width"] for n, c in CHANNELS.items()} | {"present": ["batch", 3]}
@@ -283,7 +283,7 @@ def test_an_exported_graph_is_audited_with_its_preprocessing(
     predictor: Predictor, exported: Path, tmp_path: Path
 ) -> None:
     if not (exported / "model.onnx").exists():
-        pytest.skip("audits read ONNX")
+        pytest.skip("an audit reads ONNX graphs, not torch exports")
     batch = write_raw(tmp_path / "yard")
     ours, theirs = audit(predictor, batch), audit(exported, batch)
     assert theirs.record.kind == "an ONNX export of Sensorproof"
