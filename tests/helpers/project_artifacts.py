@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.evaluations import make_silent
 from helpers.paths import ROOT
-from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, REPORT, run_folder
+from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, REPORT, REPORT_FOLDER, run_folder
 from sensorproof.cli import main
 from sensorproof.data.batch import Batch, Class, read_batch, write_batch
 from sensorproof.data.dataset import PreparedDataset
@@ -181,6 +181,8 @@ def write_results(root: Path, means: Means, *, first_seed: int = 0, data_hash: s
     write_prepared(root / PREPARED)
     write_text(root / QUARANTINED, "batch,frame_id\n")
     write_text(root / REPORT, "<!doctype html><title>report</title>\n")
+    (root / REPORT_FOLDER).mkdir(exist_ok=True)
+    write_text(root / REPORT_FOLDER / "scores.csv", "arm,figure,mean\n")
     scored = [
         write_run(root, arm, seed, mean, first_seed, settings.regularizer)
         for arm, scores in means.items()

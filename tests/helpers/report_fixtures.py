@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from helpers.evaluations import PROMOTION, same_gains
+from helpers.paths import ROOT
 from sensorproof.data.batch import Class
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput
@@ -29,13 +30,17 @@ from sensorproof.evaluation.comparison import compute_gains, summarize_arm
 from sensorproof.evaluation.subsets import score_subsets
 from sensorproof.files import write_json, write_text
 from sensorproof.models import build_model, describe_model, load_model, save_model
+from sensorproof.reporting.checklist import Thresholds
 from sensorproof.reporting.html_report import Options, render_report
-from sensorproof.settings import ModelSettings
+from sensorproof.settings import ModelSettings, load_settings
 
 SENSORS = {"camera": ("camera", 3), "depth": ("depth", 1), "thermal": ("thermal", 1)}
 CLASSES = ("road", "vehicle", "sky", "unicorn")
 """No frame shows the last one."""
-OPTIONS = Options(PROMOTION, confidence=0.95, examples=2, device="cpu")
+LIMITS = Thresholds(
+    load_settings(ROOT / "params.yaml").report.pilot, PROMOTION, load_settings(ROOT / "params.yaml").validation
+)
+OPTIONS = Options(LIMITS, confidence=0.95, examples=2, device="cpu")
 
 
 def make_data(

@@ -65,6 +65,7 @@ def test_a_proven_gain_is_logged_registered_and_promoted(home: Path, client: Mlf
     assert {f.path for f in client.list_artifacts(parent.info.run_id)} == {
         "evaluation.json",
         "lineage.txt",
+        "report",
         "report.html",
     }
     (entry,) = parent.inputs.dataset_inputs

@@ -10,16 +10,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
+from helpers.evaluations import PROMOTION
 from helpers.paths import ROOT
 from helpers.report_fixtures import OPTIONS, VERDICT, make_data, make_evaluation, make_page, make_runs, make_verdict
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.documents import Evaluation
 from sensorproof.errors import SensorproofError
-from sensorproof.files import write_json
+from sensorproof.files import read_json, write_json
 from sensorproof.models import load_model
 from sensorproof.reporting.examples import choose_rows, draw_examples
 from sensorproof.reporting.formatting import points, signed
@@ -83,7 +85,8 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Evaluation,
 def test_the_page_stands_alone(material: tuple[str, Evaluation, Path]) -> None:
     page = material[0]
     reader = Reader(page)
-    assert {address.partition(",")[0] for address in reader.addresses} == {"data:image/png;base64", "data:"}
+    assert {address.partition(",")[0] for address in reader.addresses} == {"data:image/png;base64", "data:", "#pilot"}
+    assert 'id="pilot"' in page
     assert "script" not in reader.tags
     assert not re.search(r"@import|url\(|https?:", page)
 
@@ -308,6 +311,7 @@ def test_the_stage_writes_the_page(material: tuple[str, Evaluation, Path], tmp_p
     page, evaluation, root = material
     (tmp_path / "artifacts/validation").mkdir(parents=True)
     params = (ROOT / "params.yaml").read_text().replace("examples: 4", "examples: 2")
+    params = params.replace("min_group_frames: 5", f"min_group_frames: {PROMOTION.min_group_frames}")
     (tmp_path / "params.yaml").write_text(params.replace("candidate: regularized_dropout", "candidate: regularized"))
     for name in ("prepared", "train"):
         (tmp_path / "artifacts" / name).symlink_to(root / name)
@@ -335,3 +339,21 @@ def test_the_stage_writes_the_page(material: tuple[str, Evaluation, Path], tmp_p
     evaluation.write(tmp_path / "artifacts/evaluation.json")
     runpy.run_path(stage, run_name="__main__")
     assert (tmp_path / "artifacts/report.html").read_text() == page
+    check_folder(tmp_path / "artifacts/report", evaluation)
+
+
+def check_folder(folder: Path, evaluation: Evaluation) -> None:
+    """Every table is there as CSV and in the JSON, every picture as PNG and SVG, and the figures are those scored."""
+    tables = read_json(folder / "tables.json")
+    assert {path.stem for path in folder.glob("*.csv")} == set(tables)
+    assert set(tables) == {"scores", "gains", "subsets", "classes", "gates", "alignment", "checklist"}
+    subsets = pd.read_csv(folder / "subsets.csv").set_index(["arm", "subset"])
+    for arm, summary in evaluation.arms.items():
+        for subset, score in summary.subsets.items():
+            assert subsets.loc[(arm, subset), "mean"] == pytest.approx(score.mean)
+    metrics = read_json(folder / "metrics.json")
+    assert metrics["gain"]["mean"]["value"] == pytest.approx(evaluation.gain.mean.value)
+    assert metrics["arms"]["baseline"]["worst"] == pytest.approx(evaluation.arms["baseline"].worst.mean)
+    with Image.open(folder / "subsets.png") as picture:
+        assert picture.size[0] > 1000
+    assert "without depth" in (folder / "subsets.svg").read_text()

@@ -122,9 +122,12 @@ def _log_run(connection: Connection, record: Record, data: DataSet, tags: Mappin
 
 
 def log_files(connection: Connection, run_id: str, files: Sequence[Path]) -> None:
-    """Attach files to a run, in place of those of the same names."""
+    """Attach files, and folders with all they hold, to a run, in place of those of the same names."""
     for path in files:
-        connection.client.log_artifact(run_id, str(path))
+        if path.is_dir():
+            connection.client.log_artifacts(run_id, str(path), path.name)
+        else:
+            connection.client.log_artifact(run_id, str(path))
 
 
 def fetch_params(connection: Connection, run_id: str) -> dict[str, str]:

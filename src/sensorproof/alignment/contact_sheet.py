@@ -16,6 +16,7 @@ from sensorproof.alignment.images import resize
 from sensorproof.alignment.registration.edges import Edges, GrayImage, edges_of
 from sensorproof.alignment.registration.frame_features import FrameFeatures
 from sensorproof.alignment.registration.tile_registration import Registration, register
+from sensorproof.artifacts import WORST_FRAMES
 from sensorproof.data.batch import Batch
 from sensorproof.settings import ValidationSettings
 
@@ -39,6 +40,7 @@ _TITLE_MEASURES = {"deviation_px": "off by", "corner_deviation_px": "at a corner
 class Strip:
     """One frame of one sensor: its title and its panels side by side."""
 
+    sensor: str
     title: str
     panels: tuple[_Color, ...]
 
@@ -51,7 +53,7 @@ def draw_contact_sheet(
     settings: ValidationSettings,
     read: Reader = read_frame,
 ) -> bool:
-    """Write a PNG with the worst frames of every sensor.
+    """Write a PNG with the worst frames of every sensor, and beside it WORST_FRAMES with only the first of each.
 
     Args:
         path: of the image.
@@ -72,6 +74,8 @@ def draw_contact_sheet(
     if not strips:
         return False
     compose_sheet(batch.name, strips).save(path, format="PNG")
+    first = {strip.sensor: strip for strip in reversed(strips)}
+    compose_sheet(batch.name, list(reversed(first.values()))).save(path.with_name(WORST_FRAMES), format="PNG")
     return True
 
 
@@ -117,7 +121,9 @@ def _strips(
         _with_edges(_enlarge(_moved_back(sensor, registration)), edges),
     )
     remarks = [f"{text} {row[c]:.1f}" for c, text in _TITLE_MEASURES.items() if np.isfinite(row[c])]
-    yield Strip(f"{row.frame_id}  {row.sensor}: {row.state}  ({', '.join([*remarks, *reasons[:2]])})", panels)
+    yield Strip(
+        str(row.sensor), f"{row.frame_id}  {row.sensor}: {row.state}  ({', '.join([*remarks, *reasons[:2]])})", panels
+    )
 
 
 def _visible(image: GrayImage, size: tuple[int, int]) -> _Gray:

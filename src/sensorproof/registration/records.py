@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from sensorproof.adapters import mlflow_tags as tag
 from sensorproof.adapters.mlflow_runs import DataSet, Record
-from sensorproof.artifacts import EVALUATION, REPORT
+from sensorproof.artifacts import EVALUATION, REPORT, REPORT_FOLDER
 from sensorproof.documents import FIGURES, FIGURES_AND_SPREAD, Evaluation
 from sensorproof.evaluation import metric_names
 from sensorproof.hashing import hash_file
@@ -50,7 +50,7 @@ def pipeline_record(evaluation: Evaluation, keys: Mapping[str, str], settings: S
         tags={**keys, **_commit_tag(evaluation), tag.CANDIDATE: settings.promotion.candidate},
         params=_flatten({name: getattr(settings, name) for name in _SECTIONS}),
         metrics=metrics,
-        artifacts=[EVALUATION, REPORT],
+        artifacts=[EVALUATION, REPORT, REPORT_FOLDER],
     )
 
 

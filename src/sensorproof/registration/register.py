@@ -21,7 +21,7 @@ from sensorproof.adapters.mlflow_runs import (
     parent_run,
     tag_run,
 )
-from sensorproof.artifacts import PREPARED, QUARANTINED, REPORT
+from sensorproof.artifacts import PREPARED, QUARANTINED, REPORT, REPORT_FOLDER
 from sensorproof.documents import Evaluation
 from sensorproof.evaluation.gates import evaluate_gates, list_reasons
 from sensorproof.promotion import PromotionDecision, decide_promotion
@@ -53,7 +53,7 @@ def register_results(
     keys = key_tags(evaluation)
     if earlier := find_parent(connection, keys):
         parent, children = earlier.info.run_id, find_children(connection, earlier.info.run_id)
-        log_files(connection, parent, [REPORT])
+        log_files(connection, parent, [REPORT, REPORT_FOLDER])
         return _decide(connection, evaluation, runs, settings, parent, children, earlier.data.tags)
     close_abandoned(connection, keys)
     data = describe_data(evaluation, settings)

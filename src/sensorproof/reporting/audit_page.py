@@ -7,10 +7,10 @@ from sensorproof.documents.audit import AuditRecord, CaseScore
 from sensorproof.evaluation.noisy_modality import LEVELS
 from sensorproof.evaluation.subsets import all_subsets, subset_name
 from sensorproof.reporting.audit_text import how_missing, subsets_scored, verdict, worst_subset
-from sensorproof.reporting.formatting import subset_label
+from sensorproof.reporting.formatting import number_missing, subset_label
 from sensorproof.reporting.html_report import environment
 from sensorproof.reporting.palette import class_colors
-from sensorproof.reporting.silent_table import TITLES
+from sensorproof.reporting.silent_table import failure_title
 from sensorproof.reporting.tables import conditions
 
 
@@ -100,8 +100,7 @@ def _subset_groups(record: AuditRecord) -> list[_Group]:
                 present = tuple(name in subset for name in record.sensors)
                 rows.append(_Row(subset_label(subset, record.sensors), [cell], present))
         rows.sort(key=lambda row: -1.0 if row.cells[0].score is None else row.cells[0].score, reverse=True)
-        title = "nothing missing" if missing == 0 else f"{missing} {'sensor' if missing == 1 else 'sensors'} missing"
-        groups.append(_Group(title, rows))
+        groups.append(_Group(number_missing(missing), rows))
     return groups
 
 
@@ -110,7 +109,7 @@ def _silent_groups(record: AuditRecord) -> list[_Group]:
     groups = []
     for name, broken in record.broken.items():
         absent = record.absent(name)
-        rows = [_Row(TITLES.get(kind, kind), [_cell(record, case, absent)]) for kind, case in broken.failures.items()]
+        rows = [_Row(failure_title(kind), [_cell(record, case, absent)]) for kind, case in broken.failures.items()]
         groups.append(_Group(name, rows, None if absent is None else _cell(record, absent)))
     return groups
 
@@ -128,7 +127,7 @@ def _failed_cases(record: AuditRecord) -> Iterator[tuple[str, str, str]]:
     """Yield sensor, what was done to it, and why there is no score, of each case without one."""
     for name, broken in record.broken.items():
         ways = {f"{level} noise": case for level, case in broken.noise.items()}
-        ways |= {TITLES.get(kind, kind): case for kind, case in broken.failures.items()}
+        ways |= {failure_title(kind): case for kind, case in broken.failures.items()}
         yield from ((name, way, case.reason) for way, case in ways.items() if case.score is None)
 
 

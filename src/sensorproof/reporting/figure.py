@@ -33,6 +33,18 @@ def draw_figure(evaluation: Evaluation, out: Path) -> None:
     Raises:
         SensorproofError: there is no baseline, or the gain is not that of any arm.
     """
+    drawn = io.BytesIO()
+    compare_subsets(evaluation).savefig(drawn, format="png", metadata={"Software": None})
+    with atomic_file(out) as temporary:
+        temporary.write_bytes(drawn.getvalue())
+
+
+def compare_subsets(evaluation: Evaluation) -> Any:
+    """Return the figure, for matplotlib to save.
+
+    Raises:
+        SensorproofError: see `draw_figure`.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -49,10 +61,7 @@ def draw_figure(evaluation: Evaluation, out: Path) -> None:
         axes.tick_params(length=0, labelsize=9)
         axes.grid(axis="x", color=LINE, linewidth=0.8)
         axes.set_axisbelow(True)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": None})
-    with atomic_file(out) as temporary:
-        temporary.write_bytes(drawn.getvalue())
+    return figure
 
 
 def compared_arm(evaluation: Evaluation) -> str:

@@ -1,27 +1,40 @@
 """Format numbers and names for people. A value that is missing or not finite is a dash."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from sensorproof.documents.evaluation import ArmSummary
 from sensorproof.evaluation.gates import is_finite
+from sensorproof.reporting.language import _, current_language, mark, ngettext
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 _DASH = "–"
 _MINUS = "−"
 _ARM_TITLES = {
-    "regularized": "regularised",
-    "regularized_dropout": "regularised + dropout",
-    "modality_dropout": "modality dropout",
-    "random_subset": "random subset",
-    "single_modality": "single modality",
+    "baseline": mark("baseline"),
+    "regularized": mark("regularised"),
+    "regularized_dropout": mark("regularised + dropout"),
+    "modality_dropout": mark("modality dropout"),
+    "random_subset": mark("random subset"),
+    "single_modality": mark("single modality"),
     "ogm_ge": "OGM-GE",
     "agm": "AGM",
 }
 
+_FIGURES = {"full": mark("full"), "mean": mark("mean"), "worst": mark("worst"), "spread": mark("spread")}
+
 
 def arm_title(arm: str) -> str:
     """Return an arm's name for people."""
-    return _ARM_TITLES.get(arm, arm.replace("_", " "))
+    title = _ARM_TITLES.get(arm)
+    return arm.replace("_", " ") if title is None else _(title)
+
+
+def figure(name: str) -> str:
+    """Return the name of a figure for people: full, mean, worst, spread."""
+    return _(_FIGURES[name])
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -68,11 +81,13 @@ def duration(seconds: float | None) -> str:
     if not is_number(seconds):
         return _DASH
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return _("%(seconds)s s", seconds=f"{seconds:.1f}")
     if seconds < 120:
-        return f"{seconds:.0f} s"
+        return _("%(seconds)s s", seconds=f"{seconds:.0f}")
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return _("%(minutes)s min %(seconds)s s", minutes=minutes, seconds=rest)
+    return _("%(hours)s h %(minutes)s min", hours=minutes // 60, minutes=minutes % 60)
 
 
 def percent(confidence: float) -> str:
@@ -84,17 +99,34 @@ def interval(ends: Sequence[float | None], confidence: float) -> str:
     """Format an interval: `95 % interval +1.2 to +3.4`, or say that there is none."""
     low, high = ends
     if low is None or high is None:
-        return "no interval: one seed"
-    return f"{percent(confidence)} interval {signed(low)} to {signed(high)}"
+        return _("no interval: one seed")
+    return _("%(share)s interval %(ends)s", share=percent(confidence), ends=span(low, high))
+
+
+def span(low: float | None, high: float | None) -> str:
+    """Format both ends of an interval of differences: `+1.2 to +3.4`."""
+    return _("%(low)s to %(high)s", low=signed(low), high=signed(high))
 
 
 def seeds(number: int) -> str:
     """Format a number of seeds: `1 seed`, `3 seeds`."""
-    return "1 seed" if number == 1 else f"{number} seeds"
+    return ngettext("%(num)s seed", "%(num)s seeds", number)
+
+
+def code(text: str) -> "Markup":
+    """Escape a text and set what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = (
+        Markup("<code>{}</code>").format(part) if k % 2 else escape(part) for k, part in enumerate(text.split("`"))
+    )
+    return Markup("").join(parts)
 
 
 def join(words: Sequence[str]) -> str:
     """Join words: `a, b and c`."""
+    if current_language() == "ja":
+        return "、".join(words)
     return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
 
 
@@ -107,7 +139,19 @@ def subset_label(subset: Sequence[str], sensors: Sequence[str]) -> str:
     """Name a subset: `all sensors`, `without camera`, `only lidar`, `camera + depth`."""
     missing = [s for s in sensors if s not in subset]
     if not missing:
-        return "all sensors" if len(sensors) > 1 else f"only {sensors[0]}"
+        return _("all sensors") if len(sensors) > 1 else _("only %(sensor)s", sensor=sensors[0])
     if len(subset) == 1:
-        return f"only {subset[0]}"
-    return f"without {missing[0]}" if len(missing) == 1 else " + ".join(subset)
+        return _("only %(sensor)s", sensor=subset[0])
+    return without(missing[0]) if len(missing) == 1 else " + ".join(subset)
+
+
+def without(sensor: str) -> str:
+    """Say that one sensor is missing: `without camera`."""
+    return _("without %(sensor)s", sensor=sensor)
+
+
+def number_missing(missing: int) -> str:
+    """Say how many sensors are missing: `nothing missing`, `2 sensors missing`."""
+    if missing == 0:
+        return _("nothing missing")
+    return ngettext("%(num)s sensor missing", "%(num)s sensors missing", missing)

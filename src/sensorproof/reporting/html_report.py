@@ -1,8 +1,10 @@
 """Render the report: one self-contained HTML page without scripts, which loads nothing."""
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sensorproof.data.dataset import PreparedDataset
@@ -11,10 +13,13 @@ from sensorproof.documents.evaluation import BASELINE
 from sensorproof.errors import SensorproofError
 from sensorproof.models.storage import load_description
 from sensorproof.reporting import formatting
+from sensorproof.reporting.checklist import Thresholds, conclusion, pilot_checklist
 from sensorproof.reporting.examples import draw_examples
 from sensorproof.reporting.formatting import is_number, sensors_of
 from sensorproof.reporting.gain_chart import gain_chart
+from sensorproof.reporting.language import Language, _, current_language, lookup, mark, nlookup, use_language
 from sensorproof.reporting.palette import class_colors
+from sensorproof.reporting.recorded import translate_recorded
 from sensorproof.reporting.silent_table import silent_groups, silent_sentences
 from sensorproof.reporting.summary import summarize
 from sensorproof.reporting.tables import (
@@ -28,8 +33,22 @@ from sensorproof.reporting.tables import (
     subset_groups,
 )
 from sensorproof.reporting.training_curves import read_losses, to_ticks, training_chart
-from sensorproof.settings import PromotionSettings
 
+_FILTERS = [
+    "arm_title",
+    "code",
+    "figure",
+    "points",
+    "signed",
+    "count",
+    "share",
+    "duration",
+    "interval",
+    "percent",
+    "seeds",
+    "join",
+]
+"""The functions of `formatting` that templates use."""
 _WIDE = 3
 """Arms that fit side by side, sensor by sensor."""
 FIX = "run `dvc repro evaluate`"
@@ -37,12 +56,13 @@ FIX = "run `dvc repro evaluate`"
 
 @dataclass(frozen=True)
 class Options:
-    """What the page takes from params.yaml: `promotion`, evaluate.confidence, report.examples and train.device."""
+    """What the page takes from params.yaml: `report`, `promotion`, `validation`, evaluate.confidence, train.device."""
 
-    promotion: PromotionSettings
+    limits: Thresholds
     confidence: float
     examples: int
     device: str
+    language: Language = "en"
 
 
 def render_report(
@@ -51,8 +71,9 @@ def render_report(
     data: PreparedDataset,
     runs: Mapping[str, Mapping[int, Path]],
     options: Options,
+    sheets: Mapping[str, Path] = MappingProxyType({}),
 ) -> str:
-    """Return the page.
+    """Return the page in the language of the options.
 
     Args:
         evaluation: artifacts/evaluation.json.
@@ -60,10 +81,23 @@ def render_report(
         data: prepared frames without those in quarantine.
         runs: {arm: {seed: folder that stage train wrote}} of the evaluation, the first seed first.
         options: what to show.
+        sheets: {batch: PNG with a frame of each sensor, drawn by its validation}; those that are missing are left out.
 
     Raises:
         SensorproofError: the evaluation has no arm, or a run lacks its model or its history.
     """
+    with use_language(options.language):
+        return _render(evaluation, verdict, data, runs, options, sheets)
+
+
+def _render(
+    evaluation: Evaluation,
+    verdict: ValidationRecord,
+    data: PreparedDataset,
+    runs: Mapping[str, Mapping[int, Path]],
+    options: Options,
+    sheets: Mapping[str, Path],
+) -> str:
     arms = evaluation.arms
     if not arms or not all(arm.seeds and arm.subsets for arm in arms.values()):
         raise SensorproofError("evaluation.json", "has an arm without seeds or subsets, or no arm", FIX)
@@ -81,15 +115,22 @@ def render_report(
         for arm, all_seeds in runs.items()
         for seed, folder in all_seeds.items()
     }
-    candidate = options.promotion.candidate
+    promotion = options.limits.promotion
+    candidate = promotion.candidate
+    checklist = pilot_checklist(evaluation, verdict, data, options.limits)
     shown = _few_arms(arms, candidate)
     return (
         environment()
         .get_template("report.html")
         .render(
-            summary=summarize(evaluation, options.promotion, options.confidence, same_network(first_runs, candidate)),
+            summary=summarize(evaluation, promotion, options.confidence, same_network(first_runs, candidate)),
             evaluation=evaluation,
+            checklist=checklist,
+            conclusion=conclusion(checklist),
+            language=current_language(),
             pairs=_pair_verdicts(verdict),
+            warnings=_warnings(verdict),
+            sheets={batch: _data_uri(path) for batch, path in sheets.items() if path.is_file()},
             quarantined=verdict.frames.quarantined,
             arms=list(arms),
             reference=reference_arm(arms),
@@ -132,13 +173,14 @@ def environment() -> Any:
 
     templates = Environment(
         loader=PackageLoader("sensorproof.reporting"),
+        extensions=["jinja2.ext.i18n"],
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("arm_title", "points", "signed", "count", "share", "duration", "interval", "percent", "seeds", "join")
-    templates.filters |= {f"as_{name}": getattr(formatting, name) for name in names}
+    templates.install_gettext_callables(lookup, nlookup, newstyle=True)  # type: ignore[attr-defined]
+    templates.filters |= {f"as_{name}": getattr(formatting, name) for name in _FILTERS}
     return templates
 
 
@@ -168,14 +210,28 @@ class _PairLine:
     batch: str
     sensor: str
     state: str
+    title: str
+    """The state for people."""
     reason: str
     corner_px: float | None
+
+
+_STATES = {"aligned": mark("aligned"), "misaligned": mark("misaligned"), "unmeasurable": mark("unmeasurable")}
 
 
 def _pair_verdicts(verdict: ValidationRecord) -> list[_PairLine]:
     """List every pair of every batch."""
     return [
-        _PairLine(batch, sensor, pair.state, pair.reason, pair.corner_px)
+        _PairLine(batch, sensor, pair.state, _(_STATES[pair.state]), translate_recorded(pair.reason), pair.corner_px)
         for batch, record in verdict.batches.items()
         for sensor, pair in record.pairs.items()
     ]
+
+
+def _warnings(verdict: ValidationRecord) -> list[tuple[str, str]]:
+    """List what validation found and did not put in quarantine: batch and sentence."""
+    return [(batch, translate_recorded(text)) for batch, record in verdict.batches.items() for text in record.warnings]
+
+
+def _data_uri(picture: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")

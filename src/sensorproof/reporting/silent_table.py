@@ -6,17 +6,24 @@ from dataclasses import dataclass
 from sensorproof.documents.evaluation import ArmSummary
 from sensorproof.documents.silent import SilentScores
 from sensorproof.reporting.formatting import arm_title, points
+from sensorproof.reporting.language import _, mark
 
-TITLES = {
-    "black": "black",
-    "bright": "over-exposed",
-    "noise": "noise",
-    "dark": "dark (contrast × 0.15)",
-    "frozen": "frozen on its first image",
-    "other_frame": "another scene's image",
-    "shifted": "moved by an eighth",
-    "half_lost": "lower half lost",
+_TITLES = {
+    "black": mark("black"),
+    "bright": mark("over-exposed"),
+    "noise": mark("noise"),
+    "dark": mark("dark (contrast × 0.15)"),
+    "frozen": mark("frozen on its first image"),
+    "other_frame": mark("another scene's image"),
+    "shifted": mark("moved by an eighth"),
+    "half_lost": mark("lower half lost"),
 }
+
+
+def failure_title(kind: str) -> str:
+    """Return the name of a silent failure for people."""
+    title = _TITLES.get(kind)
+    return kind.replace("_", " ") if title is None else _(title)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ def silent_groups(scores: SilentScores | None) -> list[SilentGroup]:
             name,
             sensor.absent,
             [
-                SilentRow(TITLES.get(kind, kind), own.kept, own.monitored, own.noticed, sensor.shortfall(kind) > 1)
+                SilentRow(failure_title(kind), own.kept, own.monitored, own.noticed, sensor.shortfall(kind) > 1)
                 for kind, own in sensor.failures.items()
             ],
         )
@@ -69,15 +76,25 @@ def silent_sentences(arms: Mapping[str, ArmSummary], candidate: str) -> list[str
             (silent.full - own.monitored for s in silent.sensors.values() for own in s.failures.values()), default=0
         )
         costs.append(
-            f"the {arm_title(name)} model up to {points(kept)} points if it is believed, {points(watched)} with the "
-            "monitor"
+            _(
+                "the %(arm)s model up to %(believed)s points if it is believed, %(monitored)s with the monitor",
+                arm=arm_title(name),
+                believed=points(kept),
+                monitored=points(watched),
+            )
         )
     if costs:
-        sentences.append(f"A sensor that fails without saying so costs {'; '.join(costs)}.")
+        sentences.append(_("A sensor that fails without saying so costs %(costs)s.", costs="; ".join(costs)))
     if ours := known.get(candidate):
         alarms = ours.false_alarms
         sentences.append(
-            f"While all sensors are sound, the monitor leaves out {alarms.alarms} of {alarms.images} images; the score "
-            f"is {points(ours.monitored)} with it and {points(ours.full)} without."
+            _(
+                "While all sensors are sound, the monitor leaves out %(alarms)s of %(images)s images; the score is "
+                "%(monitored)s with it and %(full)s without.",
+                alarms=alarms.alarms,
+                images=alarms.images,
+                monitored=points(ours.monitored),
+                full=points(ours.full),
+            )
         )
     return sentences

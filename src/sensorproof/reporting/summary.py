@@ -16,23 +16,14 @@ from sensorproof.reporting.formatting import (
     points,
     seeds,
     signed,
+    span,
     with_limit,
 )
+from sensorproof.reporting.gate_lines import GateLine, gate_lines, gate_title
+from sensorproof.reporting.language import _, mark, ngettext
 from sensorproof.settings import PromotionSettings
 
 State = Literal["yes", "no", "unproven", "none"]
-
-
-@dataclass(frozen=True)
-class _GateLine:
-    """One gate in plain words; `interval` is empty where there is none."""
-
-    title: str
-    value: str
-    demand: str
-    interval: str
-    note: str
-    passed: bool
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,7 @@ class _ReportSummary:
     title: str
     sentence: str
     details: list[str]
-    gates: list[_GateLine]
+    gates: list[GateLine]
 
 
 def summarize(
@@ -63,24 +54,35 @@ def summarize(
     arms, candidate = evaluation.arms, settings.candidate
     lacking = [arm for arm in dict.fromkeys((BASELINE, candidate)) if arm not in arms]
     if lacking or candidate == BASELINE:
-        trained = f"Only {join(list(map(arm_title, arms)))} {'was' if len(arms) == 1 else 'were'} trained"
-        needed = f"a comparison also needs {join(list(map(arm_title, lacking)))}"
-        text = f"{trained}; {needed}." if lacking else "The candidate is the baseline itself."
-        return _ReportSummary("none", "There is nothing to compare", text, [], [])
+        text = _("The candidate is the baseline itself.")
+        if lacking:
+            text = ngettext(
+                "Only %(trained)s was trained; a comparison also needs %(lacking)s.",
+                "Only %(trained)s were trained; a comparison also needs %(lacking)s.",
+                len(arms),
+                trained=join(list(map(arm_title, arms))),
+                lacking=join(list(map(arm_title, lacking))),
+            )
+        return _ReportSummary("none", _("There is nothing to compare"), text, [], [])
     gates = evaluate_gates(evaluation, settings, None)
-    lines = [_gate_line(gate) for gate in gates]
+    lines = gate_lines(gates)
     if not gates[0].passed:
-        return _ReportSummary("none", "No answer: the evaluation is incomplete", f"{gates[0].reason}.", [], lines)
+        return _ReportSummary("none", _("No answer: the evaluation is incomplete"), f"{gates[0].reason}.", [], lines)
     state, sentence = verdict(evaluation, gates, settings, confidence)
-    name = f"The {arm_title(candidate)} model"
-    titles: dict[State, str] = {
-        "yes": f"{name} deserves promotion",
-        "no": f"{name} does not deserve promotion",
-        "unproven": f"{name} is not proven better",
-    }
     return _ReportSummary(
-        state, titles[state], sentence, details(evaluation, candidate, confidence, same_network), lines
+        state,
+        _(_TITLES[state], arm=arm_title(candidate)),
+        sentence,
+        details(evaluation, candidate, confidence, same_network),
+        lines,
     )
+
+
+_TITLES: dict[State, str] = {
+    "yes": mark("The %(arm)s model deserves promotion"),
+    "no": mark("The %(arm)s model does not deserve promotion"),
+    "unproven": mark("The %(arm)s model is not proven better"),
+}
 
 
 def verdict(
@@ -90,27 +92,40 @@ def verdict(
     ours, gain = evaluation.arms[settings.candidate], evaluation.gain
     proven = next(gate for gate in gates if gate.name == names.GAIN_BASELINE)
     value, ends, number = gain.mean.value, proven.interval, len(ours.seeds)
-    min_gain = settings.min_gain_baseline
-    subsets = len(ours.subsets)
-    where = f"Averaged over all {subsets} sensor subsets" if subsets > 1 else "With its only sensor"
-    claim = f"{where} it scores {compare(value)} the baseline"
-    others = _other_failures(gates)
+    least, claim, others = settings.min_gain_baseline, _claim(value, len(ours.subsets)), _other_failures(gates)
     if ends is None:
-        return "no" if others else "unproven", f"{claim}, but on one seed, which gives no interval.{others}"
-    certainty = f"({interval(ends, confidence)}, {seeds(number)})"
+        sentence = _("%(claim)s, but on one seed, which gives no interval.", claim=claim)
+        return "no" if others else "unproven", sentence + others
+    certainty = _("(%(interval)s, %(seeds)s)", interval=interval(ends, confidence), seeds=seeds(number))
+    plain = _("%(claim)s %(certainty)s.", claim=claim, certainty=certainty)
     if is_promoted(gates):
-        return "yes", f"{claim} {certainty}."
-    if value <= min_gain:
-        demand = f"; promotion asks for more than {signed(min_gain)}" if value > 0 else ""
-        return "no", f"{claim} {certainty}{demand}.{others}"
+        return "yes", plain
+    if value <= least:
+        if value > 0:
+            demanding = mark("%(claim)s %(certainty)s; promotion asks for more than %(least)s.")
+            plain = _(demanding, claim=claim, certainty=certainty, least=signed(least))
+        return "no", plain + others
     if proven.passed:
-        return "no", f"{claim} {certainty}.{others}"
-    low, high = map(signed, ends)
-    chance = (
-        "so it may be chance" if min_gain == 0 else f"and promotion asks for one that lies above {signed(min_gain)}"
+        return "no", plain + others
+    text = (
+        mark("%(claim)s, but the %(share)s interval over %(seeds)s is %(ends)s, so it may be chance.")
+        if least == 0
+        else mark(
+            "%(claim)s, but the %(share)s interval over %(seeds)s is %(ends)s, and promotion asks for one that lies "
+            "above %(least)s."
+        )
     )
-    text = f"the {percent(confidence)} interval over {seeds(number)} is {low} to {high}, {chance}"
-    return "no" if others else "unproven", f"{claim}, but {text}.{others}"
+    values = {"share": percent(confidence), "seeds": seeds(number), "ends": span(*ends), "least": signed(least)}
+    return "no" if others else "unproven", _(text, claim=claim, **values) + others
+
+
+def _claim(value: float, subsets: int) -> str:
+    """Say how candidate and baseline compare: `Averaged over all 7 sensor subsets it scores 1.0 points more than …`."""
+    if subsets > 1:
+        where = _("Averaged over all %(subsets)s sensor subsets", subsets=subsets)
+    else:
+        where = _("With its only sensor")
+    return _("%(where)s it scores %(difference)s the baseline", where=where, difference=compare(value))
 
 
 def _other_failures(gates: list[Gate]) -> str:
@@ -120,69 +135,46 @@ def _other_failures(gates: list[Gate]) -> str:
     full = failed.pop(names.LOSS_FULL, None)
     if full is not None and full.value is not None:
         lost, allowed = with_limit(full.value, full.threshold)
-        text = f" With all sensors it loses {lost} points; at most {allowed} may be lost."
-    titles = [_TITLES[name].lower() for name in failed]
+        lost_full = mark("With all sensors it loses %(lost)s points; at most %(allowed)s may be lost.")
+        text = " " + _(lost_full, lost=lost, allowed=allowed)
+    titles = [gate_title(name).lower() for name in failed]
     if titles:
-        text += f" It fails {'this gate' if len(titles) == 1 else 'these gates'}: {join(titles)}."
+        text += " " + ngettext(
+            "It fails this gate: %(gates)s.", "It fails these gates: %(gates)s.", len(titles), gates=join(titles)
+        )
     return text
 
 
 def compare(value: float) -> str:
     """Say how far apart, in words: `3.1 points more than`."""
     size = points(abs(value))
-    return "the same as" if float(size) == 0 else f"{size} points {'more' if value > 0 else 'less'} than"
+    if float(size) == 0:
+        return _("the same as")
+    return _("%(points)s points more than", points=size) if value > 0 else _("%(points)s points less than", points=size)
 
 
 def details(evaluation: Evaluation, candidate: str, confidence: float, same_network: bool) -> list[str]:
     """Say what the gain is with all sensors and in the worst case, and the cost at inference and in training."""
     ours, theirs = evaluation.arms[candidate], evaluation.arms[BASELINE]
-    gain = evaluation.gain
-    parts = [
-        f"{where}: {signed(gain.figure(figure).value)} points ({interval(gain.figure(figure).ci95, confidence)})."
-        for figure, where in (("full", "With all sensors"), ("worst", "With the worst subset"))
+    full, worst = (
+        {"gain": signed(gain.value), "interval": interval(gain.ci95, confidence)}
+        for gain in (evaluation.gain.full, evaluation.gain.worst)
+    )
+    gains = [
+        _("With all sensors: %(gain)s points (%(interval)s).", **full),
+        _("With the worst subset: %(gain)s points (%(interval)s).", **worst),
     ]
     if same_network and ours.parameters == theirs.parameters:
-        network = f"Inference costs the same: it is the same network of {count(ours.parameters)} parameters."
+        same = mark("Inference costs the same: it is the same network of %(parameters)s parameters.")
+        network = _(same, parameters=count(ours.parameters))
     else:
-        network = f"It is another network: {count(ours.parameters)} parameters, {count(theirs.parameters)} before."
+        other = mark("It is another network: %(ours)s parameters, %(theirs)s before.")
+        network = _(other, ours=count(ours.parameters), theirs=count(theirs.parameters))
     times = [arm.train_seconds for arm in (ours, theirs)]
-    ratio = f"{times[0] / times[1]:.1f} times as long" if times[1] else "a different time"
-    training_time = f"Training took {ratio}: {duration(times[0])} a seed against {duration(times[1])}."
-    return [" ".join(parts), f"{network} {training_time}"]
-
-
-_TITLES = {
-    names.COMPLETE: "Every figure is there and finite",
-    names.GAIN_BASELINE: "Gain in the mean over subsets, lower end of its interval",
-    names.LOSS_FULL: "Loss with all sensors",
-    names.WORST_SUBSET: "Score with the worst subset",
-    names.CLASS_LOSS: "Largest loss of a class",
-    names.SITE_LOSS: "Largest loss of a site",
-    names.CONDITION_LOSS: "Largest loss of a condition",
-    names.SILENT_LOSS: "Loss while a sensor fails silently, against the baseline",
-    names.FALSE_ALARMS: "Share of sound images that the monitor leaves out",
-}
-"""Of the gates that can be judged without asking the registry."""
-
-
-def _gate_line(gate: Gate) -> _GateLine:
-    """Put a gate in plain words."""
-    title = _TITLES[gate.name]
-    if gate.name == names.COMPLETE:
-        faults = f"{gate.value:.0f} missing" if gate.value else "complete"
-        return _GateLine(title, faults, "complete", "", "", gate.passed)
-    ends = "" if gate.interval is None else f"{signed(gate.interval[0])} to {signed(gate.interval[1])}"
-    if gate.name == names.GAIN_BASELINE:
-        missing = "no interval" if "interval" in gate.reason else "not measured"
-        value, demand = missing if gate.value is None else signed(gate.value), f"above {signed(gate.threshold)}"
-    elif gate.value is None:
-        value, demand = "not measured", "measured"
-    elif gate.name == names.FALSE_ALARMS:
-        value, demand = f"{gate.value:.4f}", f"at most {gate.threshold:g}"
-    elif gate.name == names.WORST_SUBSET:
-        value, limit = with_limit(gate.value, gate.threshold)
-        demand = f"at least {limit}"
+    values = {"ours": duration(times[0]), "theirs": duration(times[1])}
+    if times[1]:
+        longer = mark("Training took %(ratio)s times as long: %(ours)s a seed against %(theirs)s.")
+        training_time = _(longer, ratio=f"{times[0] / times[1]:.1f}", **values)
     else:
-        value, limit = with_limit(max(0.0, gate.value), gate.threshold)
-        demand = f"at most {limit}"
-    return _GateLine(title, value, demand, ends, gate.note.replace("gain -", "gain −"), gate.passed)
+        training_time = _("Training took %(ours)s a seed against %(theirs)s.", **values)
+    return [" ".join(gains), f"{network} {training_time}"]

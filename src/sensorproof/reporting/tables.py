@@ -6,14 +6,25 @@ from typing import Literal
 
 from sensorproof.documents.evaluation import BASELINE, ArmSummary, Statistic
 from sensorproof.evaluation.subsets import all_subsets, subset_name
-from sensorproof.reporting.formatting import arm_title, is_number, join, points, sensors_of, signed, subset_label
+from sensorproof.reporting.formatting import (
+    arm_title,
+    is_number,
+    join,
+    number_missing,
+    points,
+    sensors_of,
+    signed,
+    subset_label,
+    without,
+)
+from sensorproof.reporting.language import _, mark
 from sensorproof.reporting.palette import class_colors
 
 FIGURES = {
-    "full": "all sensors present",
-    "mean": "mean over all subsets",
-    "worst": "lowest of all subsets",
-    "spread": "standard deviation over subsets; lower is steadier",
+    "full": mark("all sensors present"),
+    "mean": mark("mean over all subsets"),
+    "worst": mark("lowest of all subsets"),
+    "spread": mark("standard deviation over subsets; lower is steadier"),
 }
 _Tone = Literal["better", "worse", ""]
 
@@ -125,9 +136,8 @@ def subset_groups(arms: Mapping[str, ArmSummary]) -> list[Group]:
     for missing in range(len(sensors)):
         chosen = [subset for subset in whole if len(sensors) - len(subset) == missing]
         chosen.sort(key=lambda subset: -(whole[subset][place].value or 0.0))
-        title = "nothing missing" if missing == 0 else f"{missing} {'sensor' if missing == 1 else 'sensors'} missing"
         lines = [_Row(subset_label(s, sensors), whole[s], tuple(n in s for n in sensors)) for s in chosen]
-        groups.append(Group(title, lines))
+        groups.append(Group(number_missing(missing), lines))
     return groups
 
 
@@ -144,17 +154,26 @@ def failure_sentence(arms: Mapping[str, ArmSummary]) -> str | None:
         low = min(known, key=lambda s: known[s])
         lost = next(s for s in sensors if s not in low)
         cost = full - known[low]
-        text = f"at most {points(cost)} points (without {lost})" if cost >= 0.05 else "nothing"
-        costs.append(f"the {arm_title(name)} model {text}")
-    return f"Losing one sensor costs {join(costs)}."
+        title = arm_title(name)
+        if cost >= 0.05:
+            text = _(
+                "the %(arm)s model at most %(points)s points (%(subset)s)",
+                arm=title,
+                points=points(cost),
+                subset=without(lost),
+            )
+        else:
+            text = _("the %(arm)s model nothing", arm=title)
+        costs.append(text)
+    return _("Losing one sensor costs %(costs)s.", costs=join(costs))
 
 
 def conditions(sensors: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return {label: subset}: all sensors, then each single one missing where others are left."""
     whole = tuple(sorted(sensors))
-    labels = {"all sensors": whole}
+    labels = {_("all sensors"): whole}
     if len(whole) > 1:
-        labels |= {f"without {lost}": tuple(s for s in whole if s != lost) for lost in whole}
+        labels |= {without(lost): tuple(s for s in whole if s != lost) for lost in whole}
     return labels
 
 

@@ -13,6 +13,7 @@ from sensorproof.settings.evaluation import (
     BenchmarkDataset,
     CompareSettings,
     EvaluateSettings,
+    PilotSettings,
     PromotionSettings,
     ReportSettings,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "ModelSettings",
     "MonitoringSettings",
     "PairTime",
+    "PilotSettings",
     "PromotionSettings",
     "RegularizerSettings",
     "ReportSettings",

@@ -15,11 +15,27 @@ class EvaluateSettings(StrictModel):
     confidence: Annotated[float, Field(gt=0, lt=1)]
 
 
+class PilotSettings(StrictModel):
+    """What the pilot checklist asks for before a field test, beside the gates of `promotion`."""
+
+    min_test_frames: PositiveInt
+    min_test_sites: PositiveInt
+    """Sites that no training frame comes from."""
+    min_seeds: PositiveInt
+    """Trainings of each arm."""
+    max_shortfall: NonNegativeFloat
+    """Points that the monitored score may lie below the better of declaring a sensor absent and believing it."""
+    max_calibration_error: Annotated[float, Field(ge=0, le=1)]
+    """Expected calibration error of the candidate with any single sensor missing."""
+
+
 class ReportSettings(StrictModel):
     """What the page shows."""
 
+    language: Literal["en", "ja"]
     examples: Annotated[int, Field(ge=0, le=24)]
     """Test frames that are drawn with the predictions of every arm."""
+    pilot: PilotSettings
 
 
 class PromotionSettings(StrictModel):

@@ -92,7 +92,13 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "promotion.min_group_frames": [0],
     "monitoring.false_alarms": [0, 0.2, NAN],
     "promotion.max_time_ratio": [0.0, NAN],
+    "report.language": ["fr"],
     "report.examples": [-1, 25],
+    "report.pilot.min_test_frames": [0],
+    "report.pilot.min_test_sites": [0],
+    "report.pilot.min_seeds": [0],
+    "report.pilot.max_shortfall": [-1.0, NAN],
+    "report.pilot.max_calibration_error": [-0.1, 1.5],
     "compare.datasets": [
         [],
         [COMPARED | {"size": [8]}],
