@@ -15,9 +15,10 @@ from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.paired import compare_sides
 from sensorproof.experiment import score_split
 from sensorproof.models import build_model, describe_model, load_model, save_model
+from sensorproof.monitoring.fit import fit_monitor
 from sensorproof.serving.cost import compare_cost
-from sensorproof.serving.rescore import recount
-from sensorproof.settings import ModelSettings, load_settings
+from sensorproof.serving.rescore import recount, recount_silent
+from sensorproof.settings import ModelSettings, MonitoringSettings, load_settings
 
 WHOLE = load_settings(ROOT / "params.yaml")
 SETTINGS = WHOLE.model_copy(update={"train": WHOLE.train.model_copy(update={"device": "cpu"})})
@@ -92,3 +93,15 @@ def test_a_copy_costs_the_same_and_a_larger_network_more(tmp_path: Path, data: P
     assert parameters > 10
     assert ratio.value > 1.5
     assert np.isfinite(ratio.value)
+
+
+def test_silent_failures_are_scored_again_only_with_a_monitor(tmp_path: Path, data: PreparedDataset) -> None:
+    write_model(tmp_path / "model", 0)
+    assert recount_silent(tmp_path / "model", data, SETTINGS) is None
+    model, _ = load_model(tmp_path / "model")
+    fit_monitor(model, data, MonitoringSettings(false_alarms=0.05)).save(tmp_path / "model")
+    silent = recount_silent(tmp_path / "model", data, SETTINGS)
+    assert silent is not None
+    full = recount(tmp_path / "model", data, SETTINGS).scores().full
+    assert silent.full == pytest.approx(full)
+    assert set(silent.sensors) == set(data.sensors)

@@ -16,6 +16,7 @@ from sensorproof.documents import promotion as names
 from sensorproof.documents.comparison import Comparison, Estimate, GroupGains
 from sensorproof.documents.evaluation import BASELINE, FIGURES, ArmSummary, Evaluation
 from sensorproof.documents.promotion import GateRecord
+from sensorproof.documents.silent import SilentScores
 from sensorproof.settings import PromotionSettings
 
 _MAX_PARAMETERS = 1.0
@@ -61,6 +62,8 @@ class ChampionTrial:
     """Of the candidate's inference, as a multiple of the champion's."""
     parameters: float | None = None
     """The same of their numbers of parameters."""
+    silent: tuple[SilentScores, SilentScores] | None = None
+    """Silent failures of candidate and champion; None where one of them has no monitor."""
     fault: str = ""
 
 
@@ -139,7 +142,7 @@ def _judge_scores(
             if name not in names.OF_SILENT_FAILURES:
                 yield _unmeasured(name, threshold, f"see {names.GAIN_CHAMPION}")
             elif name == names.SILENT_LOSS:
-                yield from _judge_silent(evaluation, settings)
+                yield from _judge_silent(evaluation, settings, None)
         return
     if champion and measured:
         yield _judge_gain(names.GAIN_CHAMPION, measured.mean, settings.min_gain_champion, over)
@@ -156,7 +159,7 @@ def _judge_scores(
         (names.CONDITION_LOSS, "condition", measured.conditions if measured else None, settings.max_loss_condition),
     ):
         yield _judge_groups(name, kind, groups, most, settings.min_group_frames, over)
-    yield from _judge_silent(evaluation, settings)
+    yield from _judge_silent(evaluation, settings, champion)
     yield _judge_ratio(names.INFERENCE_TIME, "time for one frame", trial.time, settings.max_time_ratio)
     parameters = None if trial.parameters is None else Estimate(value=trial.parameters, interval=(None, None))
     yield _judge_ratio(names.PARAMETERS, "number of parameters", parameters, _MAX_PARAMETERS)
@@ -226,9 +229,14 @@ def _judge_groups(name: str, kind: str, groups: GroupGains | None, most: float, 
     return Gate(name, loss.value, most, loss.value <= most, reason, _ends(loss), note)
 
 
-def _judge_silent(evaluation: Evaluation, settings: PromotionSettings) -> Iterator[Gate]:
-    """Yield the two gates of silent failures."""
+def _judge_silent(
+    evaluation: Evaluation, settings: PromotionSettings, champion: ChampionTrial | None
+) -> Iterator[Gate]:
+    """Yield the two gates of silent failures: against the champion, or the baseline if it has no monitor."""
     ours, theirs = (evaluation.arms[arm].silent for arm in (settings.candidate, BASELINE))
+    over = "the baseline"
+    if champion is not None and champion.silent is not None:
+        (ours, theirs), over = champion.silent, f"champion version {champion.version}"
     most, alarms = settings.max_loss_silent, settings.max_false_alarms
     if ours is None or theirs is None:
         why = "candidate and baseline were not both tried with silent failures"
@@ -238,7 +246,7 @@ def _judge_silent(evaluation: Evaluation, settings: PromotionSettings) -> Iterat
     loss = theirs.mean - ours.mean
     sensor, failure, short = ours.worst
     note = f"worst {sensor} {failure}: {short:.2f} below the better of absent and believed"
-    reason = f"while a sensor fails silently it loses {loss:.2f} points against the baseline, more than {most:.2f}"
+    reason = f"while a sensor fails silently it loses {loss:.2f} points against {over}, more than {most:.2f}"
     fault = _fault_of(Estimate(value=loss, interval=(None, None)))
     yield (
         _unmeasured(names.SILENT_LOSS, most, fault)

@@ -97,7 +97,10 @@ def _try_against(
                 return ChampionTrial(champion.number, fault=f"the candidate cannot be scored: {_describe(error)}")
             comparison = compare_sides([ours], [theirs], settings, fixed_models=True)
             ratio, parameters = compare_cost(model, other, data, settings)
-        return ChampionTrial(champion.number, comparison, ratio, parameters)
+            mine, silent = rescore.recount_silent(model, data, settings), None
+            if mine is not None and (champions := rescore.recount_silent(other, data, settings)) is not None:
+                silent = mine, champions
+        return ChampionTrial(champion.number, comparison, ratio, parameters, silent)
     except SensorproofError as error:
         return ChampionTrial(champion.number, fault=_describe(error))
 

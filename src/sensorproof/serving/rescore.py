@@ -4,12 +4,18 @@ import copy
 from pathlib import Path
 
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.documents.silent import SilentScores
 from sensorproof.errors import SensorproofError
+from sensorproof.evaluation.failures import FAILURES
+from sensorproof.evaluation.frame_source import PreparedFrames
 from sensorproof.evaluation.holdout import count_holdout
 from sensorproof.evaluation.pixel_counts import PixelCounts
+from sensorproof.evaluation.silent import score_silent_failures
 from sensorproof.evaluation.subsets import SubsetScores
-from sensorproof.models import ModelDescription, load_model
+from sensorproof.models import ModelDescription, Segmenter, load_model
+from sensorproof.monitoring.monitor import load_monitor
 from sensorproof.settings import Settings
+from sensorproof.training.loop import choose_device
 
 _COMPARED = ("channels", "range")
 """The prepared pixels of a sensor mean the same to two models only if these are equal."""
@@ -31,13 +37,33 @@ def recount(folder: Path, data: PreparedDataset, settings: Settings, holdout: st
         SensorproofError: the model cannot be loaded, has weights that are not finite, or has other sensors, classes or
             another image size.
     """
+    model, own = _open(folder, data)
+    return count_holdout(model, own, settings, holdout)
+
+
+def recount_silent(folder: Path, data: PreparedDataset, settings: Settings) -> SilentScores | None:
+    """Score a model on every test frame with each sensor failing silently; None if it has no monitor.
+
+    Raises:
+        SensorproofError: see `recount`.
+    """
+    monitor = load_monitor(folder)
+    if monitor is None:
+        return None
+    model, own = _open(folder, data)
+    model.to(choose_device(settings.train.device))
+    return score_silent_failures(model, monitor, PreparedFrames.of_split(own, "test"), FAILURES)
+
+
+def _open(folder: Path, data: PreparedDataset) -> tuple[Segmenter, PreparedDataset]:
+    """Load a model, and let the data be standardised as it was trained."""
     model, description = load_model(folder)
     if not all(bool(weights.isfinite().all()) for weights in model.state_dict().values()):
         raise SensorproofError("model.safetensors", "has weights that are not finite", "train it again")
     _check_comparable(description, data)
     own = copy.copy(data)
     own.meta = data.meta.model_copy(update={"sensors": description.sensors})
-    return count_holdout(model, own, settings, holdout)
+    return model, own
 
 
 def rescore(folder: Path, data: PreparedDataset, settings: Settings) -> SubsetScores:

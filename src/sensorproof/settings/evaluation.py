@@ -63,7 +63,7 @@ class PromotionSettings(StrictModel):
     max_loss_condition: NonNegativeFloat
     """No condition may lose more than this."""
     max_loss_silent: NonNegativeFloat
-    """While a sensor fails silently, it may lose this against the baseline, averaged over sensors and failures."""
+    """While a sensor fails silently, it may lose this against the champion, averaged over sensors and failures."""
     max_false_alarms: Annotated[float, Field(ge=0, le=1)]
     """The monitor may leave out this share of the images of sound sensors."""
     min_group_frames: PositiveInt

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -201,6 +202,18 @@ def with_silent(**arms: SilentScores | None) -> Evaluation:
     whole = evaluation()
     changed = {name: whole.arms[name].model_copy(update={"silent": silent}) for name, silent in arms.items()}
     return whole.model_copy(update={"arms": {**whole.arms, **changed}})
+
+
+@pytest.mark.parametrize(
+    ("ours", "failed"),
+    [(make_silent(4.0), []), (make_silent(3.9), ["silent_loss"]), (make_silent(9.0, alarms=2), ["false_alarms"])],
+)
+def test_silent_failures_are_judged_against_a_champion_with_a_monitor(ours: SilentScores, failed: list[str]) -> None:
+    against = replace(trial(), silent=(ours, make_silent(5.0)))
+    gates = evaluate_gates(evaluation(), RULES, against, [])
+    assert [gate.name for gate in gates if not gate.passed] == failed
+    if failed == ["silent_loss"]:
+        assert list_reasons(gates)[0].endswith("loses 1.10 points against champion version 4, more than 1.00")
 
 
 @pytest.mark.parametrize(
