@@ -20,7 +20,7 @@ from sensorproof.reporting.gain_chart import gain_chart
 from sensorproof.reporting.language import Language, _, current_language, lookup, mark, nlookup, use_language
 from sensorproof.reporting.palette import class_colors
 from sensorproof.reporting.recorded import translate_recorded
-from sensorproof.reporting.silent_table import silent_groups, silent_sentences
+from sensorproof.reporting.silent_table import false_alarms, silent_groups, silent_sentences
 from sensorproof.reporting.summary import summarize
 from sensorproof.reporting.tables import (
     FIGURES,
@@ -145,6 +145,7 @@ def _render(
             scale=_score_scale(groups),
             gains=gain_chart(evaluation.gain),
             silent=silent_groups(arms[candidate].silent if candidate in arms else None),
+            false_alarms=false_alarms(arms[candidate].silent if candidate in arms else None),
             silent_sentences=silent_sentences(arms, candidate),
             conditions=list(conditions(sensors)),
             class_arms=list(shown),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sensorproof.documents.evaluation import ArmSummary
 from sensorproof.documents.silent import SilentScores
 from sensorproof.reporting.formatting import arm_title, points
-from sensorproof.reporting.language import _, mark
+from sensorproof.reporting.language import _, mark, ngettext
 
 _TITLES = {
     "black": mark("black"),
@@ -63,6 +63,18 @@ def silent_groups(scores: SilentScores | None) -> list[SilentGroup]:
         )
         for name, sensor in scores.sensors.items()
     ]
+
+
+def false_alarms(scores: SilentScores | None, most: int = 12) -> list[tuple[str, int, int]]:
+    """List condition, false alarms and images, the most images first; the rest is taken together after `most`."""
+    if scores is None:
+        return []
+    entries = sorted(scores.conditions.items(), key=lambda entry: -entry[1].images)
+    rows = [(name, own.alarms, own.images) for name, own in entries[:most]]
+    if rest := [own for _, own in entries[most:]]:
+        others = ngettext("%(num)s more condition", "%(num)s more conditions", len(rest))
+        rows.append((others, sum(own.alarms for own in rest), sum(own.images for own in rest)))
+    return rows
 
 
 def silent_sentences(arms: Mapping[str, ArmSummary], candidate: str) -> list[str]:
