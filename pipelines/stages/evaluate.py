@@ -30,7 +30,15 @@ def main() -> None:
     summary = summarize_data(data, locked_hash("prepare", settings.data.raw), quarantined)
     search = SearchResult.read(SEARCH / "trials.json")
     comparison = compare_arms(scored, settings)
-    evaluation = build_evaluation([run for run, _ in scored], summary, search, settings, git_commit(), comparison)
+    evaluation = build_evaluation(
+        [run for run, _ in scored],
+        summary,
+        search,
+        settings,
+        git_commit(),
+        comparison,
+        [counts for _, counts in scored],
+    )
     evaluation.write(EVALUATION)
     for arm, scores in evaluation.arms.items():
         print(f"{arm}: " + ", ".join(f"{figure} {scores.figure(figure).mean:.1f}" for figure in FIGURES))

@@ -72,6 +72,21 @@ def test_every_run_is_scored_and_the_arms_are_compared(
     assert (set(comparison.sites.gains), set(comparison.conditions.gains)) == ({"x"}, {"day"})
     assert evaluation.data.sensors == dict(zip(SENSORS, ("camera", "depth"), strict=True))
     assert (evaluation.search.trials, evaluation.search.best["strength"]) == (1, settings.regularizer.strength)
+    for scores in evaluation.arms.values():
+        assert scores.calibration is not None
+        assert set(scores.calibration) == set(scores.subsets)
+        assert scores.contributions is not None
+        added = sum(each.shapley.value for each in scores.contributions.sensors.values())
+        assert scores.contributions.empty + added == pytest.approx(scores.full.mean)
+        assert all(each.information is not None for each in scores.contributions.sensors.values())
+        assert scores.protocols is not None
+        assert scores.protocols.emm is not None
+        assert set(scores.protocols.emm.subsets) == set(scores.subsets)
+        assert scores.protocols.degradations is not None
+        assert set(scores.protocols.degradations) == set(SENSORS)
+        assert scores.groups is not None
+        assert {name: each.frames for name, each in scores.groups.conditions.items()} == {"day": 8}
+        assert {name: each.pixels for name, each in scores.groups.classes.items()} == scores.support
     for arm, scores in evaluation.arms.items():
         assert scores.mean.mean == pytest.approx(fmean(runs[arm, seed].mean for seed in (0, 1)))
     differences = [runs["regularized_dropout", s].mean - runs["baseline", s].mean for s in (0, 1)]

@@ -99,6 +99,14 @@ def serving(
 
 
 @app.command()
+def evaluation(json: _Json = None) -> None:
+    """Time of scoring all 15 subsets of four sensors, as a multiple of one pass with all of them; the goal is 3."""
+    from sensorproof.benchmarks.evaluation import bench_evaluation
+
+    report(dict(bench_evaluation()), json)
+
+
+@app.command()
 def silent(
     model: Annotated[str, typer.Argument(help="a model folder, or models:/sensorproof@champion")],
     batch: Annotated[Path, typer.Argument(help="folder of a batch with labels")],

@@ -13,7 +13,6 @@ from sensorproof.documents.evaluation import (
     Gain,
     Gains,
     SearchSummary,
-    Statistic,
 )
 from sensorproof.documents.promotion import GateRecord, PromotionRecord, RegistryState, Summary
 from sensorproof.documents.runs import (
@@ -27,6 +26,7 @@ from sensorproof.documents.runs import (
     Trial,
     TuningRun,
 )
+from sensorproof.documents.statistic import Statistic
 from sensorproof.documents.validation import (
     BatchRecord,
     DifferenceRecord,

@@ -6,8 +6,14 @@ from typing import Any, Final, Self
 from pydantic import Field
 
 from sensorproof.documents.base import Document
+from sensorproof.documents.calibration import CalibrationSummary
 from sensorproof.documents.comparison import Comparison
-from sensorproof.documents.silent import WithSilentScores
+from sensorproof.documents.contributions import Contributions
+from sensorproof.documents.groups import GroupTables
+from sensorproof.documents.optional import OmitsNone
+from sensorproof.documents.protocols import ProtocolScores
+from sensorproof.documents.silent import SilentScores
+from sensorproof.documents.statistic import Statistic as Statistic
 from sensorproof.settings.renamed import ARMS, KEYS
 
 BASELINE: Final = "baseline"
@@ -18,15 +24,11 @@ FIGURES_AND_SPREAD = (*FIGURES, "spread")
 """The figures, and the standard deviation over the subsets."""
 
 
-class Statistic(Document):
-    """Mean and sample standard deviation over the seeds; the deviation of one seed is 0."""
+class ArmSummary(OmitsNone):
+    """The scores of one arm over its seeds, in mIoU points (0 to 100).
 
-    mean: float
-    std: float
-
-
-class ArmSummary(WithSilentScores):
-    """The scores of one arm over its seeds, in mIoU points (0 to 100); `silent` is the mean over the seeds."""
+    The parts from `silent` on are None where they were not measured, as in documents of earlier versions.
+    """
 
     seeds: tuple[int, ...]
     full: Statistic
@@ -46,6 +48,13 @@ class ArmSummary(WithSilentScores):
     parameters: int
     train_seconds: float
     """Mean over the seeds."""
+    silent: SilentScores | None = None
+    """Sensors that fail without saying so; means over the seeds."""
+    calibration: dict[str, CalibrationSummary] | None = None
+    """By subset."""
+    contributions: Contributions | None = None
+    protocols: ProtocolScores[Statistic] | None = None
+    groups: GroupTables | None = None
 
     def figure(self, name: str) -> Statistic:
         """Return `full`, `mean`, `worst` or `spread`."""

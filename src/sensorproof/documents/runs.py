@@ -3,8 +3,12 @@
 from typing import Final
 
 from sensorproof.documents.base import Document
+from sensorproof.documents.calibration import Calibration
+from sensorproof.documents.contributions import SensorInformation
 from sensorproof.documents.evaluation import ArmSummary, Gains
-from sensorproof.documents.silent import WithSilentScores
+from sensorproof.documents.optional import OmitsNone
+from sensorproof.documents.protocols import ProtocolScores
+from sensorproof.documents.silent import SilentScores
 from sensorproof.settings import RegularizerSettings, Scales
 
 CANDIDATE: Final = "regularized_dropout"
@@ -55,13 +59,19 @@ class TrainingRecord(Document):
     val: Scores
 
 
-class ScoredRun(WithSilentScores, Scores):
-    """The scores of one training on the test split, with what the training cost."""
+class ScoredRun(OmitsNone, Scores):
+    """The scores of one training on the test split, with what the training cost; what was not measured is None."""
 
     arm: str
     seed: int
     train_seconds: float
     parameters: int
+    silent: SilentScores | None = None
+    calibration: dict[str, Calibration] | None = None
+    """By subset."""
+    information: dict[str, SensorInformation] | None = None
+    """By sensor."""
+    protocols: ProtocolScores[float] | None = None
 
 
 class RunScores(ScoredRun):

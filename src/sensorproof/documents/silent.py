@@ -1,9 +1,5 @@
 """Scores with a sensor that fails without saying so, in mIoU points (0 to 100)."""
 
-from typing import Any
-
-from pydantic import SerializerFunctionWrapHandler, model_serializer
-
 from sensorproof.documents.base import Document
 
 
@@ -74,18 +70,3 @@ class SilentScores(Document):
             ((name, kind, own.shortfall(kind)) for name, own in self.sensors.items() for kind in own.failures),
             key=lambda entry: entry[2],
         )
-
-
-class WithSilentScores(Document):
-    """Scores to which those of silent failures may belong."""
-
-    silent: SilentScores | None = None
-    """Sensors that fail without saying so; None where that was not tried, as in documents of earlier versions."""
-
-    @model_serializer(mode="wrap")
-    def _omit_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what was not tried: documents stay as earlier versions wrote them."""
-        document: dict[str, Any] = handler(self)
-        if self.silent is None:
-            del document["silent"]
-        return document

@@ -7,7 +7,7 @@ Frames of one sequence show one scene; single frames, drawn as if they were inde
 narrow. So whole sequences are drawn where there are enough of them; see `choose_units`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +46,7 @@ def choose_units(sequences: Sequence[str]) -> tuple[Units, NDArray[np.int64]]:
     return "frames", np.arange(len(sequences), dtype=np.int64)
 
 
-def figures(counts: NDArray[np.uint32] | Floats) -> Floats:
+def figures(counts: NDArray[np.integer] | Floats) -> Floats:
     """Compute the figures of one model from summed counts.
 
     Args:
@@ -56,16 +56,26 @@ def figures(counts: NDArray[np.uint32] | Floats) -> Floats:
         (..., 3 + K) points: mean of the mIoU over the subsets, mIoU with all sensors, mIoU of the worst subset, and of
         each class the mean of its IoU over the subsets. NaN where the ground truth has no such class, or no class.
     """
-    whole = counts.astype(np.float64)
-    hits, truth = whole[..., _HITS], whole[..., _TRUTH]
-    union = truth + whole[..., _PREDICTED] - hits
-    iou = np.divide(100 * hits, union, out=np.full_like(hits, np.nan), where=truth > 0)
+    iou = _iou(counts)
     miou = _mean(iou)
     worst = np.where(np.isnan(miou).all(-1), np.nan, np.min(miou, axis=-1, initial=np.inf, where=~np.isnan(miou)))
     return np.concatenate(
         [np.stack([_mean(miou), miou[..., -1], worst], -1), _mean(np.swapaxes(iou, -1, -2))],
         axis=-1,
     )
+
+
+def subset_scores(counts: NDArray[np.integer] | Floats) -> Floats:
+    """Compute the mIoU (..., S) of every subset from summed counts (..., S, K, 3), in points; see `figures`."""
+    return _mean(_iou(counts))
+
+
+def _iou(counts: NDArray[np.integer] | Floats) -> Floats:
+    """Compute the IoU (..., S, K) in points; NaN where the ground truth has no such class."""
+    whole = counts.astype(np.float64)
+    hits, truth = whole[..., _HITS], whole[..., _TRUTH]
+    union = truth + whole[..., _PREDICTED] - hits
+    return np.divide(100 * hits, union, out=np.full_like(hits, np.nan), where=truth > 0)
 
 
 def _mean(values: Floats) -> Floats:
@@ -127,7 +137,13 @@ class Draws:
         return Estimate(value=value, interval=(value - half, value + half))
 
 
-def draw(models: Sequence[NDArray[np.uint32]], units: NDArray[np.int64], resamples: int, seed: int = 0) -> Draws:
+def draw(
+    models: Sequence[NDArray[np.uint32]],
+    units: NDArray[np.int64],
+    resamples: int,
+    seed: int = 0,
+    figures: Callable[[Floats], Floats] = figures,
+) -> Draws:
     """Draw frames and seeds with replacement, and compute the figures of every draw.
 
     Two calls with the same units, number of models, resamples and seed draw the same frames and seeds: their
@@ -138,6 +154,7 @@ def draw(models: Sequence[NDArray[np.uint32]], units: NDArray[np.int64], resampl
         units: (F) the unit of each frame, from 0, see `choose_units`.
         resamples: number of draws R.
         seed: of the draws.
+        figures: computes (..., P) from summed counts (..., S, K, 3).
     """
     number, size = len(models), int(units.max()) + 1
     summed = [_sum_by_unit(counts, units, size) for counts in models]

@@ -18,8 +18,12 @@ from sensorproof.documents.evaluation import (
 )
 from sensorproof.documents.runs import ScoredRun, SearchResult
 from sensorproof.errors import SensorproofError
+from sensorproof.evaluation.calibration import average_calibration
+from sensorproof.evaluation.contributions import contributions_of_arms
+from sensorproof.evaluation.groups import group_scores
 from sensorproof.evaluation.paired import compare_sides
 from sensorproof.evaluation.pixel_counts import PixelCounts
+from sensorproof.evaluation.protocol_average import average_protocols
 from sensorproof.evaluation.silent_average import average_silent
 from sensorproof.evaluation.statistics import paired_gain, summarize
 from sensorproof.settings import Settings
@@ -35,6 +39,7 @@ def build_evaluation(
     settings: Settings,
     commit: str,
     comparison: Comparison | None = None,
+    counts: Sequence[PixelCounts] = (),
 ) -> Evaluation:
     """Build artifacts/evaluation.json.
 
@@ -45,14 +50,23 @@ def build_evaluation(
         settings: the candidate, the confidence, and the hash of all settings.
         commit: of the code.
         comparison: of the candidate with the baseline, see `compare_arms`.
+        counts: the pixel counts of each run, for what each sensor contributes, and the tables by group.
     """
     by_arm = {arm: [run for run in runs if run.arm == arm] for arm in dict.fromkeys(run.arm for run in runs)}
     confidence = settings.evaluate.confidence
+    arms = {arm: summarize_arm(own) for arm, own in by_arm.items()}
+    if counts:
+        scored = list(zip(runs, counts, strict=True))
+        contributions = contributions_of_arms(scored, settings)
+        for arm, summary in arms.items():
+            own = [each for run, each in scored if run.arm == arm]
+            groups = group_scores(own, settings.promotion.min_group_frames)
+            arms[arm] = summary.model_copy(update={"contributions": contributions[arm], "groups": groups})
     return Evaluation(
         data=data,
         params_hash=settings.hash,
         git_commit=commit,
-        arms={arm: summarize_arm(own) for arm, own in by_arm.items()},
+        arms=arms,
         gain=compute_gains(by_arm[settings.promotion.candidate], by_arm[BASELINE], confidence),
         search=SearchSummary(trials=len(search.trials), best=search.best.model_dump()),
         comparison=comparison,
@@ -106,9 +120,13 @@ def sequences_of(data: "PreparedDataset", split: Split) -> tuple[str, ...]:
 def summarize_arm(runs: Sequence[ScoredRun]) -> ArmSummary:
     """Summarise the runs of one arm, one a seed, over its seeds."""
     first = runs[0]
+    full, mean, worst, spread = (summarize([run.figure(figure) for run in runs]) for figure in FIGURES_AND_SPREAD)
     return ArmSummary(
         seeds=tuple(run.seed for run in runs),
-        **{figure: summarize([run.figure(figure) for run in runs]) for figure in FIGURES_AND_SPREAD},
+        full=full,
+        mean=mean,
+        worst=worst,
+        spread=spread,
         subsets={name: summarize([run.subsets[name] for run in runs]) for name in first.subsets},
         per_class={
             name: {c: _mean_or_none([run.per_class[name][c] for run in runs]) for c in first.support}
@@ -118,6 +136,8 @@ def summarize_arm(runs: Sequence[ScoredRun]) -> ArmSummary:
         parameters=first.parameters,
         train_seconds=sum(run.train_seconds for run in runs) / len(runs),
         silent=average_silent([run.silent for run in runs]),
+        calibration=average_calibration([run.calibration for run in runs]),
+        protocols=average_protocols([run.protocols for run in runs]),
     )
 
 

@@ -36,6 +36,17 @@ class FrameSource(Protocol):
         """(B, H, W) places in `classes` or IGNORE."""
 
 
+def group_streams(sequences: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Return for each frame (N) the row of the first frame of its stream, of which all follow one another.
+
+    Examples:
+        >>> group_streams(np.array(["a", "a", "b", "b", "b"])).tolist()
+        [0, 0, 2, 2, 2]
+    """
+    starts = np.flatnonzero(np.r_[True, sequences[1:] != sequences[:-1]])
+    return np.repeat(starts, np.diff(np.r_[starts, len(sequences)]))
+
+
 @dataclass(frozen=True)
 class PreparedFrames:
     """The labelled frames of a split of prepared data."""

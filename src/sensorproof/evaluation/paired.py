@@ -8,14 +8,12 @@ from numpy.typing import NDArray
 from sensorproof.documents.comparison import OTHERS, Comparison, Estimate, GroupGains, HoldoutRecord
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.bootstrap import Draws, choose_units, draw
-from sensorproof.evaluation.pixel_counts import PixelCounts
+from sensorproof.evaluation.pixel_counts import PixelCounts, name_groups
 from sensorproof.settings import Settings
 
 _MEAN, _FULL, _WORST = range(3)
 _CLASSES = 3
 """The columns of `bootstrap.figures`."""
-_UNNAMED = "(none)"
-"""A condition without text."""
 
 
 def compare_sides(
@@ -49,7 +47,7 @@ def compare_sides(
 
     def compare_groups(names: Sequence[str]) -> GroupGains:
         """Return the gains of each group of frames."""
-        of_frame = np.array([name or _UNNAMED for name in names], dtype=np.str_)
+        of_frame = name_groups(names)
         sizes = {str(name): int((of_frame == name).sum()) for name in np.unique(of_frame)}
         small = tuple(name for name, size in sizes.items() if size < settings.promotion.min_group_frames)
         groups = {name: of_frame == name for name in sizes if name not in small}

@@ -1,5 +1,6 @@
 """What the scores of one model are made of, frame by frame, so that they can be resampled and told apart by group."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,13 @@ from sensorproof.files import atomic_file
 _TEXTS = ("frames", "sequences", "sites", "conditions", "sensors", "classes")
 _FIX = "run `dvc repro --force --single-item evaluate`"
 Texts = tuple[str, ...]
+_UNNAMED = "(none)"
+"""A group without text."""
+
+
+def name_groups(names: Sequence[str]) -> NDArray[np.str_]:
+    """Return the group of each frame (F); one without text gets a name."""
+    return np.array([name or _UNNAMED for name in names], dtype=np.str_)
 
 
 @dataclass(frozen=True)

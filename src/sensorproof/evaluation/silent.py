@@ -13,14 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sensorproof.data.metadata import IGNORE
-from sensorproof.data.preprocessing import standardize
 from sensorproof.documents.silent import FailureScores, FalseAlarms, SensorFailures, SilentScores
+from sensorproof.evaluation.cases import CaseCounts
 from sensorproof.evaluation.failures import Context, Failure
-from sensorproof.evaluation.frame_source import FrameSource
-from sensorproof.evaluation.metrics import frame_counts, iou_of_counts, mean_of_classes
+from sensorproof.evaluation.frame_source import FrameSource, group_streams
 from sensorproof.models import Segmenter
-from sensorproof.models.segmenter import Features
 from sensorproof.monitoring.measures import ImageMeasures
 from sensorproof.monitoring.monitor import Monitor
 from sensorproof.monitoring.stream import Stream, Verdict
@@ -45,7 +42,7 @@ def score_silent_failures(
         failures: {name: failure}.
         seed: of the failures.
     """
-    evaluation = _Evaluation(model.eval(), monitor, frames, failures, seed)
+    evaluation = _Evaluation(model, monitor, frames, failures, seed)
     for rows in evaluation.passes():
         evaluation.add(rows)
     return evaluation.scores()
@@ -53,14 +50,13 @@ def score_silent_failures(
 
 @dataclass
 class _Evaluation:
-    """Pixel counts of every case, added up pass by pass; a case is named by its sensor and failure."""
+    """Adds up every case pass by pass; a case is named by its sensor and failure."""
 
     model: Segmenter
     monitor: Monitor
     frames: FrameSource
     failures: Mapping[str, Failure]
     seed: int
-    counts: dict[tuple[str, ...], Tensor] = field(default_factory=dict)
     noticed: dict[tuple[str, str], int] = field(default_factory=dict)
     alarms: dict[str, list[int]] = field(default_factory=dict)
     streams: dict[tuple[str, ...], tuple[str, Stream]] = field(default_factory=dict)
@@ -69,10 +65,10 @@ class _Evaluation:
         self.sequences = self.frames.sequences
         self.conditions = self.frames.conditions
         self.sensors = sorted(self.frames.sensors)
-        self.device = next(self.model.parameters()).device
+        self.cases = CaseCounts(self.model, self.frames.sensors)
+        self.device = self.cases.device
         self.others = _other_rows(self.sequences, np.random.default_rng([self.seed, 1]))
-        starts = np.flatnonzero(np.r_[True, self.sequences[1:] != self.sequences[:-1]])
-        self.starts = np.repeat(starts, np.diff(np.r_[starts, len(self.sequences)]))
+        self.starts = group_streams(self.sequences)
 
     def passes(self) -> Iterator[NDArray[np.int64]]:
         """Yield the rows of each pass."""
@@ -85,32 +81,28 @@ class _Evaluation:
         pixels = {name: self.frames.images(name, rows) for name in self.sensors}
         here = {name: self.frames.present(name)[rows] for name in self.sensors}
         target = torch.from_numpy(self.frames.labels(rows).astype(np.int64)).to(self.device)
-        features = self._encode(pixels)
+        features = self.cases.encode(pixels)
         measures = self.monitor.observe(pixels, features, self.model)
         present = {name: torch.from_numpy(mask).to(self.device) for name, mask in here.items()}
-        self._count(("full",), features, present, target)
+        self.cases.add(("full",), features, present, target)
         verdicts = self._judge(("full",), rows, measures, here)
-        self._count(("monitored",), features, _weigh(present, verdicts), target)
+        self.cases.add(("monitored",), features, _weigh(present, verdicts), target)
         self._note_alarms(rows, verdicts)
         for name in self.sensors:
             absent = {other: mask for other, mask in present.items() if other != name}
-            self._count(("absent", name), {other: features[other] for other in absent}, absent, target)
+            self.cases.add(("absent", name), {other: features[other] for other in absent}, absent, target)
             context = self._context(name, rows)
             for kind, failure in self.failures.items():
                 stored = pixels[name].dtype
                 broken = {name: failure(pixels[name].astype(np.float32), context).astype(stored)}
                 broken[name][~here[name]] = np.nan
-                own = self._encode(broken)
-                self._count(("kept", name, kind), {**features, **own}, present, target)
+                own = self.cases.encode(broken)
+                self.cases.add(("kept", name, kind), {**features, **own}, present, target)
                 seen = measures.replace(self.monitor.observe(broken, own, self.model))
                 verdicts = self._judge((name, kind), rows, seen, here)
-                self._count(("monitored", name, kind), {**features, **own}, _weigh(present, verdicts), target)
+                self.cases.add(("monitored", name, kind), {**features, **own}, _weigh(present, verdicts), target)
                 found = sum(each[name].failing for each in verdicts if name in each)
                 self.noticed[name, kind] = self.noticed.get((name, kind), 0) + found
-
-    def _encode(self, pixels: Mapping[str, NDArray[np.floating]]) -> Features:
-        sensors = self.frames.sensors
-        return self.model.encode({n: standardize(x, sensors[n]).to(self.device) for n, x in pixels.items()})
 
     def _context(self, name: str, rows: NDArray[np.int64]) -> Context:
         """Return the other images that failures of a sensor show; a sensor that is absent there is not shown."""
@@ -138,15 +130,6 @@ class _Evaluation:
             verdicts.append(self.monitor.judge(measured, place, self.streams[case][1]))
         return verdicts
 
-    def _count(self, case: tuple[str, ...], features: Features, present: Present, target: Tensor) -> None:
-        """Add the pixel counts of a case; a frame without any sensor counts as none."""
-        if not features:
-            return
-        logits = self.model.decode(features, present, target.shape[-2:])
-        scorable = torch.stack([mask.reshape(len(mask), -1).any(1) for mask in present.values()]).any(0)
-        counts = (frame_counts(logits, target, IGNORE) * scorable[:, None, None]).sum(0)
-        self.counts[case] = self.counts.get(case, torch.zeros_like(counts)) + counts
-
     def _note_alarms(self, rows: NDArray[np.int64], verdicts: Verdicts) -> None:
         for row, each in zip(rows, verdicts, strict=True):
             tally = self.alarms.setdefault(str(self.conditions[row]) or _UNNAMED, [0, 0])
@@ -155,10 +138,7 @@ class _Evaluation:
 
     def scores(self) -> SilentScores:
         """Return the scores of all cases."""
-
-        def score(*case: str) -> float:
-            return mean_of_classes(iou_of_counts(self.counts[case])) if case in self.counts else 0.0
-
+        score = self.cases.score
         sensors = {}
         for name in self.sensors:
             images = max(1, int(self.frames.present(name).sum()))

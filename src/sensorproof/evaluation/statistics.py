@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from sensorproof.documents.evaluation import Gain, Statistic
+from sensorproof.documents.evaluation import Gain
+from sensorproof.documents.statistic import Statistic
 
 
 def summarize(values: Sequence[float]) -> Statistic:

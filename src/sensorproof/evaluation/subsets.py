@@ -1,6 +1,6 @@
 """Protocol "all subsets": absent sensors are left out of the fusion; the score is the mean over all subsets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,6 +16,9 @@ from sensorproof.documents.runs import Scores
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.metrics import frame_counts, iou_of_counts, mean_of_classes
 from sensorproof.models import Segmenter
+
+Observer = Callable[[str, Tensor, Tensor, Tensor, int], None]
+"""Sees a subset's name, logits (B, K, H, W), target (B, H, W), which frames count (B,), and what marks other pixels."""
 
 
 def all_subsets(sensors: Iterable[str]) -> list[tuple[str, ...]]:
@@ -95,7 +98,12 @@ class SubsetScores:
 
 
 @torch.inference_mode()
-def count_subsets(model: Segmenter, batches: Iterable[TensorBatch], ignore_index: int = IGNORE) -> NDArray[np.uint32]:
+def count_subsets(
+    model: Segmenter,
+    batches: Iterable[TensorBatch],
+    ignore_index: int = IGNORE,
+    observe: Observer | None = None,
+) -> NDArray[np.uint32]:
     """Count, for every frame and subset of the sensors, the pixels that the scores are made of.
 
     Each sensor is encoded once per frame. A frame that lacks a sensor is scored, in the subsets with that sensor, with
@@ -105,6 +113,7 @@ def count_subsets(model: Segmenter, batches: Iterable[TensorBatch], ignore_index
         model: in any mode; it is left in evaluation mode.
         batches: on the model's device.
         ignore_index: marks pixels of the target that do not count.
+        observe: is called with each subset and batch; see `calibration.CalibrationCounts.add`.
 
     Returns:
         (F, S, K, 3): frames in order, subsets as `all_subsets` has them, classes, and see `metrics.frame_counts`.
@@ -122,6 +131,8 @@ def count_subsets(model: Segmenter, batches: Iterable[TensorBatch], ignore_index
             scorable = torch.stack([batch.present[name] for name in available]).any(0)
             logits = model.decode(available, batch.present, batch.target.shape[-2:])
             counts = frame_counts(logits, batch.target, ignore_index)
+            if observe is not None:
+                observe(subset_name(subset), logits, batch.target, scorable, ignore_index)
             subsets.append((counts * scorable.reshape(-1, 1, 1)).cpu())
         known = next((counts for counts in subsets if counts is not None), None)
         if known is None:

@@ -1,11 +1,16 @@
 """The sections `evaluate`, `report`, `promotion` and `compare`: how models are scored, shown, promoted and compared."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from sensorproof.settings.strict_model import Seeds, StrictModel
+from sensorproof.errors import SettingsError
+from sensorproof.settings.strict_model import Seeds, StrictModel, distinct
 from sensorproof.settings.training import Arm
+
+Protocol = Literal["emm", "rmm", "nm", "degradations"]
+Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
 class EvaluateSettings(StrictModel):
@@ -13,6 +18,26 @@ class EvaluateSettings(StrictModel):
 
     batch_size: PositiveInt
     confidence: Annotated[float, Field(gt=0, lt=1)]
+    protocols: Annotated[list[Protocol], AfterValidator(distinct)]
+    """Tried on baseline and candidate, every seed; see `documents.protocols`."""
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1), AfterValidator(distinct)]
+    """Of the degradations."""
+    failure_probability: Probability | dict[str, Probability]
+    """Of the failure of each sensor, for the expected score: one for all, or {sensor: its own}."""
+
+    def probabilities(self, sensors: Iterable[str]) -> dict[str, float]:
+        """Return the probability of each sensor's failure.
+
+        Raises:
+            SettingsError: `failure_probability` does not name each of the sensors, or names others.
+        """
+        names, given = sorted(sensors), self.failure_probability
+        if not isinstance(given, dict):
+            return dict.fromkeys(names, given)
+        if wrong := sorted(set(names) ^ set(given)):
+            fault = f"evaluate.failure_probability: wrong or missing: {', '.join(wrong)}"
+            raise SettingsError("params.yaml", fault, f"give one number, or one for each of {', '.join(names)}")
+        return {name: given[name] for name in names}
 
 
 class PilotSettings(StrictModel):

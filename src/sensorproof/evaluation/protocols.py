@@ -1,0 +1,196 @@
+"""The field's protocols on one model: EMM, RMM and NM (arXiv 2503.18445), and degradations by severity.
+
+Each sensor is encoded once sound, once for each way to spoil it, and never once for each subset: all that the subsets
+need is decoded from these features. A missing sensor is zero after normalisation, so its features are those of one
+image of zeros, whatever the frame.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sensorproof.documents.protocols import NoiseTable, ProtocolScores, SubsetTable
+from sensorproof.evaluation.cases import CaseCounts
+from sensorproof.evaluation.degradations import STREAM, degradation_names, degrade, earlier_place
+from sensorproof.evaluation.expected import expected_scores
+from sensorproof.evaluation.frame_source import FrameSource, group_streams
+from sensorproof.evaluation.noisy_modality import LEVELS, add_noise
+from sensorproof.evaluation.subsets import all_subsets, subset_name
+from sensorproof.models import Segmenter
+from sensorproof.models.segmenter import Features
+from sensorproof.settings.evaluation import Protocol
+
+MISSING_SHARES: Final = (0.25, 0.5, 0.75)
+"""r of RMM: the share of a missing sensor's values that are set to zero."""
+_AT_ONCE = 32
+_NOISE, _ZEROS, _DEGRADED = range(3)
+"""Streams of random numbers."""
+
+
+def score_protocols(
+    model: Segmenter,
+    frames: FrameSource,
+    subsets: Mapping[str, float],
+    protocols: Sequence[Protocol],
+    failure_probability: Mapping[str, float],
+    severities: Sequence[int],
+    seed: int = 0,
+) -> ProtocolScores[float]:
+    """Score a model under protocols.
+
+    Args:
+        model: on any device; it is left in evaluation mode.
+        frames: labelled frames, those of a stream in order.
+        subsets: {subset: mIoU} with missing sensors left out.
+        protocols: those to try.
+        failure_probability: {sensor: p} of the model's sensors.
+        severities: of the degradations.
+        seed: of all noise and degradations.
+    """
+    runs = _Protocols(CaseCounts(model, frames.sensors), frames, protocols, severities, seed)
+    runs.count()
+    return runs.scores(subsets, failure_probability)
+
+
+@dataclass
+class _Protocols:
+    cases: CaseCounts
+    frames: FrameSource
+    protocols: Sequence[Protocol]
+    severities: Sequence[int]
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.sensors = sorted(self.frames.sensors)
+        self.subsets = all_subsets(self.sensors)
+        self.starts = group_streams(self.frames.sequences)
+        self.has = {name: self.frames.present(name) for name in self.sensors}
+
+    @torch.inference_mode()
+    def count(self) -> None:
+        """Count all frames in all cases."""
+        every = np.arange(len(self.starts))
+        for start in range(0, len(every), _AT_ONCE):
+            rows = every[start : start + _AT_ONCE]
+            pixels = {name: self.frames.images(name, rows) for name in self.sensors}
+            target = torch.from_numpy(self.frames.labels(rows).astype(np.int64)).to(self.cases.device)
+            inputs = {name: self.cases.standardize(name, images) for name, images in pixels.items()}
+            sound = self.cases.model.encode(inputs)
+            if "emm" in self.protocols:
+                self._count_missing("emm", sound, self._zero_features(inputs), target)
+            if "rmm" in self.protocols:
+                for share in MISSING_SHARES:
+                    thinned = {n: self._set_to_zero(n, share, rows, x) for n, x in inputs.items()}
+                    self._count_missing(f"rmm {share:g}", sound, self.cases.model.encode(thinned), target)
+            if "nm" in self.protocols:
+                self._count_noise(rows, inputs, sound, target)
+            if "degradations" in self.protocols:
+                self._count_degradations(rows, pixels, sound, target)
+
+    def _count_missing(self, case: str, sound: Features, missing: Features, target: Tensor) -> None:
+        """Count every subset, the branches of missing sensors running on what stands for them."""
+        everywhere = torch.ones(len(target), dtype=torch.bool, device=target.device)
+        present = dict.fromkeys(self.sensors, everywhere)
+        for subset in self.subsets:
+            features = {name: (sound if name in subset else missing)[name] for name in self.sensors}
+            self.cases.add((case, subset_name(subset)), features, present, target)
+
+    def _zero_features(self, inputs: Mapping[str, Tensor]) -> Features:
+        """Return the features of images of zeros, which are the same in every frame."""
+        zeros = self.cases.model.encode({name: torch.zeros_like(x[:1]) for name, x in inputs.items()})
+        number = len(next(iter(inputs.values())))
+        return {n: [stage.expand(number, -1, -1, -1) for stage in stages] for n, stages in zeros.items()}
+
+    def _set_to_zero(self, name: str, share: float, rows: NDArray[np.int64], inputs: Tensor) -> Tensor:
+        draws = np.stack([self._rng(_ZEROS, name, row).random(inputs.shape[1:], np.float32) for row in rows])
+        return inputs * (torch.from_numpy(draws).to(inputs) >= share)
+
+    def _count_noise(
+        self, rows: NDArray[np.int64], inputs: Mapping[str, Tensor], sound: Features, target: Tensor
+    ) -> None:
+        present = self._present(rows)
+        for level in LEVELS:
+            noisy = self.cases.model.encode({n: self._add_noise(n, level, rows, x) for n, x in inputs.items()})
+            self.cases.add(("nm", level), noisy, present, target)
+            for name in self.sensors:
+                self.cases.add(("nm", level, name), {**sound, name: noisy[name]}, present, target)
+
+    def _add_noise(self, name: str, level: str, rows: NDArray[np.int64], inputs: Tensor) -> Tensor:
+        images = inputs.cpu().numpy()
+        noisy = [add_noise(image, level, self._rng(_NOISE, name, row)) for image, row in zip(images, rows, strict=True)]
+        return torch.from_numpy(np.stack(noisy)).to(inputs)
+
+    def _count_degradations(
+        self,
+        rows: NDArray[np.int64],
+        pixels: Mapping[str, NDArray[np.floating]],
+        sound: Features,
+        target: Tensor,
+    ) -> None:
+        present = self._present(rows)
+        for name, way, severity in self._ways():
+            degraded = self._degrade(name, way, severity, rows, pixels[name])
+            features = {**sound, **self.cases.encode({name: degraded})}
+            self.cases.add(("degradations", name, way, str(severity)), features, present, target)
+
+    def _ways(self) -> Iterator[tuple[str, str, int]]:
+        for name in self.sensors:
+            for way in degradation_names(self.frames.sensors[name].kind):
+                yield from ((name, way, severity) for severity in self.severities)
+
+    def _degrade(
+        self, name: str, way: str, severity: int, rows: NDArray[np.int64], pixels: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Return prepared images (B, C, H, W), degraded; of frames that lack the sensor they stay empty."""
+        if way in STREAM:
+            shown = self.starts[rows] + earlier_place(way, severity, rows - self.starts[rows])
+            return self.frames.images(name, np.where(self.has[name][shown] & self.has[name][rows], shown, rows))
+        kind = self.frames.sensors[name].kind
+        images = [
+            degrade(kind, way, image.astype(np.float32), severity, self._rng(_DEGRADED, name, row, way))
+            for image, row in zip(pixels, rows, strict=True)
+        ]
+        return np.stack(images).astype(pixels.dtype)
+
+    def _present(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(mask[rows]).to(self.cases.device) for name, mask in self.has.items()}
+
+    def _rng(self, stream: int, name: str, row: int, way: str = "") -> np.random.Generator:
+        """Return the random numbers of one image, which no level or severity and no other case changes."""
+        return np.random.default_rng([self.seed, stream, self.sensors.index(name), int(row), *way.encode()])
+
+    def scores(self, subsets: Mapping[str, float], failure_probability: Mapping[str, float]) -> ProtocolScores[float]:
+        """Return the scores of all cases."""
+
+        def table(case: str) -> SubsetTable[float]:
+            scores = {name: self.cases.score(case, name) for name in map(subset_name, self.subsets)}
+            return SubsetTable[float](
+                mean=float(np.mean(list(scores.values()))),
+                worst=min(scores.values()),
+                expected=expected_scores(scores, self.sensors, failure_probability),
+                subsets=scores,
+            )
+
+        def noise(level: str) -> NoiseTable[float]:
+            alone = {name: self.cases.score("nm", level, name) for name in self.sensors}
+            return NoiseTable[float](all=self.cases.score("nm", level), sensors=alone)
+
+        degraded: dict[str, dict[str, dict[str, float]]] = {}
+        if "degradations" in self.protocols:
+            for name, way, severity in self._ways():
+                score = self.cases.score("degradations", name, way, str(severity))
+                degraded.setdefault(name, {}).setdefault(way, {})[str(severity)] = score
+        return ProtocolScores[float](
+            failure_probability=dict(failure_probability),
+            expected=expected_scores(subsets, self.sensors, failure_probability),
+            emm=table("emm") if "emm" in self.protocols else None,
+            rmm={f"{r:g}": table(f"rmm {r:g}") for r in MISSING_SHARES} if "rmm" in self.protocols else None,
+            nm={level: noise(level) for level in LEVELS} if "nm" in self.protocols else None,
+            degradations=degraded or None,
+            seed=self.seed,
+        )
