@@ -1,4 +1,4 @@
-"""How far a model's confidence can be trusted, with every subset of its sensors; shares of pixels in points."""
+"""How far a model's confidence can be trusted, with every subset of its sensors; all values are 0 to 1."""
 
 from sensorproof.documents.base import Document
 from sensorproof.documents.statistic import Statistic

@@ -68,14 +68,14 @@ def _to_calibration(sums: Tensor) -> Calibration:
     total = float(pixels.sum())
     error = (sums[:, _RIGHT] - sums[:, _CONFIDENCE]).abs().sum()
     return Calibration(
-        ece=100 * float(error) / total,
-        confidence=100 * float(sums[:, _CONFIDENCE].sum()) / total,
-        accuracy=100 * float(sums[:, _RIGHT].sum()) / total,
+        ece=float(error) / total,
+        confidence=float(sums[:, _CONFIDENCE].sum()) / total,
+        accuracy=float(sums[:, _RIGHT].sum()) / total,
         bins=tuple(
             CalibrationBin(
-                share=100 * number / total,
-                confidence=100 * sure / number if number else None,
-                accuracy=100 * right / number if number else None,
+                share=number / total,
+                confidence=sure / number if number else None,
+                accuracy=right / number if number else None,
             )
             for number, sure, right in sums.tolist()
         ),

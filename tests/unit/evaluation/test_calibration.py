@@ -37,24 +37,24 @@ def test_the_error_is_that_of_the_definition() -> None:
         inside = (confidence >= low) & (confidence < low + 1 / BINS)
         if inside.any():
             error += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
-    assert found.ece == pytest.approx(100 * error, abs=1e-4)
-    assert found.confidence == pytest.approx(100 * confidence.mean(), abs=1e-4)
-    assert found.accuracy == pytest.approx(100 * right.mean())
-    assert sum(each.share for each in found.bins) == pytest.approx(100)
+    assert found.ece == pytest.approx(error, abs=1e-6)
+    assert found.confidence == pytest.approx(confidence.mean(), abs=1e-6)
+    assert found.accuracy == pytest.approx(right.mean())
+    assert sum(each.share for each in found.bins) == pytest.approx(1)
 
 
 def test_a_model_that_is_as_often_right_as_it_says_has_no_error() -> None:
     """Confidence 0.75, and three pixels of four are right."""
     logits = torch.tensor([0.75, 0.25]).log().reshape(1, 2, 1, 1).expand(4, 2, 4, 4)
     target = torch.tensor([0, 0, 0, 1]).reshape(4, 1, 1).expand(4, 4, 4)
-    assert count(logits, target).ece == pytest.approx(0, abs=1e-4)
-    assert count(logits, torch.ones_like(target)).ece == pytest.approx(75, abs=1e-4)
+    assert count(logits, target).ece == pytest.approx(0, abs=1e-6)
+    assert count(logits, torch.ones_like(target)).ece == pytest.approx(0.75, abs=1e-6)
 
 
 def test_a_model_that_is_sure_falls_into_the_last_bin() -> None:
     logits = torch.tensor([100.0, 0.0]).reshape(1, 2, 1, 1).expand(2, 2, 4, 4)
     found = count(logits, torch.zeros(2, 4, 4, dtype=torch.int64))
-    assert found.bins[-1] == CalibrationBin(share=100.0, confidence=100.0, accuracy=100.0)
+    assert found.bins[-1] == CalibrationBin(share=1.0, confidence=1.0, accuracy=1.0)
     assert found.bins[0] == CalibrationBin(share=0.0, confidence=None, accuracy=None)
 
 
@@ -79,23 +79,23 @@ def test_logits_that_are_no_numbers_are_an_error_that_names_the_subset(value: fl
 def make(share: float, confidence: float, accuracy: float) -> Calibration:
     bins = (
         CalibrationBin(share=share, confidence=confidence, accuracy=accuracy),
-        CalibrationBin(share=100 - share, confidence=90.0, accuracy=100.0),
+        CalibrationBin(share=1 - share, confidence=0.9, accuracy=1.0),
         CalibrationBin(share=0.0, confidence=None, accuracy=None),
     )
     return Calibration(ece=share / 10, confidence=confidence, accuracy=accuracy, bins=bins)
 
 
 def test_seeds_are_pooled_by_their_pixels() -> None:
-    found = average_calibration([{"camera": make(10.0, 50.0, 40.0)}, {"camera": make(30.0, 70.0, 80.0)}])
+    found = average_calibration([{"camera": make(0.1, 0.5, 0.4)}, {"camera": make(0.3, 0.7, 0.8)}])
     assert found is not None
     summary = found["camera"]
-    assert summary.ece.mean == pytest.approx(2.0)
-    assert summary.ece.std == pytest.approx(2**0.5)
+    assert summary.ece.mean == pytest.approx(0.02)
+    assert summary.ece.std == pytest.approx(0.02 * 0.5**0.5)
     first, _, last = summary.bins
-    assert (first.share, first.confidence, first.accuracy) == pytest.approx((20.0, 65.0, 70.0))
+    assert (first.share, first.confidence, first.accuracy) == pytest.approx((0.2, 0.65, 0.7))
     assert last == CalibrationBin(share=0.0, confidence=None, accuracy=None)
 
 
 def test_an_arm_of_which_a_run_has_none_has_none() -> None:
-    assert average_calibration([{"camera": make(10.0, 50.0, 40.0)}, None]) is None
+    assert average_calibration([{"camera": make(0.1, 0.5, 0.4)}, None]) is None
     assert average_calibration([]) is None
