@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from helpers.evaluations import PROMOTION, same_gains
+from helpers.measured import with_measures
 from helpers.paths import ROOT
 from sensorproof.data.batch import Class
 from sensorproof.data.dataset import PreparedDataset
@@ -165,9 +166,13 @@ def make_page(
     options: Options = OPTIONS,
     verdict: ValidationRecord = VERDICT,
     data: PreparedDataset | None = None,
+    *,
+    measured: bool = False,
 ) -> tuple[str, Evaluation]:
-    """Return the page, and the evaluation that it shows."""
+    """Return the page, and the evaluation that it shows; `measured` adds what `with_measures` makes up."""
     data = data or make_data(root / "prepared")
     runs = make_runs(data, root / "train", arms, seeds)
     evaluation = make_evaluation(data, runs)
+    if measured:
+        evaluation = with_measures(evaluation)
     return render_report(evaluation, verdict, data, runs, options), evaluation

@@ -69,12 +69,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "agm",
     )
     made = {
-        "usual": make_page(root / "usual"),
-        "japanese": make_page(root / "japanese", options=replace(OPTIONS, language="ja")),
+        "usual": make_page(root / "usual", measured=True),
+        "japanese": make_page(root / "japanese", options=replace(OPTIONS, language="ja"), measured=True),
         "one_arm": make_page(
             root / "one", ("baseline",), (0,), data=make_data(root / "alone", {"camera": ("camera", 3)})
         ),
-        "many": make_page(root / "many", arms, (0, 1), data=make_data(root / "five", five, batch="a_long_name" * 8)),
+        "many": make_page(
+            root / "many", arms, (0, 1), data=make_data(root / "five", five, batch="a_long_name" * 8), measured=True
+        ),
     }
     for name, (page, _) in made.items():
         (root / f"{name}.html").write_text(page)

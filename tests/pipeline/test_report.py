@@ -23,7 +23,9 @@ from sensorproof.documents import Evaluation
 from sensorproof.errors import SensorproofError
 from sensorproof.files import read_json, write_json
 from sensorproof.models import load_model
+from sensorproof.reporting.data_tables import make_tables
 from sensorproof.reporting.examples import choose_rows, draw_examples
+from sensorproof.reporting.folder import write_report_folder
 from sensorproof.reporting.formatting import points, signed
 from sensorproof.reporting.html_report import render_report
 from sensorproof.reporting.palette import class_colors, rgb_table
@@ -140,6 +142,40 @@ def test_what_was_validated_and_searched_is_shown(material: tuple[str, Evaluatio
     assert "batch-1 thermal unmeasurable – no reliable tile" in words
     assert "3 trials" in words
     assert "strength 0.123" in words
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reader, Evaluation]:
+    page, evaluation = make_page(tmp_path_factory.mktemp("measured"), measured=True)
+    return Reader(page), evaluation
+
+
+def test_what_was_measured_is_shown(measured: tuple[Reader, Evaluation]) -> None:
+    reader, _ = measured
+    assert reader.row("depth")[2:5] == ["8.0", "9.0", "+1.0 0.0 to +2.0"]
+    (missing,) = (row for row in reader.rows if row[0] == "without depth" and "%" in row[1])
+    assert missing == ["without depth", "10.0 % ±50.0+10.0", "9.0 % ±50.0+10.0"]
+    assert reader.row("worst") == ["worst", "10.0 ±0.5", "11.0 ±0.5", "+1.0"]
+    assert reader.row("(none)") == ["(none)", "1", "100"]
+    assert ["霧", "2", "–", "–", "too few frames"] in reader.rows
+    for words in ("frozen for a while", "new one", "In the baseline, thermal adds 18.0 points and camera −2.0;"):
+        assert words in reader.words
+    item = reader.row("Calibration error with one sensor missing")
+    assert item[1:4] == ["go", "9.0 % (without camera)", "at most 10.0 %"]
+
+
+def test_what_was_measured_is_in_the_tables(measured: tuple[Reader, Evaluation], tmp_path: Path) -> None:
+    tables = make_tables(measured[1], VERDICT, [], PROMOTION)
+    write_report_folder(tmp_path / "report", measured[1], tables, PROMOTION)
+    assert {"contributions", "calibration", "degradations", "protocols", "groups", "silent"} <= set(tables)
+    degraded = pd.read_csv(tmp_path / "report/degradations.csv")
+    assert len(degraded) == 2 * 3 * 3 * 3
+    names = {"subsets", "silent", "degradations", "contributions", "calibration"}
+    assert {path.stem for path in (tmp_path / "report").glob("*.png")} == names
+    assert {path.stem for path in (tmp_path / "report").glob("*.svg")} == names
+    first = (tmp_path / "report/degradations.svg").read_bytes()
+    write_report_folder(tmp_path / "report", measured[1], tables, PROMOTION)
+    assert (tmp_path / "report/degradations.svg").read_bytes() == first
 
 
 def test_a_verdict_without_pairs_is_shown_without_a_table(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from sensorproof.documents import Evaluation, ValidationRecord
 from sensorproof.documents import promotion as names
 from sensorproof.documents.evaluation import BASELINE
 from sensorproof.evaluation.gates import evaluate_gates
-from sensorproof.reporting.formatting import join, points, share
+from sensorproof.reporting.calibration_rows import worst_calibration
+from sensorproof.reporting.formatting import join, points, sensors_of, share
 from sensorproof.reporting.gate_lines import gate_line
 from sensorproof.reporting.language import _, mark
 from sensorproof.reporting.silent_table import failure_title
@@ -72,7 +73,7 @@ def pilot_checklist(
     return [
         Section(_("Data"), [*_frames(data, limits), *_validation(verdict, limits), _version(evaluation)]),
         Section(_("Evidence"), [_seeds(evaluation, limits), *_gates(evaluation, limits)]),
-        Section(_("Failing sensors"), list(_failures(evaluation, limits))),
+        Section(_("Failing sensors"), [*_failures(evaluation, limits), _calibration(evaluation, limits)]),
         Section(_("In the field: a run cannot check these"), list(_decisions())),
     ]
 
@@ -239,6 +240,20 @@ def _failures(evaluation: Evaluation, limits: Thresholds) -> Iterator[Item]:
             _("at most %(limit)s", limit=share(limits.promotion.max_false_alarms)),
             _("Lower monitoring.false_alarms, or add such frames to the training data."),
         )
+
+
+def _calibration(evaluation: Evaluation, limits: Thresholds) -> Item:
+    """Return whether confidence can be trusted with any single sensor missing."""
+    arm, most = evaluation.arms.get(limits.promotion.candidate), limits.pilot.max_calibration_error
+    worst = None if arm is None else worst_calibration(arm, sensors_of(evaluation.arms))
+    return _item(
+        "calibration",
+        None if worst is None else worst[1] <= most,
+        _("Calibration error with one sensor missing"),
+        _("not measured") if worst is None else _("%(error)s (%(subset)s)", error=share(worst[1]), subset=worst[0]),
+        _("at most %(limit)s", limit=share(most)),
+        _("Do not act on the confidence while a sensor is missing, or calibrate it on validation data."),
+    )
 
 
 def _decisions() -> Iterator[Item]:

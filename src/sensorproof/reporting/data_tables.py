@@ -31,7 +31,12 @@ def make_tables(
         "gains": list(_gains(evaluation)),
         "subsets": list(_subsets(evaluation)),
         "classes": list(_classes(evaluation)),
-        "groups": list(_groups(evaluation)),
+        "gains_by_group": list(_groups(evaluation)),
+        "groups": list(_group_scores(evaluation)),
+        "contributions": list(_contributions(evaluation)),
+        "calibration": list(_calibration(evaluation)),
+        "degradations": list(_degradations(evaluation)),
+        "protocols": list(_protocols(evaluation)),
         "silent": list(_silent(evaluation)),
         "false_alarms": list(_false_alarms(evaluation)),
         "gates": list(_gates(evaluation, promotion)),
@@ -48,6 +53,8 @@ def make_metrics(evaluation: Evaluation) -> dict[str, Any]:
         arms[name] = {figure: arm.figure(figure).mean for figure in FIGURES_AND_SPREAD}
         if arm.silent is not None:
             arms[name] |= {"silent": arm.silent.mean, "silent_worst_shortfall": arm.silent.worst[2]}
+        if arm.calibration:
+            arms[name] |= {"calibration_error": max(own.ece.mean for own in arm.calibration.values())}
     gains = {figure: evaluation.gain.figure(figure) for figure in FIGURES}
     return {
         "arms": arms,
@@ -98,6 +105,74 @@ def _groups(evaluation: Evaluation) -> Iterator[Row]:
             yield {"kind": kind, "name": name, "gain": gain.value, "low": low, "high": high}
         for name in groups.small:
             yield {"kind": kind, "name": name, "gain": None, "low": None, "high": None}
+
+
+def _group_scores(evaluation: Evaluation) -> Iterator[Row]:
+    for arm, summary in evaluation.arms.items():
+        for kind in ("classes", "sites", "conditions") if summary.groups is not None else ():
+            for name, own in getattr(summary.groups, kind).items():
+                yield {"arm": arm, "kind": kind, "name": name, "frames": own.frames, "pixels": own.pixels} | {
+                    "small": own.small,
+                    "mean": None if own.mean is None else own.mean.mean,
+                    "full": None if own.full is None else own.full.mean,
+                }
+
+
+def _contributions(evaluation: Evaluation) -> Iterator[Row]:
+    for arm, summary in evaluation.arms.items():
+        for sensor, own in summary.contributions.sensors.items() if summary.contributions is not None else ():
+            change = own.change
+            yield {
+                "arm": arm,
+                "sensor": sensor,
+                "shapley": own.shapley.value,
+                "low": own.shapley.interval[0],
+                "high": own.shapley.interval[1],
+                "change": None if change is None else change.value,
+                "change_low": None if change is None else change.interval[0],
+                "change_high": None if change is None else change.interval[1],
+                "information": None if own.information is None else own.information.mean,
+                "relevance": None if own.relevance is None else own.relevance.mean,
+            }
+
+
+def _calibration(evaluation: Evaluation) -> Iterator[Row]:
+    for arm, summary in evaluation.arms.items():
+        for subset, own in (summary.calibration or {}).items():
+            yield {"arm": arm, "subset": subset, "ece": own.ece.mean, "std": own.ece.std} | (
+                {"confidence": own.confidence.mean, "accuracy": own.accuracy.mean}
+            )
+
+
+def _degradations(evaluation: Evaluation) -> Iterator[Row]:
+    for arm, summary in evaluation.arms.items():
+        known = summary.protocols.degradations if summary.protocols is not None else None
+        for sensor, kinds in (known or {}).items():
+            for kind, curve in kinds.items():
+                for severity, score in curve.items():
+                    yield {"arm": arm, "sensor": sensor, "degradation": kind, "severity": int(severity)} | (
+                        {"mean": score.mean, "std": score.std}
+                    )
+
+
+def _protocols(evaluation: Evaluation) -> Iterator[Row]:
+    for arm, summary in evaluation.arms.items():
+        own = summary.protocols
+        if own is None:
+            continue
+        figures = {("drop", "", f"expected {p}"): score for p, score in own.expected.items()}
+        tables = {("emm", ""): own.emm, **{("rmm", r): table for r, table in (own.rmm or {}).items()}}
+        for (protocol, level), table in tables.items():
+            if table is not None:
+                figures |= {(protocol, level, "mean"): table.mean, (protocol, level, "worst"): table.worst}
+                figures |= {(protocol, level, f"expected {p}"): score for p, score in table.expected.items()}
+        for level, noise in (own.nm or {}).items():
+            figures |= {("nm", level, "all"): noise.all}
+            figures |= {("nm", level, sensor): score for sensor, score in noise.sensors.items()}
+        for (protocol, level, figure), score in figures.items():
+            yield {"arm": arm, "protocol": protocol, "level": level, "figure": figure} | (
+                {"mean": score.mean, "std": score.std}
+            )
 
 
 def _silent(evaluation: Evaluation) -> Iterator[Row]:

@@ -13,12 +13,16 @@ from sensorproof.documents.evaluation import BASELINE
 from sensorproof.errors import SensorproofError
 from sensorproof.models.storage import load_description
 from sensorproof.reporting import formatting
+from sensorproof.reporting.calibration_rows import calibration_rows, calibration_sentence
 from sensorproof.reporting.checklist import Thresholds, conclusion, pilot_checklist
+from sensorproof.reporting.contribution_rows import contribution_rows, contribution_sentence
 from sensorproof.reporting.examples import draw_examples
 from sensorproof.reporting.formatting import is_number, sensors_of
 from sensorproof.reporting.gain_chart import gain_chart
+from sensorproof.reporting.group_rows import group_tables
 from sensorproof.reporting.language import Language, _, current_language, lookup, mark, nlookup, use_language
 from sensorproof.reporting.palette import class_colors
+from sensorproof.reporting.protocol_rows import degradation_curves, protocol_groups
 from sensorproof.reporting.recorded import translate_recorded
 from sensorproof.reporting.silent_table import false_alarms, silent_groups, silent_sentences
 from sensorproof.reporting.summary import summarize
@@ -119,6 +123,7 @@ def _render(
     candidate = promotion.candidate
     checklist = pilot_checklist(evaluation, verdict, data, options.limits)
     shown = _few_arms(arms, candidate)
+    pair = [name for name in dict.fromkeys((BASELINE, candidate)) if name in arms]
     return (
         environment()
         .get_template("report.html")
@@ -147,6 +152,14 @@ def _render(
             silent=silent_groups(arms[candidate].silent if candidate in arms else None),
             false_alarms=false_alarms(arms[candidate].silent if candidate in arms else None),
             silent_sentences=silent_sentences(arms, candidate),
+            pair=pair,
+            contributions=contribution_rows(arms, candidate),
+            contribution_sentence=contribution_sentence(arms, candidate),
+            calibration=calibration_rows(arms, list(shown)),
+            calibration_sentence=calibration_sentence(arms, candidate),
+            curves=degradation_curves(arms, pair),
+            protocols=protocol_groups(arms, pair),
+            group_tables=group_tables(arms, pair, evaluation.comparison),
             conditions=list(conditions(sensors)),
             class_arms=list(shown),
             classes=class_rows(shown),

@@ -1,14 +1,17 @@
 """Pictures of a result for slides and reports, in English: matplotlib has no font for every language."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from sensorproof.documents.evaluation import BASELINE, ArmSummary, Evaluation
 from sensorproof.documents.silent import SilentScores
+from sensorproof.reporting.calibration_rows import calibration_rows
+from sensorproof.reporting.contribution_rows import contribution_rows
 from sensorproof.reporting.figure import LINE, OURS, SOFT, THEIRS, compare_subsets
 from sensorproof.reporting.formatting import arm_title, is_number
 from sensorproof.reporting.language import use_language
+from sensorproof.reporting.protocol_rows import SensorCurves, degradation_curves
 from sensorproof.reporting.silent_table import failure_title
 from sensorproof.settings import PromotionSettings
 
@@ -34,11 +37,11 @@ def _figures(evaluation: Evaluation, promotion: PromotionSettings) -> Iterator[t
     arms, candidate = evaluation.arms, promotion.candidate
     if BASELINE in arms and candidate in arms and is_number(evaluation.gain.mean.value) and candidate != BASELINE:
         yield "subsets", compare_subsets(evaluation)
-    pair: dict[str, ArmSummary] = {name: arms[name] for name in dict.fromkeys((BASELINE, candidate)) if name in arms}
+    pair = [name for name in dict.fromkeys((BASELINE, candidate)) if name in arms]
     silent = arms[candidate].silent if candidate in arms else None
     if silent is not None:
         yield "silent", _draw_silent(silent, candidate)
-    yield from _curves(pair)
+    yield from _protocols(arms, pair)
 
 
 def _new_figure(rows: int, columns: int, height: float) -> tuple[Any, Any]:
@@ -81,6 +84,56 @@ def _draw_silent(silent: SilentScores, candidate: str) -> Any:
     return figure
 
 
-def _curves(pair: Mapping[str, ArmSummary]) -> Iterator[tuple[str, Any]]:
-    """Yield the pictures of protocols that were run."""
-    yield from ()
+def _protocols(arms: Mapping[str, ArmSummary], pair: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the pictures of degradations, contributions and calibration that were measured."""
+    if curves := degradation_curves(arms, pair):
+        yield "degradations", _draw_degradations(curves, pair)
+    if rows := contribution_rows(arms, pair[-1]):
+        figure, (axes,) = _new_figure(1, 1, 0.5 * len(rows) + 1.2)
+        for place, arm in enumerate(pair):
+            values = [row.cells[place].shapley for row in rows]
+            places = [k + 0.2 * (2 * place - len(pair) + 1) for k in range(len(rows))]
+            axes.barh(places, values, height=0.36, color=(THEIRS, OURS)[place], label=arm_title(arm))
+        axes.set_yticks(range(len(rows)), [row.sensor for row in rows])
+        axes.invert_yaxis()
+        axes.legend(fontsize=8)
+        axes.set_title("Shapley value of each sensor, points", loc="left", fontsize=11, fontweight="bold")
+        yield "contributions", figure
+    if calibration := calibration_rows(arms, pair):
+        figure, (axes,) = _new_figure(1, 1, 0.4 * len(calibration) + 1.2)
+        for place, arm in enumerate(pair):
+            errors = [100 * row.cells[place].ece for row in calibration]
+            axes.plot(errors, range(len(errors)), "o", color=(THEIRS, OURS)[place], label=arm_title(arm))
+        axes.set_yticks(range(len(calibration)), [row.label for row in calibration])
+        axes.set_xlim(left=0)
+        axes.invert_yaxis()
+        axes.legend(fontsize=8)
+        axes.set_title("Expected calibration error, per cent", loc="left", fontsize=11, fontweight="bold")
+        yield "calibration", figure
+
+
+def _draw_degradations(curves: Sequence[SensorCurves], pair: Sequence[str]) -> Any:
+    """Draw a row of plots for each sensor, a plot for each degradation."""
+    columns = max(len(own.curves) for own in curves)
+    figure, plots = _new_figure(len(curves), columns, 1.5 * len(curves) + 0.6)
+    for row, own in enumerate(curves):
+        for column in range(columns):
+            axes = plots[row * columns + column]
+            if column >= len(own.curves):
+                axes.set_visible(False)
+                continue
+            curve = own.curves[column]
+            for line in curve.lines:
+                first = line.arm == pair[0]
+                axes.plot(
+                    own.severities,
+                    line.scores,
+                    color=THEIRS if first else OURS,
+                    linestyle="--" if first else "-",
+                    label=arm_title(line.arm),
+                )
+            axes.set_ylim(own.low, own.high)
+            axes.set_title(f"{own.sensor}: {curve.title}", loc="left", fontsize=7)
+    plots[0].legend(fontsize=6)
+    figure.suptitle("mIoU while one sensor is degraded, by severity", fontsize=11)
+    return figure
