@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from sensorproof.cli.progress import Progress
-from sensorproof.data.batch import read_batch
 
 
 class Missing(StrEnum):
@@ -32,6 +31,8 @@ def audit(
     json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file as well")] = None,
 ) -> None:
     """Score a model with every subset of its sensors and with broken ones; write audit.html and the figures."""
+    from sensorproof.data.batch import read_batch
+
     frames = read_batch(batch)
     from sensorproof.auditing import audit as run_audit
     from sensorproof.auditing.output import PAGE, check_target

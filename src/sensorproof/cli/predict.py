@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 
 from sensorproof.cli.progress import Progress
-from sensorproof.data.batch import read_batch
-from sensorproof.serving.shards import Shard
 
 
 class Monitoring(StrEnum):
@@ -34,6 +32,9 @@ def predict(
     force: Annotated[bool, typer.Option("--force", help="replace predictions that are there already")] = False,
 ) -> None:
     """Write labels, confidence and an overlay for every frame, and predictions.csv; go on if it was interrupted."""
+    from sensorproof.data.batch import read_batch
+    from sensorproof.serving.shards import Shard
+
     share = Shard.parse(shard)
     frames = read_batch(batch)
     from sensorproof.loading import load_model

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from sensorproof.data import quarantine
 from sensorproof.errors import UsageError
 from sensorproof.locks import locked
 from sensorproof.settings import load_settings
@@ -22,6 +21,8 @@ def list_frames(
     ] = False,
 ) -> None:
     """List the frames in quarantine."""
+    from sensorproof.data import quarantine
+
     entries = quarantine.read_ledger(Path(load_settings().data.quarantine))
     shown = [e for e in entries if batch in (None, e.batch)] if history else quarantine.standing(entries, batch)
     for e in shown:
@@ -47,6 +48,8 @@ def release(
         raise UsageError("frames", "are given twice" if frames else "are missing", "name frames, or give --all")
     if not reason.strip():
         raise UsageError("--reason", "is missing", "say why the frames may be used")
+    from sensorproof.data import quarantine
+
     folder = Path(load_settings().data.quarantine)
     with locked(quarantine.LOCK):
         entries = quarantine.read_ledger(folder)

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from sensorproof.data.simulator import SimulationConfig, default_workers, simulate_batch
-
 
 def simulate(
     out: Annotated[Path, typer.Argument(help="folder to write the batch to")],
@@ -22,6 +20,8 @@ def simulate(
     force: Annotated[bool, typer.Option("--force", help="replace a batch that is there already")] = False,
 ) -> None:
     """Simulate drives through procedural streets, seen by camera, thermal, depth and LiDAR."""
+    from sensorproof.data.simulator import SimulationConfig, default_workers, simulate_batch
+
     config = SimulationConfig(name or out.resolve().name, size, sites, sequences, frames, seed, site_offset, failures)
     simulate_batch(out, config, workers or default_workers(), force)
     print(f"{out}: {sites * sequences * frames} frames of {sites * sequences} drives at {sites} sites")

@@ -6,8 +6,6 @@ from typing import Annotated
 import typer
 
 from sensorproof.artifacts import CHECKS
-from sensorproof.data.batch import read_batch
-from sensorproof.data.prepare import require_own_name
 from sensorproof.settings import load_settings
 
 
@@ -16,6 +14,8 @@ def validate(
     json: Annotated[Path | None, typer.Option(help="write the verdict to this file as well")] = None,
 ) -> None:
     """Check the alignment of the sensors and quarantine faulty frames. Exit code 3: some were; 4: refused."""
+    from sensorproof.data.batch import read_batch
+    from sensorproof.data.prepare import require_own_name
     from sensorproof.validation import validate_batch
 
     settings = load_settings()
