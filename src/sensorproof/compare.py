@@ -1,10 +1,10 @@
 """Every arm on a data set, paired by seed, each tuned on validation data with the same budget. Test is scored once.
 
-The trainings are independent of each other and run in several processes. Each result is kept in a file of its own, so
+The trainings are independent of each other and run in as many processes as there are workers. Each result is kept in a file of its own, so
 that an interrupted comparison resumes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -183,17 +183,27 @@ def _run_all(
         for spec in specs
     ]
     waiting = [job for job in jobs if not job.result.exists()]
-    with ProcessPoolExecutor(max(1, min(workers, len(waiting))), mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(_run, job): job for job in waiting}
+    for number, spec in enumerate(_run_waiting(waiting, workers), start=1):
+        label = f"{spec.arm} {spec.regularizer.strength:g} seed {spec.seed}"
+        report(f"{folder.name}: {number} of {len(waiting)}: {label}")
+    return [kind.read(job.result) for job in jobs]
+
+
+def _run_waiting(jobs: Sequence[_Job], workers: int) -> Iterator[RunSpec]:
+    """Run trainings and yield what was trained, in the order in which they end; one worker is this process."""
+    if workers == 1 or not jobs:
+        for job in jobs:
+            _run(job)
+            yield job.spec
+        return
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(_run, job): job for job in jobs}
         try:
-            for number, done in enumerate(as_completed(running), start=1):
+            for done in as_completed(running):
                 done.result()
-                spec = running[done].spec
-                label = f"{spec.arm} {spec.regularizer.strength:g} seed {spec.seed}"
-                report(f"{folder.name}: {number} of {len(waiting)}: {label}")
+                yield running[done].spec
         finally:
             pool.shutdown(cancel_futures=True)
-    return [kind.read(job.result) for job in jobs]
 
 
 def result_file(folder: Path, spec: RunSpec, data: PreparedDataset, *, tested: bool) -> Path:
