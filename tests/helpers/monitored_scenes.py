@@ -1,4 +1,4 @@
-"""Moving scenes that a camera, a thermal and a depth sensor show, prepared, for tests of the monitor."""
+"""Moving scenes that a camera, a thermal and a depth sensor show, prepared, and what a monitor says of them."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 
 from helpers.synthetic_scenes import CAMERA_VALUES, OTHER_VALUES, render, scene
 from sensorproof.data.batch import Class
+from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.metadata import PreparedMeta, SensorInput
+from sensorproof.data.preprocessing import standardize
+from sensorproof.evaluation.failures import FAILURES, Context
 from sensorproof.files import write_json
 from sensorproof.models import ModelDescription, Segmenter, build_model
+from sensorproof.monitoring.monitor import Monitor
+from sensorproof.monitoring.stream import Verdict
 from sensorproof.settings import MonitoringSettings
 
 SIZE = (48, 64)
@@ -20,6 +25,7 @@ CHANNELS = {"camera": 3, "depth": 1, "thermal": 1}
 DEPTHS = np.array([0.9, 0.05, 0.3, 0.12, 0.6, 0.08, 0.2, 0.04], np.float32)
 """Distances by id, as shares of the range."""
 CLASSES = 3
+SENSORS = sorted(CHANNELS)
 SETTINGS = MonitoringSettings(false_alarms=0.01)
 FRAMES = 6
 """Of a sequence."""
@@ -97,3 +103,26 @@ def make_model() -> tuple[Segmenter, ModelDescription]:
         for parameter in model.decoder.classifier.parameters():
             parameter.normal_(0, 1)
     return model.eval(), description
+
+
+def watch(monitor: Monitor, model: Segmenter, data: PreparedDataset, pixels: Images) -> list[dict[str, Verdict]]:
+    """Verdicts on the frames of a stream, all in one pass."""
+    present = {name: np.asarray(np.isfinite(images).any((1, 2, 3))) for name, images in pixels.items()}
+    inputs = {name: standardize(images, data.meta.sensors[name]) for name, images in pixels.items()}
+    with torch.inference_mode():
+        features = model.encode(inputs)
+    measured = monitor.measure(pixels, present, features, model)
+    stream = monitor.open_stream()
+    return [monitor.judge(measured, row, stream) for row in range(len(measured.evidence))]
+
+
+def failing(verdicts: dict[str, Verdict]) -> set[str]:
+    return {name for name, verdict in verdicts.items() if verdict.failing}
+
+
+def break_(pixels: Images, sensor: str, kind: str) -> Images:
+    """Break a sensor of a stream; `other_frame` shows another site."""
+    own = pixels[sensor].astype(np.float32)
+    other = stream_of(2, 1, len(own))[0][sensor].astype(np.float32)
+    context = Context(np.repeat(own[:1], len(own), 0), own, other, np.random.default_rng(0))
+    return pixels | {sensor: FAILURES[kind](own, context).astype(np.float16)}

@@ -8,12 +8,17 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pytest
 import torch
 
-from sensorproof.data.batch import read_batch
+from sensorproof.data.batch import Batch, read_batch
 from sensorproof.serving.batches import predict_batch
-from sensorproof.serving.predictor import load_predictor
+from sensorproof.serving.predictor import Predictor, load_predictor
 from sensorproof.serving.shards import Shard
+
+FRAMES = 40
+"""Passes of 16, 16 and 8 frames; the borders of three shards lie within passes."""
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["sensorproof.serving.batches", "helpers.predictions"])
@@ -75,3 +80,18 @@ def copy(source: Path, target: Path) -> Path:
     """Copy a folder into another, as from a second machine."""
     shutil.copytree(source, target, dirs_exist_ok=True)
     return target
+
+
+def table(out: Path) -> pd.DataFrame:
+    return pd.read_csv(out / "predictions.csv", keep_default_na=False, dtype=str)
+
+
+def interrupt(predictor: Predictor, batch: Batch, out: Path, shard: Shard | None = None) -> None:
+    """Predict the first pass only."""
+
+    def stop(done: int, frames: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_batch(predictor, batch, out, shard=shard, progress=stop)

@@ -28,6 +28,8 @@ CHANNELS = {"camera": 3, "depth": 1, "thermal": 2}
 SUBSETS = list(all_subsets(CHANNELS))
 AGREEMENT = 0.9999
 """Share of pixels with the same label."""
+ONNX = pytest.mark.parametrize("exported", ["onnx"], indirect=True)
+"""For what only ONNX graphs have, or what the test of the example shows for both formats."""
 Run = Callable[[list[torch.Tensor]], list[NDArray]]
 Frame = dict[str, NDArray]
 PREDICT = """
@@ -207,9 +209,8 @@ def test_the_example_gives_the_predictors_labels_without_our_code(predictor: Pre
     assert len(np.unique(answers["0-camera+depth+thermal/labels"])) > 1
 
 
+@ONNX
 def test_the_example_runs_on_random_frames(exported: Path, tmp_path: Path) -> None:
-    if (exported / "model.pt2").exists():
-        pytest.skip("torch takes long to load; the test above does it")
     done = subprocess.run(
         [sys.executable, exported / "example.py"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -267,9 +268,8 @@ def test_the_folder_holds_what_it_needs_and_nothing_of_this_machine(exported: Pa
     assert not re.search(rb"site-packages|/[\w.-]+/[\w./-]+\.py\b", content)
 
 
+@ONNX
 def test_onnx_names_its_inputs_and_the_sides_that_are_open(exported: Path) -> None:
-    if not (exported / "model.onnx").exists():
-        pytest.skip("only ONNX graphs are meant here; the torch export has tests of its own")
     session = onnxruntime.InferenceSession(exported / "model.onnx")
     shapes = {each.name: each.shape for each in session.get_inputs()}
     assert shapes == {n: ["batch", c, "height", "width"] for n, c in CHANNELS.items()} | {"present": ["batch", 3]}
@@ -279,11 +279,10 @@ def test_onnx_names_its_inputs_and_the_sides_that_are_open(exported: Path) -> No
     }
 
 
+@ONNX
 def test_an_exported_graph_is_audited_with_its_preprocessing(
     predictor: Predictor, exported: Path, tmp_path: Path
 ) -> None:
-    if not (exported / "model.onnx").exists():
-        pytest.skip("an audit reads ONNX graphs, not torch exports")
     batch = write_raw(tmp_path / "yard")
     ours, theirs = audit(predictor, batch), audit(exported, batch)
     assert theirs.record.kind == "an ONNX export of Sensorproof"
