@@ -13,7 +13,6 @@ from helpers.paths import ROOT
 def test_the_notebook_runs_and_the_regularised_model_needs_the_camera_less(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     shutil.copy(ROOT / "examples/missing_sensor.ipynb", tmp_path)
     notebook = nbformat.read(tmp_path / "missing_sensor.ipynb", as_version=4)
