@@ -3,7 +3,8 @@
 import ast
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -67,10 +68,16 @@ def copy_code(files: list[Path], into: Path) -> Path:
 def requirements(files: list[Path]) -> list[str]:
     """Pin the libraries that these files import, as installed here, less a build's own suffix (`+cpu`)."""
     names = {name for path in files for name in imported_names(path)}
-    known = metadata.packages_distributions()
+    known = _distributions()
     modules = {name.split(".")[0] for name in names} - {_NAME} - sys.stdlib_module_names
     distributions = {_distribution_of(known[module], names) for module in modules if module in known}
     return [f"{name}=={metadata.version(name).split('+')[0]}" for name in sorted(distributions)]
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return {module: the distributions that have it}, of what is installed; reading it takes a second or two."""
+    return metadata.packages_distributions()
 
 
 def _distribution_of(candidates: list[str], names: set[str]) -> str:
