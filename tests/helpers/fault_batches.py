@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from helpers.paths import ROOT
-from helpers.synthetic_scenes import settings, write_synthetic_batch
+from helpers.synthetic_scenes import broken_rules, settings, write_synthetic_batch
+from sensorproof import validation
+from sensorproof.adapters.great_expectations import ExpectationResults
+from sensorproof.alignment.decision.rules import Rule
 from sensorproof.alignment.decision.verdict import BatchVerdict
-from sensorproof.validation import validate_batch
 
 FRAMES = 16
 
@@ -58,8 +60,19 @@ def replace_by_npy(batch: Path, values: np.ndarray) -> None:
 
 
 def validated(batch: Path, **options: bool) -> BatchVerdict:
-    """The verdict on a batch, by the project's own settings."""
-    return validate_batch(batch, settings(), **options)
+    """The verdict on a batch, by the project's own settings, judged without Great Expectations, which takes seconds.
+
+    That it judges alike is shown in tests/pipeline/test_great_expectations.py.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "check_expectations", check_here)
+        return validation.validate_batch(batch, settings(), **options)
+
+
+def check_here(table: pd.DataFrame, rules: list[Rule], suite_name: str, docs: Path | None = None) -> ExpectationResults:
+    """What `check_expectations` finds, by comparisons of our own."""
+    broken = broken_rules(table, rules)[["rule", "row"]].astype(int)
+    return ExpectationResults(broken.empty, broken, {"name": suite_name})
 
 
 def quarantined_ids(verdict: BatchVerdict) -> set[str]:

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.synthetic_scenes import broken_rules, checks
+from helpers.fault_batches import quarantined_ids, shift_images, validated
+from helpers.synthetic_scenes import broken_rules, checks, settings
 from sensorproof.adapters import great_expectations as adapter
 from sensorproof.adapters.great_expectations import check_expectations, describe
 from sensorproof.alignment.decision.rules import Rule, make_rules, suite_name
 from sensorproof.errors import SensorproofError
+from sensorproof.validation import validate_batch
 
 RULES = [
     Rule("deviation_px", "at_most", 1.0, "critical", "frame", "is displaced"),
@@ -88,6 +90,14 @@ def test_the_rules_of_the_project_are_reported_exactly_too() -> None:
         rows[column] = rng.choice([-5.0, 0.0, 0.001, 0.5, 0.97, 1, 2, 5, 1000, np.nan], len(rows))
     results = check_expectations(rows, rules, suite_name(checks()))
     assert violations(results.broken) == violations(broken_rules(rows, rules))
+
+
+def test_a_faulty_batch_is_judged_as_other_tests_judge_it(batch: Path) -> None:
+    shift_images(batch, range(3, 6), 8)
+    (batch / "other/9.png").unlink()
+    ours = validated(batch, record=False)
+    assert validate_batch(batch, settings(), record=False).record() == ours.record()
+    assert len(quarantined_ids(ours)) == 4
 
 
 def test_without_great_expectations_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
