@@ -1,7 +1,7 @@
 """Every arm on a data set, paired by seed, each tuned on validation data with the same budget. Test is scored once.
 
-The trainings are independent of each other and run in as many processes as there are workers. Each result is kept in a file of its own, so
-that an interrupted comparison resumes.
+The trainings are independent of each other and run in as many processes as there are workers. Each result is kept in a
+file of its own, so that an interrupted comparison resumes.
 """
 
 from collections.abc import Callable, Iterator, Sequence

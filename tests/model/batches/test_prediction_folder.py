@@ -119,5 +119,6 @@ def test_memory_does_not_grow_with_the_batch(predictor: Predictor, tmp_path: Pat
         return highest
 
     peak(batch, "first")
-    assert peak(many, "many") < 1.2 * peak(batch, "few")
+    # Their images would take five times what 20 frames take, the table's rows a fifth.
+    assert peak(many, "many") < 1.5 * peak(batch, "few")
     assert len(table(tmp_path / "many")) == 200
