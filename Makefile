@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COVERAGE_FLOOR := 92
+# Of the tests; each takes up to 2 GB of memory.
+PROCESSES := -n logical --maxprocesses 4
 DATA := $(shell sed -n '/^data:/,/^[a-z]/s/^ *raw: *\([^ ]*\).*/\1/p' params.yaml)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -41,10 +43,10 @@ retrain: setup ## The same stages as a Prefect flow, without a server
 	python pipelines/flows/retraining.py
 
 test: setup ## Run the tests (no servers needed); with COVERAGE=yes, hold the coverage to its floor
-	pytest $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
+	pytest $(PROCESSES) --dist worksteal $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
 
-integration: setup ## Run the tests against real servers and a real browser
-	pytest tests/integration --deselect tests/integration/test_dvc_repro.py
+integration: setup ## Run the small pipeline, and the tests against real servers and a real browser
+	pytest $(PROCESSES) --dist loadgroup --no-loadscope-reorder tests/integration
 
 lint: setup ## Check style and the directions of imports
 	ruff check .
