@@ -1,4 +1,4 @@
-"""A recording that was saved anew, under other names and compressions, is recognised by what it shows."""
+"""A recording that was saved again, under other names and compressions, is recognised by what it shows."""
 
 import shutil
 from pathlib import Path

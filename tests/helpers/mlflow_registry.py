@@ -60,7 +60,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project folder as working folder. The database address is absolute, as MLflow caches stores by it.
 
-    Models of `write_results` have the scores that it invents, also when they are scored anew. Models are tried in this
+    Models of `write_results` have the scores that it invents, also when they are scored again. Models are tried in this
     process, which saves seconds a promotion; `fresh_process` tries them as they are in use.
     """
     monkeypatch.setattr("sensorproof.serving.rescore.recount", recount_as_invented)

@@ -44,7 +44,7 @@ def test_a_model_is_known_by_its_bytes(tmp_path: Path) -> None:
 
 
 def test_a_packaged_model_carries_the_code_and_libraries_that_it_needs_and_no_more(tmp_path: Path) -> None:
-    """That it is enough is shown where a registered model is loaded anew."""
+    """That it is enough is shown where a registered model is loaded again."""
     files = needed_files("sensorproof.adapters.mlflow_pyfunc")
     names = {str(path.relative_to(PACKAGE)) for path in files}
     assert {"__init__.py", "serving/predictor.py", "models/segmenter.py", "data/preprocessing.py"} <= names

@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_scores(
 def test_the_passes_do_not_matter(
     model: Segmenter, monitor: Monitor, frames: PreparedFrames, scores: SilentScores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Streams go on from one pass to the next; only the noise is drawn anew in each."""
+    """Streams go on from one pass to the next; only the noise is drawn again in each."""
     monkeypatch.setattr("sensorproof.evaluation.silent._AT_ONCE", 5)
     kinds = ("frozen", "other_frame", "shifted", "black")
     again = score_silent_failures(model, monitor, frames, {kind: FAILURES[kind] for kind in kinds})

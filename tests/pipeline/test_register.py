@@ -105,14 +105,14 @@ def test_unchanged_results_are_found_again(home: Path, client: MlflowClient) -> 
     write_results(home, GOOD)
     run_stage()
     first = promotion()
-    (home / "artifacts/report.html").write_text("drawn anew")
+    (home / "artifacts/report.html").write_text("drawn again")
     run_stage()
     assert promotion() == first
     assert len(runs_of(client, "pipeline")) == 1
     assert len(runs_of(client, "training")) == 4
     assert len(client.search_model_versions("name = 'sensorproof'")) == 1
     run_id = runs_of(client, "pipeline")[0].info.run_id
-    assert Path(client.download_artifacts(run_id, "report.html")).read_text() == "drawn anew"
+    assert Path(client.download_artifacts(run_id, "report.html")).read_text() == "drawn again"
 
 
 def test_results_registered_again_are_compared_with_the_present_champion(home: Path, client: MlflowClient) -> None:

@@ -119,7 +119,7 @@ def check_expectations(
 
 
 def _without_ids(suite: Any) -> Any:
-    """Return a suite as JSON without ids, which Great Expectations draws anew each time."""
+    """Return a suite as JSON without ids, which Great Expectations draws again each time."""
     suite = json.loads(json.dumps(suite))
     for part in (suite, *suite["expectations"]):
         part.pop("id", None)

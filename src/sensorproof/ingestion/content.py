@@ -1,4 +1,4 @@
-"""Frames by their decoded content: the same recording saved anew, under other names or compressions, is the same."""
+"""Frames by their decoded content: the same recording saved again, under other names or compressions, is the same."""
 
 import hashlib
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Change the registry safely: promote, approve, refuse and roll back, for the stage and the commands.
 
-A change is made under the registry's lock. Before it, the model is fetched and hashed anew, and tried in a fresh
+A change is made under the registry's lock. Before it, the model is fetched and hashed again, and tried in a fresh
 process with each sensor missing. The change is then written to the history, the aliases are set and read back, and the
 entry is marked as completed (`Registry.set_aliases`). A process that dies in between leaves an entry that the next
 change finishes first.
@@ -199,6 +199,6 @@ def _install(registry: Registry, version: Version, *, action: str, reason: str, 
 
 
 def _try(registry: Registry, version: Version) -> None:
-    """Fetch a version, hash its files anew, and predict in a fresh process with each sensor missing."""
+    """Fetch a version, hash its files again, and predict in a fresh process with each sensor missing."""
     with tempfile.TemporaryDirectory() as folder:
         try_model(registry.fetch(version, Path(folder)), f"{MODEL} version {version.number}")

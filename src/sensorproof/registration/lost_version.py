@@ -1,7 +1,7 @@
 """Notice that the registry lost what was registered, for instance because somebody deleted the version in MLflow.
 
 DVC knows files only. So the stage `registry`, which always runs, counts in artifacts/registry.json how often the
-registry was found without the registered version; the stage `register` depends on that file, and registers anew where
+registry was found without the registered version; the stage `register` depends on that file, and registers again where
 the count has changed.
 """
 

@@ -60,7 +60,7 @@ class MissingSensors:
         return answers[method]
 
     def __reduce__(self) -> tuple[type[Self], tuple[Missing]]:
-        """Copy the rule alone: weak references cannot be copied, so a copy tries its models anew."""
+        """Copy the rule alone: weak references cannot be copied, so a copy tries its models again."""
         return type(self), (self.missing,)
 
 

@@ -11,7 +11,7 @@ _FILES = ("model.json", "model.safetensors")
 
 
 def hash_model(folder: Path) -> str:
-    """SHA-256 (hex) over the files of a model folder, read anew each time.
+    """SHA-256 (hex) over the files of a model folder, read again each time.
 
     Raises:
         SensorproofError: a file is missing.

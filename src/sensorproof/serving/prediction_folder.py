@@ -173,11 +173,11 @@ class PredictionFolder:
         if before is None:
             return None
         if difference := self.record.difference_from(before):
-            return f"holds unfinished predictions of {difference}", "choose another folder, or start anew with --force"
+            return f"holds unfinished predictions of {difference}", "choose another folder, or start over with --force"
         counts = {int(match[2]) for path in self._parts() if (match := _PART.fullmatch(path.name))}
         if counts and counts != {shard.count}:
             known = min(counts)
-            fix = f"go on with {'--shard i/' + str(known) if known > 1 else 'no --shard'}, or start anew with --force"
+            fix = f"go on with {'--shard i/' + str(known) if known > 1 else 'no --shard'}, or start over with --force"
             return f"holds unfinished predictions in {known} shard{'s' * (known > 1)}, not {shard.count}", fix
         return None
 

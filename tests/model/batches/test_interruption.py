@@ -30,8 +30,8 @@ def test_a_killed_run_goes_on_and_ends_as_if_undisturbed(
     kept = {path: path.stat().st_mtime_ns for path in (out / "labels").glob("[!.]*")}
     assert finish(start(model, raw.root, out)) == 0
     assert files(out) == undisturbed
-    anew = sum(path.stat().st_mtime_ns != before for path, before in kept.items())
-    assert anew <= 1
+    again = sum(path.stat().st_mtime_ns != before for path, before in kept.items())
+    assert again <= 1
 
 
 def test_a_run_killed_from_outside_again_and_again_ends(
@@ -77,7 +77,7 @@ def test_unfinished_work_goes_on_only_with_the_same(raw: Batch, predictor: Predi
             predictor,
             raw,
             {"shard": Shard(1, 2)},
-            "in 1 shard, not 2; go on with no --shard, or start anew with --force",
+            "in 1 shard, not 2; go on with no --shard, or start over with --force",
         ),
     ]
     for model, batch, options, fault in calls:
