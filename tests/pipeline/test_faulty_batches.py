@@ -19,9 +19,8 @@ from helpers.fault_batches import (
     shift_images,
     validated,
 )
-from helpers.synthetic_scenes import SIZE, make_frame, settings
+from helpers.synthetic_scenes import SIZE, make_frame
 from sensorproof.data.quarantine import read_ledger
-from sensorproof.validation import validate_batch
 
 HALF, DOUBLE = (96, 72), (384, 288)
 """Width and height of smaller and larger images."""
@@ -105,7 +104,7 @@ def test_a_faulty_frame_has_a_reason_in_the_ledger(
     batch: Path, spoil: Callable[[Path], None], measure: str, words: str
 ) -> None:
     spoil(batch)
-    verdict = validate_batch(batch, settings(), Path("out"))
+    verdict = validated(batch, Path("out"))
     assert not verdict.refused, verdict.reasons
     entries = [e for e in read_ledger(Path("data/quarantine")) if e.measure == measure]
     assert {e.frame_id for e in entries} == {"f0007"}
