@@ -1,6 +1,6 @@
 # `make repro` and `make test` are all a user needs; each sets up what it uses.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro retrain test integration lint types check docs lock clean
+.PHONY: help setup repro retrain up down test integration lint types check docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,12 @@ repro: setup ## Run the whole pipeline; only what changed runs again
 
 retrain: setup ## The same stages as a Prefect flow, without a server
 	python pipelines/flows/retraining.py
+
+up: setup ## Start MLflow, Prefect, a worker and the Optuna dashboard on this machine
+	sensorproof platform up
+
+down: setup ## End them
+	sensorproof platform down
 
 test: setup ## Run the tests (no servers needed); with COVERAGE=yes, hold the coverage to its floor
 	pytest $(PROCESSES) --dist worksteal $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))

@@ -1,4 +1,4 @@
-"""The deployments of prefect.yaml on a real Prefect server over PostgreSQL, run by a real worker."""
+"""The deployments of pipelines/deployments.py on a real Prefect server over PostgreSQL, run by a real worker."""
 
 import json
 import os
@@ -95,9 +95,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
     """Set up as docs/how-to/operations.md says."""
     root = tmp_path_factory.mktemp("site") / "project"
     (root / ".dvc").mkdir(parents=True)
-    for name in ("params.yaml", "prefect.yaml", "prefect.toml", ".dvcignore", ".dvc/config"):
+    for name in ("params.yaml", "prefect.toml", ".dvcignore", ".dvc/config"):
         shutil.copy(ROOT / name, root / name)
-    shutil.copytree(ROOT / "pipelines/flows", root / "pipelines/flows")
+    shutil.copytree(ROOT / "pipelines", root / "pipelines")
     for folder in ("raw", "inbox", "quarantine"):
         (root / "data" / folder).mkdir(parents=True)
     (root / "dvc.yaml").write_text(PIPELINE)
@@ -118,9 +118,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
     with running(
         server, lambda: answers(f"{url}/health"), root.parent / "server.log", environment=environment, folder=root
     ):
-        site.prefect("work-pool", "create", "sensorproof", "--type", "process")
-        site.prefect("deploy", "--all")
-        worker = [BIN / "prefect", "worker", "start", "--pool", "sensorproof"]
+        worker = [sys.executable, "pipelines/worker.py"]
         with running(worker, lambda: "started" in log.read_text(), log, environment=environment, folder=root):
             yield site
 

@@ -18,6 +18,7 @@ from sensorproof.settings.evaluation import (
     ReportSettings,
 )
 from sensorproof.settings.renamed import find_renamed
+from sensorproof.settings.schedule import ScheduleSettings
 from sensorproof.settings.strict_model import StrictModel, validate_document
 from sensorproof.settings.training import (
     Arm,
@@ -61,6 +62,7 @@ __all__ = [
     "ReportSettings",
     "Scale",
     "Scales",
+    "ScheduleSettings",
     "SearchSettings",
     "Settings",
     "SplitSettings",
@@ -87,6 +89,7 @@ class Settings(StrictModel):
     compare: CompareSettings
     promotion: PromotionSettings
     validation: ValidationSettings
+    schedule: ScheduleSettings
 
     @model_validator(mode="after")
     def _compares_arms_that_train(self) -> Self:
@@ -96,8 +99,8 @@ class Settings(StrictModel):
 
     @property
     def hash(self) -> str:
-        """SHA-256 (hex) of all settings: the `params.hash` tag."""
-        return hash_json(self.model_dump())
+        """SHA-256 (hex) of all settings but `schedule`, which changes no result: the `params.hash` tag."""
+        return hash_json(self.model_dump(exclude={"schedule"}))
 
 
 def load_settings(path: str | Path = "params.yaml") -> Settings:

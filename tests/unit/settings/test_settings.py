@@ -102,6 +102,9 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "report.pilot.min_seeds": [0],
     "report.pilot.max_shortfall": [-1.0, NAN],
     "report.pilot.max_calibration_error": [-0.1, 1.5],
+    "schedule.retraining": ["2 o'clock"],
+    "schedule.timezone": ["Mars/Olympus"],
+    "schedule.polling_s": [0],
     "compare.datasets": [
         [],
         [COMPARED | {"size": [8]}],
