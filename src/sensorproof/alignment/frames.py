@@ -44,13 +44,13 @@ def read_frame(batch: Batch, row: int) -> RawFrame:
         relative = str(batch.frames[name].iat[row])
         if relative:
             try:
-                frame.images[name] = _clip(read_image(batch.path(relative), sensor), sensor)
+                frame.images[name] = _clip(read_image(batch.image_paths(name, relative), sensor), sensor)
             except SensorproofError as error:
                 frame.faults[name] = error.fault
     relative = str(batch.frames.label.iat[row])
     if relative:
         try:
-            frame.label = read_ids(batch.path(relative))
+            frame.label = read_ids(batch.path(relative), batch.info.label)
         except SensorproofError as error:
             frame.faults[LABEL] = error.fault
     return frame

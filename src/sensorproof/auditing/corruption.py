@@ -102,7 +102,8 @@ class Corruption:
 
     def _read_image(self, sensor: str, row: int) -> Image | None:
         try:
-            image = read_image(self.batch.path(self.batch.frames[sensor].iloc[row]), self.batch.sensors[sensor])
+            paths = self.batch.image_paths(sensor, self.batch.frames[sensor].iloc[row])
+            image = read_image(paths, self.batch.sensors[sensor])
         except SensorproofError:
             return None
         return image if np.isfinite(image).any() else None

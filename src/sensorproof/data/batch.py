@@ -1,115 +1,42 @@
 """A batch, the unit of data: a folder with batch.yaml, frames.csv and the files that frames.csv names."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
-from sensorproof.data.frame_table import KEYS, check_columns, read_frame_table
+from sensorproof.data.batch_info import (
+    NAME_PATTERN,
+    BatchInfo,
+    Calibration,
+    Class,
+    Name,
+    Sensor,
+    Text,
+    check_claims,
+)
+from sensorproof.data.frame_table import SOURCE, check_columns, read_frame_table, split_cell
 from sensorproof.errors import BatchError, UsageError
 from sensorproof.files import confined, dump_yaml, parse_yaml
-from sensorproof.settings.strict_model import StrictModel, validate_document
+from sensorproof.settings.strict_model import validate_document
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-"""Names of batches: they also name folders."""
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-SensorName = Annotated[str, Field(pattern=r"^[^\W_][\w-]{0,63}$")]
-"""Letters of any script, digits, - and _; sensors also name files, columns and metrics."""
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Calibration(StrictModel):
-    """Where a sensor is and how it projects, and when that was measured."""
-
-    K: Annotated[tuple[float, ...], Field(min_length=9, max_length=9, strict=False)]
-    """The 3 x 3 intrinsics in pixels, row by row."""
-    T_ref: Annotated[tuple[float, ...], Field(min_length=16, max_length=16, strict=False)]
-    """The 4 x 4 pose that maps points of the sensor to the reference sensor, in metres, row by row."""
-    captured: Annotated[date, Field(strict=False)]
-
-    @property
-    def intrinsics(self) -> NDArray[np.float64]:
-        """K as an array (3, 3)."""
-        return np.array(self.K).reshape(3, 3)
-
-    @property
-    def pose(self) -> NDArray[np.float64]:
-        """T_ref as an array (4, 4)."""
-        return np.array(self.T_ref).reshape(4, 4)
-
-
-class Sensor(StrictModel):
-    """What batch.yaml claims of one sensor."""
-
-    kind: Literal["camera", "thermal", "depth", "lidar", "event", "radar", "polarization", "nir", "other"]
-    channels: Annotated[int, Field(ge=1, le=64)]
-    range: Annotated[tuple[float, float], Field(strict=False)]
-    """The lowest and the highest value, in the sensor's own units."""
-    nodata: float | None
-    """The value of empty pixels, in the sensor's own units; a pixel is empty if all its channels have it."""
-    max_time_offset_s: Annotated[float, Field(ge=0)]
-    """The largest time between a frame of this sensor and one of the reference sensor, in seconds."""
-    calibration: Calibration | None
-
-    @model_validator(mode="after")
-    def _range_is_ordered(self) -> Self:
-        if self.range[0] >= self.range[1]:
-            raise ValueError("range must be [lowest, highest]")
-        return self
-
-
-class Class(StrictModel):
-    """A class of the labels."""
-
-    id: Annotated[int, Field(ge=0, le=255)]
-    """The value of its pixels."""
-    name: Text
-
-
-class BatchInfo(StrictModel):
-    """The content of batch.yaml."""
-
-    name: Name
-    """Also the name of the folder."""
-    classes: Annotated[tuple[Class, ...], Field(min_length=2, strict=False)]
-    ignore_index: Annotated[int, Field(ge=0, le=255)]
-    """The value of label pixels that do not count."""
-    reference: str
-    """The sensor to which the others are aligned, and whose size the labels have."""
-    sensors: Annotated[dict[SensorName, Sensor], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        check_claims(self.classes, self.ignore_index, self.reference, list(self.sensors))
-        return self
-
-
-def check_claims(classes: Sequence[Class], ignore_index: int, reference: str, sensors: Sequence[str]) -> None:
-    """Check that parts of batch.yaml, each valid by itself, agree with one another.
-
-    Raises:
-        ValueError: they contradict one another.
-    """
-    ids = [described.id for described in classes]
-    if len(set(ids)) != len(ids):
-        raise ValueError("two classes have the same id")
-    if len({described.name for described in classes}) != len(ids):
-        raise ValueError("two classes have the same name")
-    if ignore_index in ids:
-        raise ValueError(f"ignore_index {ignore_index} is the id of a class")
-    if reference not in sensors:
-        raise ValueError(f"reference {reference!r} is not among the sensors {sorted(sensors)}")
-    if len(sensors) < 2:
-        raise ValueError("one sensor only: there is nothing to balance; give two or more")
-    if clash := {name for name in sensors if name in (*KEYS, "split") or f"{name}_time" in sensors}:
-        raise ValueError(f"sensor names {sorted(clash)} clash with columns of frames.csv")
+__all__ = [
+    "NAME_PATTERN",
+    "Batch",
+    "BatchInfo",
+    "Calibration",
+    "Class",
+    "Name",
+    "Sensor",
+    "Text",
+    "check_claims",
+    "check_free",
+    "read_batch",
+    "write_batch",
+]
 
 
 @dataclass(frozen=True)
@@ -122,8 +49,8 @@ class Batch:
     frames: pd.DataFrame
     """One row per frame, in the file's order.
 
-    `frame_id`, `sequence`, `site`, `condition`, `label` and `split` are text, empty for none. For each sensor,
-    `<sensor>` is a relative path, empty for none, and `<sensor>_time` is in seconds, NaN for none.
+    `frame_id`, `sequence`, `site`, `condition`, `label`, `split` and the tags are text, empty for none. For each
+    sensor, `<sensor>` is a relative path, empty for none, and `<sensor>_time` is in seconds, NaN for none.
     """
 
     @property
@@ -140,9 +67,17 @@ class Batch:
         """Return the path of a file that frames.csv names.
 
         Raises:
-            SensorproofError: the path leaves the batch.
+            SensorproofError: the path leaves the batch; for one that starts with `source:`, the folder `source`.
         """
+        source = self.info.source_folder
+        if source is not None and relative.startswith(SOURCE):
+            return confined(source, relative.removeprefix(SOURCE))
         return confined(self.root, relative)
+
+    def image_paths(self, sensor: str, cell: str) -> list[Path]:
+        """Return the files that a sensor's cell of frames.csv names: one, or as many as its `read.files`."""
+        reading = self.sensors[sensor].read
+        return [self.path(relative) for relative in split_cell(cell, reading.files if reading else 1)]
 
 
 def read_batch(root: str | Path) -> Batch:
@@ -166,7 +101,12 @@ def read_batch(root: str | Path) -> Batch:
     """
     root = Path(root)
     info = _read_info(root / "batch.yaml")
-    return Batch(root, info, read_frame_table(root / "frames.csv", list(info.sensors)))
+    source = info.source_folder
+    if source is not None and not source.is_dir():
+        fix = "connect the disk that has it, correct `source`, or import the data again"
+        raise BatchError(root / "batch.yaml", f"its source {source} is not there", fix)
+    files = {name: sensor.read.files for name, sensor in info.sensors.items() if sensor.read is not None}
+    return Batch(root, info, read_frame_table(root / "frames.csv", list(info.sensors), info.tags, source, files))
 
 
 def _read_info(path: Path) -> BatchInfo:
@@ -225,7 +165,7 @@ def write_batch(root: str | Path, info: BatchInfo | Mapping[str, Any], frames: p
         document = json.loads(json.dumps(dict(info), default=str))
     sensors = list(document["sensors"])
     try:
-        check_columns("frames", [str(column) for column in frames.columns], sensors)
+        check_columns("frames", [str(column) for column in frames.columns], sensors, document.get("tags", ()))
     except BatchError as error:
         raise UsageError(error.where, error.fault, error.fix) from error
     root = Path(root)

@@ -62,7 +62,7 @@ def load_frame(batch: Batch, index: int) -> tuple[Frame, list[Finding]]:
         if not row[name]:
             continue
         try:
-            pixels = read_image(batch.path(row[name]), sensor)
+            pixels = read_image(batch.image_paths(name, row[name]), sensor)
         except SensorproofError as error:
             report(name, row[name], error.fault, error.fix)
             continue

@@ -2,8 +2,9 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -20,6 +21,10 @@ KEYS = ("frame_id", "sequence", "site", "condition", LABEL)
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 """The parts that frames are assigned to: for training, for the choice of settings, and for the reported scores."""
+SEPARATOR = "|"
+"""Between the files of a cell, where several make one image."""
+SOURCE = "source:"
+"""What a path starts with if it is relative to the folder `source` of batch.yaml, not to the batch."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -29,22 +34,31 @@ def column_names(sensors: Sequence[str]) -> list[str]:
     return [*KEYS, *(column for sensor in sensors for column in (sensor, f"{sensor}_time"))]
 
 
-def read_frame_table(path: Path, sensors: Sequence[str]) -> pd.DataFrame:
+def read_frame_table(
+    path: Path,
+    sensors: Sequence[str],
+    tags: Sequence[str] = (),
+    source: Path | None = None,
+    files: Mapping[str, int] = MappingProxyType({}),
+) -> pd.DataFrame:
     """Read frames.csv and check all that can be checked without opening the images.
 
     Args:
         path: the file, inside its batch.
         sensors: the names of the batch's sensors.
+        tags: the further columns that batch.yaml names.
+        source: the folder of the paths that start with `source:`; None if there are none.
+        files: {sensor: files that make one image}, for those of more than one.
 
     Returns:
-        One row per frame, in the file's order: the columns of `column_names` and `split`. Text is stripped and empty
-        for none; times are float64 seconds, NaN for none.
+        One row per frame, in the file's order: the columns of `column_names`, the tags and `split`. Text is stripped
+        and empty for none; times are float64 seconds, NaN for none.
 
     Raises:
         BatchError: see read_batch.
     """
     header, rows = _read_cells(path)
-    check_columns(path, header, sensors)
+    check_columns(path, header, sensors, tags)
     if len(set(header)) != len(header):
         raise BatchError(path, "a column repeats", "keep one of each")
     if not rows:
@@ -56,19 +70,28 @@ def read_frame_table(path: Path, sensors: Sequence[str]) -> pd.DataFrame:
     for sensor in sensors:
         frames[f"{sensor}_time"] = _parse_times(path, frames, sensor)
     for column in (LABEL, *sensors):
-        for relative in frames[column]:
-            if relative:
-                _check_path(path, relative)
+        for cell in frames[column]:
+            paths = split_cell(cell, files.get(column, 1))
+            if cell and len(paths) != files.get(column, 1):
+                fault = f"cell {cell!r:.80} of {column} names {len(paths)} files, not {files[column]}"
+                raise BatchError(path, fault, f"separate as many by {SEPARATOR} as `read.files` says")
+            for relative in paths:
+                _check_path(path, relative, source)
     return frames
 
 
-def check_columns(where: str | Path, header: Sequence[str], sensors: Sequence[str]) -> None:
+def split_cell(cell: str, files: int) -> list[str]:
+    """Return the paths in a cell of frames.csv: none, one, or several where `files` make one image."""
+    return cell.split(SEPARATOR) if files > 1 and cell else [cell] if cell else []
+
+
+def check_columns(where: str | Path, header: Sequence[str], sensors: Sequence[str], tags: Sequence[str] = ()) -> None:
     """Check that a table has all columns of frames.csv and no other.
 
     Raises:
         BatchError: a column is missing or unknown.
     """
-    expected = column_names(sensors)
+    expected = [*column_names(sensors), *tags]
     if missing := [column for column in expected if column not in header]:
         raise BatchError(where, f"columns {missing} are missing", f"the columns are {', '.join(expected)}")
     if unknown := [column for column in header if column not in (*expected, "split")]:
@@ -138,11 +161,14 @@ def _parse_time(path: Path, frame_id: str, sensor: str, cell: str) -> float:
     return time
 
 
-def _check_path(table: Path, relative: str) -> None:
-    """Refuse a path that leaves the batch or has backslashes, and name the table instead of the folder."""
-    if "\\" in relative and not (table.parent / relative).exists():
+def _check_path(table: Path, relative: str, source: Path | None) -> None:
+    """Refuse a path that leaves its folder or has backslashes, and name the table instead of the folder."""
+    folder, inside = table.parent, "the batch"
+    if source is not None and relative.startswith(SOURCE):
+        folder, relative, inside = source, relative.removeprefix(SOURCE), str(source)
+    if "\\" in relative and not (folder / relative).exists():
         raise BatchError(table, f"path {relative!r:.80} has backslashes", "separate folders by /")
     try:
-        confined(table.parent, relative)
+        confined(folder, relative)
     except SensorproofError as error:
-        raise BatchError(table, error.fault, "name files inside the batch") from error
+        raise BatchError(table, error.fault, f"name files inside {inside}") from error

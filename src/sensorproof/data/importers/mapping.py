@@ -113,8 +113,10 @@ class Mapping(StrictModel):
 
     def batch_info(self, name: str) -> BatchInfo:
         """Return the content of batch.yaml for a batch of this name."""
-        keys = set(Sensor.model_fields)
-        sensors = {name: Sensor(**sensor.model_dump(include=keys)) for name, sensor in self.sensors.items()}
+        sensors = {
+            name: Sensor(**{key: getattr(sensor, key) for key in Sensor.model_fields})
+            for name, sensor in self.sensors.items()
+        }
         return BatchInfo(
             name=name,
             classes=self.classes,
