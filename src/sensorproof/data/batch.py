@@ -18,7 +18,7 @@ from sensorproof.data.batch_info import (
     Text,
     check_claims,
 )
-from sensorproof.data.frame_table import SOURCE, check_columns, read_frame_table, split_cell
+from sensorproof.data.frame_table import SEPARATOR, SOURCE, check_columns, read_frame_table, split_cell
 from sensorproof.errors import BatchError, UsageError
 from sensorproof.files import confined, dump_yaml, parse_yaml
 from sensorproof.settings.strict_model import validate_document
@@ -73,6 +73,13 @@ class Batch:
         if source is not None and relative.startswith(SOURCE):
             return confined(source, relative.removeprefix(SOURCE))
         return confined(self.root, relative)
+
+    def locate(self, cell: str) -> str:
+        """Return where the file of a cell of frames.csv is, for a message; the first of several."""
+        source = self.info.source_folder
+        if source is not None and cell.startswith(SOURCE):
+            return str(source / cell.removeprefix(SOURCE).split(SEPARATOR)[0])
+        return str(self.root / cell)
 
     def image_paths(self, sensor: str, cell: str) -> list[Path]:
         """Return the files that a sensor's cell of frames.csv names: one, or as many as its `read.files`."""

@@ -21,6 +21,10 @@ SensorName = Annotated[str, Field(pattern=r"^[^\W_][\w-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
 
 
+_OTHER_COLUMNS = {"split", "batch", "labelled", "fault"}
+"""Columns of frames.csv, here or in the prepared data, that are neither a key nor a sensor's."""
+
+
 class Calibration(StrictModel):
     """Where a sensor is and how it projects, and when that was measured."""
 
@@ -86,14 +90,17 @@ class BatchInfo(OmitUnset):
     """How files become labels, where the files were not written for the batch."""
     tags: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], ...], Field(strict=False)] = ()
     """Further columns of frames.csv, free text each."""
+    official_splits: bool = False
+    """Whether the column `split` is that of a public data set. A test or validation part that has no labels, or is not
+    there, is then taken from the next one: see `data.splits`."""
     source: str | None = None
     """An absolute path: the folder of the files that frames.csv names by `source:`; the batch has no copy of them."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         check_claims(self.classes, self.ignore_index, self.reference, list(self.sensors))
-        taken = {*column_names(list(self.sensors)), "split"}
-        if len(set(self.tags)) != len(self.tags) or taken & set(self.tags):
+        taken = {*column_names(list(self.sensors)), *_OTHER_COLUMNS}
+        if len(set(self.tags)) != len(self.tags) or any(t in taken or t.startswith("present_") for t in self.tags):
             raise ValueError(f"tags {list(self.tags)} repeat or are columns already")
         if self.source is not None and (not Path(self.source).is_absolute() or len(Path(self.source).parts) < 2):
             raise ValueError(f"source {self.source!r} is not the absolute path of a folder")

@@ -15,8 +15,9 @@ from sensorproof.data.frame_table import SPLITS
 from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput, StoredType
 from sensorproof.data.precision import StoredPrecision, choose_precision
 from sensorproof.data.preprocessing import fit_image, label_lookup, resize_label, round_image
+from sensorproof.data.source_files import check_source
 from sensorproof.data.split_checks import check_classes, check_copies, check_sensors, check_splits
-from sensorproof.data.splits import assign_splits
+from sensorproof.data.splits import assign_splits, describe_changes
 from sensorproof.errors import BatchError, SensorproofError
 from sensorproof.files import atomic_folder, write_json
 from sensorproof.settings import DataSettings
@@ -28,9 +29,9 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     """Read every batch and write the prepared data, whole or not at all.
 
     Writes frames.csv (one row per frame: frame_id, batch, sequence, site, condition, split, labelled,
-    present_<sensor>, fault), <sensor>.npy (N, C, H, W) float16 or float32 as in prepare_image, label.npy (N, H, W)
-    uint8 with places in `classes` or IGNORE, and meta.json. A frame with a fault keeps its row, with the fault in it. A
-    frame without a label has no split.
+    present_<sensor>, fault, and the tags of the batches), <sensor>.npy (N, C, H, W) float16 or float32 as in
+    prepare_image, label.npy (N, H, W) uint8 with places in `classes` or IGNORE, and meta.json. A frame with a fault
+    keeps its row, with the fault in it. A frame without a label has no split.
 
     Args:
         settings: where the batches are, the size of the images, how to split.
@@ -47,7 +48,8 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     """
     batches = read_batches(Path(settings.raw))
     info = common_info(batches)
-    table = _frame_table(batches, info, settings)
+    splits = assign_splits(batches, settings.split)
+    table = _frame_table(batches, info, splits)
     sensors = sorted(info.sensors)
     check_splits(settings.raw, table)
     check_sensors(settings.raw, table, sensors)
@@ -57,7 +59,8 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
         contents = _write_arrays(batches, info, table, size, folder, precision)
         check_splits(settings.raw, table)
         check_sensors(settings.raw, table, sensors)
-        warnings = [each.warning for each in precision.values() if each.warning]
+        warnings = describe_changes(batches, splits)
+        warnings += [each.warning for each in precision.values() if each.warning]
         warnings += check_classes(settings.raw, info, contents.label_counts)
         warnings += check_copies(settings.raw, table, contents.hashes)
         good = table[table.fault == ""]
@@ -90,6 +93,7 @@ def read_batches(raw: Path) -> list[Batch]:
     batches = [read_batch(folder) for folder in folders]
     for batch in batches:
         require_own_name(batch)
+        check_source(batch)
     return batches
 
 
@@ -127,18 +131,20 @@ def common_info(batches: Sequence[Batch]) -> BatchInfo:
     return first.info.model_copy(update={"sensors": sensors})
 
 
-def _frame_table(batches: Sequence[Batch], info: BatchInfo, settings: DataSettings) -> pd.DataFrame:
+def _frame_table(batches: Sequence[Batch], info: BatchInfo, splits: Sequence[pd.Series]) -> pd.DataFrame:
     """Return the rows of frames.csv for all batches, with their splits and with no fault yet."""
     parts = []
-    for batch, split in zip(batches, assign_splits(batches, settings.split), strict=True):
+    tags = list(dict.fromkeys(tag for batch in batches for tag in batch.info.tags))
+    for batch, split in zip(batches, splits, strict=True):
         labelled = batch.frames.label != ""
         part = batch.frames[["frame_id", "sequence", "site", "condition"]].assign(batch=batch.name)
+        part = part.assign(**{tag: batch.frames[tag] if tag in batch.info.tags else "" for tag in tags})
         part["split"], part["labelled"] = split.where(labelled, ""), labelled
         for name in sorted(info.sensors):
             part[f"present_{name}"] = batch.frames[name] != "" if name in batch.sensors else False
         parts.append(part.assign(fault=""))
     table = pd.concat(parts, ignore_index=True)
-    return table[[*_COLUMNS, "labelled", *(f"present_{name}" for name in sorted(info.sensors)), "fault"]]
+    return table[[*_COLUMNS, "labelled", *(f"present_{name}" for name in sorted(info.sensors)), "fault", *tags]]
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,7 @@ def _write_arrays(
             row += 1
             frame, findings = load_frame(batch, index)
             faults = [finding for finding in findings if finding.severity == "critical"]
-            table.loc[row, "fault"] = "; ".join(f"{batch.root / fault.file}: {fault.fault}" for fault in faults)
+            table.loc[row, "fault"] = "; ".join(f"{batch.locate(fault.file)}: {fault.fault}" for fault in faults)
             digest, readable = hashlib.sha256(), 0
             for name, sensor in info.sensors.items():
                 pixels = None if faults else frame.images.get(name)

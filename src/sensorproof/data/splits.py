@@ -24,6 +24,9 @@ def assign_splits(batches: Sequence[Batch], settings: SplitSettings) -> list[pd.
        batch neither moves old frames nor shows the test's places to the training.
     3. Elsewhere whole sites go to one split if the batch brings at least three new ones, otherwise whole sequences.
 
+
+    Official splits of a public data set (`official_splits` in batch.yaml) may lack a labelled part; see `_complete`.
+
     Only frames with a label count: a group without one is assigned to training, where it has no effect.
 
     Args:
@@ -39,7 +42,7 @@ def assign_splits(batches: Sequence[Batch], settings: SplitSettings) -> list[pd.
         frames = batches[index].frames
         labelled = frames.label != ""
         if (frames.split != "").all():
-            split = frames.split
+            split = _complete(frames, settings) if batches[index].info.official_splits else frames.split
         else:
             split = frames.site.map(known).fillna("")
             new = split == ""
@@ -50,6 +53,35 @@ def assign_splits(batches: Sequence[Batch], settings: SplitSettings) -> list[pd.
             if values.nunique() == 1:
                 known.setdefault(str(site), values.iloc[0])
     return [splits[index] for index in range(len(batches))]
+
+
+def describe_changes(batches: Sequence[Batch], splits: Sequence[pd.Series]) -> list[str]:
+    """Return a line for each batch whose `split` column was completed; see `assign_splits`."""
+    lines = []
+    for batch, split in zip(batches, splits, strict=True):
+        changed = (batch.frames.label != "") & (batch.frames.split != "") & (split != batch.frames.split)
+        for (old, new), rows in split[changed].groupby([batch.frames.split[changed], split[changed]]):
+            why = "it has no labelled frame for " + str(new)
+            lines.append(f"{batch.name}: {len(rows)} frames of its {old} split serve as {new}, as {why}")
+    return lines
+
+
+def _complete(frames: pd.DataFrame, settings: SplitSettings) -> pd.Series:
+    """Fill a test or validation split that has no labelled frame, without moving a test frame that has one.
+
+    - Without a labelled test frame (the data set keeps its test labels), the validation frames are the test.
+    - Then without a labelled validation frame, whole sites or sequences of the training frames become it, by the
+      share `settings.val`: choices must not be made on the test.
+    """
+    split, labelled = frames.split.copy(), frames.label != ""
+    if not (split[labelled] == "test").any():
+        split[(split == "val") & labelled] = "test"
+    train = (split == "train") & labelled
+    groups = _groups_of(frames[train])
+    if not (split[labelled] == "val").any() and settings.val > 0 and groups.nunique() >= 2:
+        chosen = _draw_groups(groups, settings.val, settings.seed)
+        split[groups.index[groups.isin(chosen)]] = "val"
+    return split
 
 
 def first_time(batch: Batch) -> float:
