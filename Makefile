@@ -70,7 +70,7 @@ docs: setup ## Build the documentation site in artifacts/site; a broken link is 
 # The pins that are there stay; `make lock UPGRADE=--upgrade` takes the newest. The CUDA packages are torch's own affair.
 lock: setup ## Pin what pyproject.toml asks for
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" uv pip compile --quiet $(UPGRADE) --python-version 3.11 \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra pipeline --extra export --extra dev pyproject.toml -o requirements.lock
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra pipeline --extra export --extra muses --extra dev pyproject.toml -o requirements.lock
 	sed -i -E '/^(nvidia-|cuda-|triton)/d; s/^(torch==[0-9.]+)\+cpu/\1/' requirements.lock
 
 clean: ## Remove what runs left behind (data stays)

@@ -13,6 +13,7 @@ T = TypeVar("T")
 _EXTRAS = {
     **dict.fromkeys(("dvc", "great_expectations", "mlflow", "optuna", "prefect"), "pipeline"),
     **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    **dict.fromkeys(("h5py", "hdf5plugin"), "muses"),
 }
 """{tool that is not part of the library: the extra that installs it}."""
 

@@ -77,18 +77,24 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
-        temporary.chmod(0o755)
-        if path.exists():
-            _exchange(temporary, path)
-        else:
-            temporary.rename(path)
-        sync_folder(path.parent)
+        publish_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def publish_folder(temporary: Path, path: Path) -> None:
+    """Sync a finished sibling folder and rename it to `path`; it replaces a folder that is there in one step."""
+    for file in temporary.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+    temporary.chmod(0o755)
+    if path.exists():
+        _exchange(temporary, path)
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        temporary.rename(path)
+    sync_folder(path.parent)
 
 
 def _exchange(new: Path, old: Path) -> None:
