@@ -86,7 +86,8 @@ def test_shifted_labels_go_back_to_what_they_were(name: str, tmp_path: Path) -> 
     for k, frame_id in enumerate(batch.frames.frame_id):
         label = load_frame(batch, k)[0].label
         raw = truths[frame_id].raw
-        assert label is not None and raw is not None
+        assert label is not None
+        assert raw is not None
         back = np.where(label == 255, 0, label.astype(int) + 1)
         assert np.array_equal(back, np.where(raw == 255, 0, raw))
         assert set(np.unique(label)) == {255, *range(len(batch.info.classes))}

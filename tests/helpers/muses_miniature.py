@@ -45,6 +45,9 @@ CALIBRATION: dict[str, Any] = {
 }
 
 
+CALIBRATION_OF_RADAR = np.array(CALIBRATION["extrinsics"]["radar2rgb"])
+
+
 def camera_matrix() -> Array:
     matrix = np.array(CALIBRATION["intrinsics"]["rgb"]["K"], float)
     matrix[0] *= SIZE[1] / FULL[1]
@@ -66,7 +69,7 @@ def write_events(path: Path, rng: np.random.Generator) -> Array:
     rgb, event = camera_matrix(), np.array(CALIBRATION["intrinsics"]["event"]["K"], float)
     to_event = np.linalg.inv(CALIBRATION["extrinsics"]["event2rgb"])
     r1, r2, p1, p2, *_ = cv2.stereoRectify(
-        rgb, None, event, None, SIZE[::-1], to_event[:3, :3], to_event[:3, 3], flags=cv2.CALIB_ZERO_DISPARITY
+        rgb, None, event, None, SIZE[::-1], to_event[:3, :3], to_event[:3, 3:], flags=cv2.CALIB_ZERO_DISPARITY
     )
     recent = t >= t.max() - 30_000
     pixels = np.stack([x, y], 1)[recent].astype(float)
@@ -118,27 +121,30 @@ def write_lidar(path: Path, rng: np.random.Generator) -> Array:
 
 def write_radar(path: Path, rng: np.random.Generator) -> Array:
     """Write a polar picture with few echoes; return (range, intensity), NaN if empty."""
-    bins = 1200
+    bins = 400
     picture = np.zeros((11 + bins, 400), np.uint8)
     picture[:8] = rng.integers(0, 256, (8, 400))
     picture[10] = 255
     picture[10, 190] = 0
-    picture[11:] = rng.permutation(np.arange(bins * 400) % 251).reshape(bins, 400)  # ties are rare in a pixel
+    # Few echoes, and no two of one strength.
+    strengths = rng.permutation(255)[:200] + 1
+    picture[11 + rng.integers(110, bins, 200), rng.choice(np.arange(150, 250), 200)] = strengths
     save_png(path, picture)
     image, strongest = np.full((2, *SIZE), np.nan), np.full(SIZE, -1.0)
-    for column in range(145, 255):
+    rows = np.arange(bins)
+    for column in sorted({*range(145, 255)} - {190}):
         azimuth = -np.radians(np.linspace(-180 + 0.9, 180, 400))[column]
-        for row in range(bins):
-            echo, along = float(picture[11 + row, column]), 0.0438 * (row + 1)
-            point = np.array([along * np.cos(azimuth), along * np.sin(azimuth), -1.62])
-            distance = float(np.linalg.norm(point))
-            if column == 190 or not 1 <= distance <= 150:
-                continue
-            place = to_pixel(point, "radar")
-            # Of equally strong ones the last drawn is seen.
-            if place is not None and echo >= strongest[place]:
+        along = 0.0438 * (rows + 1)
+        points = np.stack([along * np.cos(azimuth), along * np.sin(azimuth), np.full(bins, -1.62)])
+        camera = CALIBRATION_OF_RADAR @ np.concatenate([points, np.ones((1, bins))])
+        u, v, _ = camera_matrix() @ camera[:3] / camera[2]
+        distance = np.sqrt((points**2).sum(0))
+        seen = (camera[2] > 0) & (u > 0) & (u < SIZE[1] - 1) & (v > 0) & (v < SIZE[0] - 1) & (distance >= 1)
+        for k in rows[seen]:
+            echo, place = int(picture[11 + k, column]), (int(v[k]), int(u[k]))
+            if echo >= strongest[place]:  # of equally strong ones the last is seen
                 strongest[place] = echo
-                image[:, *place] = stored(distance), stored(echo)
+                image[:, *place] = stored(distance[k]), stored(echo)
     return image
 
 
@@ -167,7 +173,10 @@ def write_muses(root: Path, scenes: int = 8) -> Truths:
         entry |= {f"path_to_{sensor}": path for sensor, path in paths.items()}
         entry["path_to_frame_camera"] = f"frame_camera/{place}_frame_camera.png"
         start = START_US + 86_400_000_000 * (k // 2) + 100_000 * k
-        entry |= {"frame_camera_exposure_start_timestamp_us": start, "frame_camera_exposure_end_timestamp_us": start + 8}
+        entry |= {
+            "frame_camera_exposure_start_timestamp_us": start,
+            "frame_camera_exposure_end_timestamp_us": start + 8,
+        }
         meta[name] = entry | {"reference_frame_available": "No"}
         withheld = split == "test"
         truths[name] = Truth(images, None if withheld else label, split, label, weather, {"light": light})
