@@ -153,9 +153,8 @@ def test_out_is_not_overwritten_unless_forced(case: Case) -> None:
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["deliver", "src", "out"], "format 'deliver': cannot be imported yet; available: arrays"),
-        (["MUSES", "src", "out"], "format 'MUSES': cannot be imported yet; available: arrays"),
-        (["zip", "src", "out"], "format 'zip': is not a known format; available: arrays"),
+        (["MUSES", "src", "out"], "src: is not a folder; give the folder of MUSES"),
+        (["zip", "src", "out"], "format 'zip': is not a known format; available: arrays, deliver, muses"),
         (["arrays", "src", "out"], "--mapping: is missing"),
         (["arrays", "src", "out", "--mapping", "none.yaml"], "none.yaml: cannot be read"),
         (["arrays", "none.npz", "out", "--mapping", "m.yaml"], "is neither an .npz file nor a folder"),
@@ -174,6 +173,8 @@ def test_wrong_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: l
 
 
 def test_the_real_command_gives_one_line_and_its_exit_code(project: Project) -> None:
-    done = project.run("sensorproof", "import", "nyudepthv2", "a", "b", check=False)
+    done = project.run("sensorproof", "import", "fmb", "a", "b", check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: format 'nyudepthv2': cannot be imported yet; available: arrays\n"
+    assert done.stderr == (
+        "error: a: is not a folder; give the folder of FMB; it can be had from https://github.com/JinyuanLiu-CV/SegMiF\n"
+    )

@@ -2,10 +2,10 @@
 
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from sensorproof.data.batch import Calibration
 from sensorproof.data.file_reading import ImageReading
@@ -21,8 +21,7 @@ from sensorproof.data.importers.public.layout import (
 )
 from sensorproof.data.importers.public.muses_raw import EMPTY, EventProjection, LidarProjection, RadarProjection
 from sensorproof.data.importers.public.projection import PinholeView, scale_intrinsics
-from sensorproof.errors import BatchError, SensorproofError
-from sensorproof.files import read_json
+from sensorproof.errors import BatchError
 
 TITLE, PAGE = "MUSES", "https://muses.ethz.ch"
 CLASSES = (
@@ -58,6 +57,10 @@ class _Scene(BaseModel):
         return None if start is None or end is None else (start + end) / 2e6
 
 
+class _ScenesFile(RootModel[dict[str, _Scene]]):
+    """meta.json: {name: scene}."""
+
+
 _Row3 = Annotated[list[float], Field(min_length=3, max_length=3)]
 _Row4 = Annotated[list[float], Field(min_length=4, max_length=4)]
 _Matrix3 = Annotated[list[_Row3], Field(min_length=3, max_length=3)]
@@ -75,6 +78,9 @@ class _CalibrationFile(BaseModel):
 
     intrinsics: dict[str, _Intrinsics]
     extrinsics: dict[str, _Matrix4]
+
+
+_File = TypeVar("_File", bound=BaseModel)
 
 
 def describe(root: Path) -> Layout:
@@ -118,14 +124,10 @@ def describe(root: Path) -> Layout:
 
 
 def _read_scenes(root: Path) -> dict[str, _Scene]:
+    """Read meta.json: {name: scene}, in the order of the names."""
     path = root / "meta.json"
-    try:
-        entries = read_json(path)
-        return {name: _Scene.model_validate(entries[name]) for name in sorted(entries)}
-    except ValidationError as error:
-        raise BatchError(path, f"is not that of {TITLE} ({_first(error)})", f"get it again from {PAGE}") from error
-    except (SensorproofError, TypeError) as error:
-        raise BatchError(path, f"cannot be read ({error})", f"get it again from {PAGE}") from error
+    scenes = _validate(_ScenesFile, path)
+    return dict(sorted(scenes.root.items()))
 
 
 def _calibrate(
@@ -136,14 +138,12 @@ def _calibrate(
     The projected images are in the camera's view, and so have its intrinsics. The data set does not say when it was
     calibrated: the day of its first frame stands for that; without times there is no calibration.
     """
+    content = _validate(_CalibrationFile, path)
     try:
-        content = _CalibrationFile.model_validate(read_json(path))
         camera, event = (np.array(content.intrinsics[name].K) for name in ("rgb", "event"))
         poses = {name: np.array(content.extrinsics[f"{name}2rgb"]) for name in ("event", "lidar", "radar")}
-    except ValidationError as error:
-        raise BatchError(path, f"is not that of {TITLE} ({_first(error)})", f"get it again from {PAGE}") from error
-    except (SensorproofError, KeyError, TypeError) as error:
-        raise BatchError(path, f"cannot be read ({error})", f"get it again from {PAGE}") from error
+    except KeyError as error:
+        raise BatchError(path, f"lacks {error}", f"get it again from {PAGE}") from error
     view = PinholeView(scale_intrinsics(camera, size, _SIZE), size)
     projections: dict[str, Projection] = {
         "event": EventProjection(view, event, poses["event"]),
@@ -196,6 +196,16 @@ def _label(camera: str) -> str:
     return f"{stem}_gt_labelTrainIds.png"
 
 
-def _first(error: ValidationError) -> str:
-    fault: Any = error.errors()[0]
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+def _validate(kind: type[_File], path: Path) -> _File:
+    """Read a JSON file of the data set.
+
+    Raises:
+        BatchError: it is not JSON, or not as it must be.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        fault: Any = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        message = f"is not that of {TITLE} ({where + ': ' if where else ''}{fault['msg']})"
+        raise BatchError(path, message, f"get it again from {PAGE}") from error

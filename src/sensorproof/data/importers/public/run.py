@@ -71,18 +71,18 @@ def import_public(
         raise UsageError(out, "its name cannot be the name of a batch", "use letters, digits, - and _, at most 64")
     check_free(out, force)
     root = source.resolve()
+    layout = describe(source)
     if out.resolve().is_relative_to(root):
         raise UsageError(out, f"is inside of {source}", "write the batch elsewhere: the data set stays as it is")
-    layout = describe(root)
-    _check_ids(layout, root)
+    _check_ids(layout, source)
     listing = out.parent / f"{out.name}.{PROBLEMS}"
     if not partial:
-        refuse_incomplete(layout, root, find_missing(layout, root), listing)
+        refuse_incomplete(layout, source, find_missing(layout, root), listing)
     with staging_folder(out) as folder:
         checked = _check_all(Checker(replace(layout, frames=()), root, folder, copy), layout.frames, workers, report)
         problems = [problem for result in checked for problem in result.problems]
         if not partial:
-            refuse_incomplete(layout, root, problems, listing)
+            refuse_incomplete(layout, source, problems, listing)
         listing.unlink(missing_ok=True)
         results = [pair for pair in zip(layout.frames, checked, strict=True) if pair[1].cells]
         if not results:
