@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorproof.data.batch import Batch, BatchInfo
-from sensorproof.data.splits import assign_splits
+from sensorproof.data.splits import assign_splits, describe_changes
 from sensorproof.settings import SplitSettings
 
 SETTINGS = SplitSettings(val=0.2, test=0.2, seed=0)
@@ -85,3 +85,54 @@ def test_frames_without_labels_neither_count_nor_bind_a_place() -> None:
         False: {"train"},
         True: {"train", "val", "test"},
     }
+
+
+def official(frames: int, splits: list[str]) -> Batch:
+    """A batch of single-site blocks with official splits."""
+    batch = make_batch("one", ["all"], len(splits), frames)
+    batch.frames["split"] = [split for split in splits for _ in range(frames)]
+    return Batch(batch.root, batch.info.model_copy(update={"official_splits": True}), batch.frames)
+
+
+def test_whole_official_splits_are_kept() -> None:
+    batch = official(3, ["train", "train", "val", "test"])
+    (split,) = assign_splits([batch], SETTINGS)
+    assert split.tolist() == batch.frames.split.tolist()
+    assert describe_changes([batch], [split]) == []
+
+
+def test_a_missing_validation_part_is_made_of_whole_training_groups() -> None:
+    batch = official(3, ["train"] * 10 + ["test"] * 2)
+    (split,) = assign_splits([batch], SETTINGS)
+    assert (split.groupby(batch.frames.sequence).nunique() == 1).all()
+    assert split.value_counts().to_dict() == {"train": 24, "val": 6, "test": 6}
+    assert (split[batch.frames.split == "test"] == "test").all()
+    (line,) = describe_changes([batch], [split])
+    assert line == "one: 6 frames of its train split serve as val, as it has no labelled frame for val"
+    (again,) = assign_splits([batch], SETTINGS)
+    assert again.tolist() == split.tolist()
+
+
+def test_withheld_test_labels_make_the_validation_part_the_test() -> None:
+    batch = official(3, ["train"] * 5 + ["val"] * 2 + ["test"] * 2)
+    batch.frames.loc[batch.frames.split == "test", "label"] = ""
+    (split,) = assign_splits([batch], SETTINGS)
+    assert (split[batch.frames.split == "val"] == "test").all()
+    assert (split == "val").sum() == 3
+    assert (batch.frames.split[split == "val"] == "train").all()
+    assert len(describe_changes([batch], [split])) == 2
+
+
+def test_a_split_column_of_ones_own_is_not_completed() -> None:
+    batch = official(3, ["train"] * 5 + ["test"])
+    plain = Batch(batch.root, batch.info.model_copy(update={"official_splits": False}), batch.frames)
+    (split,) = assign_splits([plain], SETTINGS)
+    assert split.tolist() == batch.frames.split.tolist()
+
+
+def test_a_later_batch_does_not_change_completed_splits() -> None:
+    batch = official(3, ["train"] * 10 + ["test"] * 2)
+    (alone,) = assign_splits([batch], SETTINGS)
+    later = make_batch("antelope", ["a", "b", "c", "d"], start=1e6)
+    _, old = assign_splits([later, batch], SETTINGS)
+    assert old.tolist() == alone.tolist()
