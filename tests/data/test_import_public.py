@@ -56,7 +56,8 @@ def test_a_batch_refers_to_the_files_as_they_are(name: str, tmp_path: Path) -> N
     batch = import_all(name.split()[0], source, out)
     check(batch, truths)
     assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
-    assert batch.info.source == str(source)
+    assert batch.source == source
+    assert (tmp_path / "data/copy_of_it.source").read_text() == f"{source}\n"
     assert set(batch.info.sensors) == set(next(iter(truths.values())).images)
     assert batch.info.name == "copy_of_it"
     own = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
@@ -64,7 +65,7 @@ def test_a_batch_refers_to_the_files_as_they_are(name: str, tmp_path: Path) -> N
     projected = {cell for name in batch.sensors for cell in batch.frames[name] if not cell.startswith("source:")}
     assert own == described | projected
     assert bool(projected) == (name == "muses")
-    assert list(tmp_path.glob("data/*")) == [out]
+    assert sorted(tmp_path.glob("data/*")) == [out, out.with_name("copy_of_it.source")]
     assert list(tmp_path.glob("data/.*")) == []
 
 
@@ -75,7 +76,8 @@ def test_a_copy_needs_no_source(name: str, tmp_path: Path) -> None:
     import_all(name.split()[0], source, out, "--copy")
     source.rename(tmp_path / "gone")
     batch = read_batch(out)
-    assert batch.info.source is None
+    assert batch.source is None
+    assert not out.with_name("copy.source").exists()
     check(batch, truths)
 
 

@@ -316,5 +316,5 @@ def test_a_file_that_changed_since_is_noticed(deliver: Path, tmp_path: Path) -> 
     with pytest.raises(BatchError, match="1 of its 60 files are gone or changed since the import, such as img/cloud"):
         check_source(batch)
     shutil.rmtree(deliver)
-    with pytest.raises(BatchError, match=r"its source .* is not there"):
+    with pytest.raises(BatchError, match=r"out.source: names .* which is no folder"):
         read_batch(tmp_path / "out")

@@ -52,6 +52,8 @@ class Batch:
     `frame_id`, `sequence`, `site`, `condition`, `label`, `split` and the tags are text, empty for none. For each
     sensor, `<sensor>` is a relative path, empty for none, and `<sensor>_time` is in seconds, NaN for none.
     """
+    source: Path | None = None
+    """The folder of the files that frames.csv names by `source:`, where there are any."""
 
     @property
     def name(self) -> str:
@@ -69,16 +71,14 @@ class Batch:
         Raises:
             SensorproofError: the path leaves the batch; for one that starts with `source:`, the folder `source`.
         """
-        source = self.info.source_folder
-        if source is not None and relative.startswith(SOURCE):
-            return confined(source, relative.removeprefix(SOURCE))
+        if self.source is not None and relative.startswith(SOURCE):
+            return confined(self.source, relative.removeprefix(SOURCE))
         return confined(self.root, relative)
 
     def locate(self, cell: str) -> str:
         """Return where the file of a cell of frames.csv is, for a message; the first of several."""
-        source = self.info.source_folder
-        if source is not None and cell.startswith(SOURCE):
-            return str(source / cell.removeprefix(SOURCE).split(SEPARATOR)[0])
+        if self.source is not None and cell.startswith(SOURCE):
+            return str(self.source / cell.removeprefix(SOURCE).split(SEPARATOR)[0])
         return str(self.root / cell)
 
     def image_paths(self, sensor: str, cell: str) -> list[Path]:
@@ -108,12 +108,39 @@ def read_batch(root: str | Path) -> Batch:
     """
     root = Path(root)
     info = _read_info(root / "batch.yaml")
-    source = info.source_folder
-    if source is not None and not source.is_dir():
-        fix = "connect the disk that has it, correct `source`, or import the data again"
-        raise BatchError(root / "batch.yaml", f"its source {source} is not there", fix)
+    source = read_source(root) if info.external_files else None
     files = {name: sensor.read.files for name, sensor in info.sensors.items() if sensor.read is not None}
-    return Batch(root, info, read_frame_table(root / "frames.csv", list(info.sensors), info.tags, source, files))
+    frames = read_frame_table(root / "frames.csv", list(info.sensors), info.tags, source, files)
+    return Batch(root, info, frames, source)
+
+
+def source_pointer(root: Path) -> Path:
+    """Return the file that says where the files outside of a batch are: `<batch>.source`, beside its folder."""
+    absolute = root.absolute()
+    return absolute.with_name(f"{absolute.name}.source")
+
+
+def read_source(root: Path) -> Path:
+    """Return the folder of the files outside of a batch.
+
+    It is named beside the batch and not in it, for two reasons. A batch that someone sends cannot make this machine
+    read files of other folders. And the batch stays the same where the data set lies elsewhere.
+
+    Raises:
+        BatchError: the file beside the batch is missing or names no folder.
+    """
+    pointer = source_pointer(root)
+    try:
+        text = pointer.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        fault = f"it names files outside of it, but {pointer.name} beside it cannot be read ({error})"
+        fix = "import the data here, or write the path of their folder into that file if you trust the batch"
+        raise BatchError(root / "batch.yaml", fault, fix) from error
+    source = Path(text)
+    if not source.is_absolute() or len(source.parts) < 2 or not source.is_dir():
+        fix = "write the absolute path of the data set's folder, connect its disk, or import it again"
+        raise BatchError(pointer, f"names {text!r:.200}, which is no folder", fix)
+    return source
 
 
 def _read_info(path: Path) -> BatchInfo:

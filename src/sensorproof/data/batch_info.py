@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -93,8 +92,8 @@ class BatchInfo(OmitUnset):
     official_splits: bool = False
     """Whether the column `split` is that of a public data set. A test or validation part that has no labels, or is not
     there, is then taken from the next one: see `data.splits`."""
-    source: str | None = None
-    """An absolute path: the folder of the files that frames.csv names by `source:`; the batch has no copy of them."""
+    external_files: bool = False
+    """Whether frames.csv names files outside of the batch, by `source:`; see `sensorproof.data.source_files`."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -102,14 +101,7 @@ class BatchInfo(OmitUnset):
         taken = {*column_names(list(self.sensors)), *_OTHER_COLUMNS}
         if len(set(self.tags)) != len(self.tags) or any(t in taken or t.startswith("present_") for t in self.tags):
             raise ValueError(f"tags {list(self.tags)} repeat or are columns already")
-        if self.source is not None and (not Path(self.source).is_absolute() or len(Path(self.source).parts) < 2):
-            raise ValueError(f"source {self.source!r} is not the absolute path of a folder")
         return self
-
-    @property
-    def source_folder(self) -> Path | None:
-        """`source` as a path."""
-        return Path(self.source) if self.source else None
 
 
 def check_claims(classes: Sequence[Class], ignore_index: int, reference: str, sensors: Sequence[str]) -> None:

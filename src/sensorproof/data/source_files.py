@@ -1,4 +1,8 @@
-"""files.csv: what the files outside of a batch were when it was imported, so that a change of them is noticed."""
+"""Files outside of a batch: where they are, and what they were when it was imported, so that a change is noticed.
+
+batch.yaml has `external_files: true`, frames.csv names the files by `source:` and a path, `<batch>.source` beside the
+batch names their folder, and files.csv in it has their lengths and hashes.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,7 +41,7 @@ def check_source(batch: Batch) -> None:
     Raises:
         BatchError: a file is gone or has another length.
     """
-    source = batch.info.source_folder
+    source = batch.source
     path = batch.root / TABLE
     if source is None or not path.is_file():
         return

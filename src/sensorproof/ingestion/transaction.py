@@ -101,8 +101,8 @@ def _ingest_new(source: Path, settings: Settings, raw: Path, move: bool) -> Inge
         raise RejectedError(source, f"is already in {raw}", f"version it where it is: `dvc add {source}`")
     with _rejecting():
         batch, manifest = read_batch(source), hash_files(source)
-    if batch.info.source is not None:
-        fault = f"names files outside of it, in {batch.info.source}, which would not be versioned"
+    if batch.info.external_files:
+        fault = "names files outside of it, which would not be versioned"
         raise RejectedError(source / "batch.yaml", fault, f"import it with --copy, or straight into {raw}")
     verdict = _review_batch(batch, manifest, settings, raw)
     size = sum((source / relative).stat().st_size for relative in manifest)

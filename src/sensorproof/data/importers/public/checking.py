@@ -103,9 +103,11 @@ class Checker:
 
     def _read(self, frame: FoundFrame, cells: dict[str, str]) -> tuple[dict[str, Problem], list[Problem]]:
         """Read a frame as a batch does; return {part: its fault} and the warnings."""
-        info = self.layout.info if self.copy else self.layout.info.model_copy(update={"source": str(self.root)})
+        info = self.layout.info
         row = {name: cells.get(name, "") for name in (*info.sensors, LABEL)}
-        batch = Batch(self.batch, info, pd.DataFrame([{"frame_id": frame.frame_id, **row}]))
+        batch = Batch(
+            self.batch, info, pd.DataFrame([{"frame_id": frame.frame_id, **row}]), None if self.copy else self.root
+        )
         decoded, findings = load_frame(batch, 0)
         faults, warnings = {}, []
         paths = {**{part: paths[0] for part, paths in frame.files.items()}, LABEL: frame.label}

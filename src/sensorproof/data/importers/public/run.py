@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sensorproof.data.batch import NAME_PATTERN, check_free, write_batch
+from sensorproof.data.batch import NAME_PATTERN, check_free, source_pointer, write_batch
 from sensorproof.data.frame_table import SEPARATOR, SOURCE
 from sensorproof.data.importers.public.checking import CheckedFrame, Checker
 from sensorproof.data.importers.public.layout import FoundFrame, Layout
@@ -28,7 +28,7 @@ from sensorproof.data.importers.public.summary import (
 )
 from sensorproof.data.source_files import TABLE, SourceFile, write_source_files
 from sensorproof.errors import BatchError, SensorproofError, UsageError
-from sensorproof.files import publish_folder, write_json
+from sensorproof.files import publish_folder, write_json, write_text
 
 Report = Callable[[int, int], None]
 """(frames done, frames in all)."""
@@ -88,12 +88,16 @@ def import_public(
         if not results:
             raise BatchError(root, "has no frame with a usable sensor", f"get {layout.title} from {layout.page}")
         summary = summarize(layout, results, root, copy, len(checked) - len(results))
-        _write(folder, layout, results, root, copy, out.resolve().name)
+        _write(folder, layout, results, copy, out.resolve().name)
         warnings = [warning for result in checked for warning in result.warnings]
         if problems or warnings:
             write_problems(folder / PROBLEMS, [*problems, *warnings])
         write_json(folder / _SUMMARY, summary.model_dump(mode="json"))
         _remove_others(folder, [result for _, result in results])
+        if copy:
+            source_pointer(out).unlink(missing_ok=True)
+        else:
+            write_text(source_pointer(out), f"{root}\n")
         publish_folder(folder, out)
     return summary
 
@@ -165,7 +169,6 @@ def _write(
     folder: Path,
     layout: Layout,
     results: Sequence[tuple[FoundFrame, CheckedFrame]],
-    root: Path,
     copy: bool,
     name: str,
 ) -> None:
@@ -179,8 +182,7 @@ def _write(
             cell = checked.cells.get(sensor, "")
             row |= {sensor: cell, f"{sensor}_time": frame.time_s if cell else np.nan}
         rows.append(row)
-    source = None if copy else str(root)
-    write_batch(folder, layout.info.model_copy(update={"name": name, "source": source}), pd.DataFrame(rows))
+    write_batch(folder, layout.info.model_copy(update={"name": name, "external_files": not copy}), pd.DataFrame(rows))
     if not copy:
         write_source_files(folder, (SourceFile(*file) for _, checked in results for file in checked.files))
 
