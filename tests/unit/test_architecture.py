@@ -41,7 +41,7 @@ def test_the_picture_names_every_layer_in_order() -> None:
 
 PLUMBING = {"artifacts", "console", "documents", "errors", "files", "hashing", "locks", "settings"}
 """What every stage has: types, settings, reading and writing. Where one changes a result, its form changes too."""
-PLUMBING_MODULES = {"data/batch", "data/metadata"}
+PLUMBING_MODULES = {"data/batch", "data/batch_info", "data/file_reading", "data/metadata"}
 TRAINS = {"objectives", "regularization", "resizing", "training"}
 """What other stages import beside what they use; its effect is in artifacts/train, which they depend on."""
 
