@@ -93,6 +93,7 @@ def test_shifted_labels_go_back_to_what_they_were(name: str, tmp_path: Path) -> 
         back = np.where(label == 255, 0, label.astype(int) + 1)
         assert np.array_equal(back, np.where(raw == 255, 0, raw))
         assert set(np.unique(label)) == {255, *range(len(batch.info.classes))}
+    assert "    0: 255\n    1: 0\n    2: 1\n" in (tmp_path / "out/batch.yaml").read_text()
 
 
 def test_void_of_muses_is_not_road(tmp_path: Path) -> None:

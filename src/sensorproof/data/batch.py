@@ -194,6 +194,8 @@ def write_batch(root: str | Path, info: BatchInfo | Mapping[str, Any], frames: p
     """
     if isinstance(info, BatchInfo):
         document = info.model_dump(mode="json")
+        if info.label is not None and info.label.values:
+            document["label"]["values"] = dict(info.label.values)  # JSON would make text of the numbers
     else:
         validate_document(BatchInfo, dict(info), "info", UsageError)
         document = json.loads(json.dumps(dict(info), default=str))

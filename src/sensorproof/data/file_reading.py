@@ -107,11 +107,11 @@ class LabelReading(OmitUnset):
     def _map(self, ids: NDArray[Any]) -> NDArray[Any]:
         """Replace values by class ids, all at once: a value that is also an id is not mapped twice."""
         if ids.dtype.kind in "bu" and ids.dtype.itemsize * 8 <= _LOOKUP_BITS:
-            table = np.arange(256**ids.dtype.itemsize)
+            table = np.arange(256**ids.dtype.itemsize, dtype=f"u{ids.dtype.itemsize}")
             for value, target in self.values.items():
                 if 0 <= value < len(table):
                     table[value] = target
-            return table[ids.astype(np.uint16)]
+            return table[ids.astype(table.dtype)]
         known, inverse = np.unique(ids, return_inverse=True)
         mapped = np.array([self.values.get(int(value), int(value)) for value in known])
         return mapped[inverse].reshape(ids.shape)
