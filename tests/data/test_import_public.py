@@ -1,5 +1,6 @@
 """Miniatures of public data sets become batches without loss: pixels, labels, splits, conditions, calibration."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,18 @@ def test_muses_has_its_calibration_and_times(tmp_path: Path) -> None:
     assert batch.frames.camera_time.iloc[0] == pytest.approx(START_US / 1e6 + 4e-6, abs=1e-5)
 
 
+def test_muses_without_paths_and_times_is_found_by_its_usual_names(tmp_path: Path) -> None:
+    truths = write_muses(tmp_path / "source", 5)
+    path = tmp_path / "source/meta.json"
+    kept = ("split", "weather", "time_of_day", "path_to_frame_camera")
+    meta = {name: {key: scene[key] for key in kept} for name, scene in json.loads(path.read_text()).items()}
+    path.write_text(json.dumps(meta))
+    batch = import_all("muses", tmp_path / "source", tmp_path / "out")
+    check(batch, truths)
+    assert all(sensor.calibration is None for sensor in batch.sensors.values())
+    assert batch.frames.camera_time.tolist() == [0, 1, 2, 3, 4]
+
+
 def test_the_counts_are_in_the_summary(tmp_path: Path) -> None:
     WRITERS["deliver"](tmp_path / "source")
     import_all("deliver", tmp_path / "source", tmp_path / "out")
@@ -128,6 +141,17 @@ def test_the_counts_are_in_the_summary(tmp_path: Path) -> None:
     assert summary["conditions"] == {"cloud": 2, "fog": 2, "night": 4, "rain": 2, "sun": 2}
     assert summary["tags"] == {"failure": {"motionblur": 2, "eventlowres": 2, "lidarjitter": 2}}
     assert (summary["missing"], summary["faulty"], summary["warnings"], summary["left_out"]) == ({}, {}, {}, 0)
+
+
+def test_a_batch_is_the_same_wherever_the_data_set_lies(tmp_path: Path) -> None:
+    contents = []
+    for place in ("here", "there"):
+        write_muses(tmp_path / place / "source", 5)
+        out = tmp_path / place / "out"
+        import_all("muses", tmp_path / place / "source", out)
+        contents.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()})
+    assert contents[0] == contents[1]
+    assert not any(str(tmp_path).encode() in content for content in contents[0].values())
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -201,6 +201,23 @@ def test_a_faulty_meta_json_is_named(edit: Callable[[str], str], fault: str, tmp
         import_whole("muses", tmp_path)
 
 
+def test_a_calibration_that_lacks_a_sensor_is_named(tmp_path: Path) -> None:
+    write_muses(tmp_path / "source", 5)
+    path = tmp_path / "source/calib.json"
+    path.write_text(path.read_text().replace("lidar2rgb", "lidar2gnss"))
+    with pytest.raises(BatchError, match=r"calib.json: lacks 'lidar2rgb'; get it again from https://muses.ethz.ch"):
+        import_whole("muses", tmp_path)
+
+
+def test_nothing_usable_is_no_batch(tmp_path: Path) -> None:
+    WRITERS["fmb"](tmp_path / "source")
+    for path in [*(tmp_path / "source/Visible").iterdir(), *(tmp_path / "source/Infrared").iterdir()]:
+        path.write_bytes(b"")
+    with pytest.raises(BatchError, match="has no frame with a usable sensor"):
+        import_whole("fmb", tmp_path, partial=True)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

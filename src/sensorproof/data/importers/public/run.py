@@ -92,7 +92,8 @@ def import_public(
         warnings = [warning for result in checked for warning in result.warnings]
         if problems or warnings:
             write_problems(folder / PROBLEMS, [*problems, *warnings])
-        write_json(folder / _SUMMARY, summary.model_dump(mode="json"))
+        # Without the place of the data set: the batch is the same wherever that lies.
+        write_json(folder / _SUMMARY, summary.model_dump(mode="json", exclude={"source"}))
         _remove_others(folder, [result for _, result in results])
         if copy:
             source_pointer(out).unlink(missing_ok=True)
