@@ -2,17 +2,29 @@
 
 import shutil
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from helpers.paths import ROOT
-from sensorproof.compare import ARMS, compare_dataset, prepare_dataset, result_file, specify, train_and_test, tune
+from sensorproof.compare import (
+    ARMS,
+    SPECIALISTS,
+    compare_dataset,
+    prepare_dataset,
+    result_file,
+    specify,
+    train_and_test,
+    tune,
+)
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.simulator import SimulationConfig, simulate_batch
-from sensorproof.documents import CANDIDATE, TuningRun
+from sensorproof.documents import CANDIDATE, ScoredRun, TuningRun
 from sensorproof.errors import UsageError
+from sensorproof.experiment import fit, score_split
 from sensorproof.objectives.build import REGULARIZED
 from sensorproof.reporting.comparison import comparison_table
 from sensorproof.settings import Arm, BenchmarkDataset, Settings, load_settings
@@ -81,6 +93,57 @@ def test_every_arm_is_trained_and_only_missing_results_are_computed(
     assert len(lines) == 1
     assert "ogm_ge" in lines[0]
     assert again["ogm_ge"].full == arms["ogm_ge"].full
+
+
+def test_a_specialist_sees_the_sensors_of_its_subset_alone(
+    yard: BenchmarkDataset, settings: Settings, tmp_path: Path
+) -> None:
+    prepared = prepare_dataset(yard, settings, tmp_path)
+    frames = pd.read_csv(prepared / "frames.csv", keep_default_na=False)
+    first = frames.index[frames.split == "train"][0]
+    frames.loc[first, "present_depth"] = False
+    frames.to_csv(prepared / "frames.csv", index=False)
+    whole, alone = PreparedDataset(prepared), PreparedDataset(prepared, sensors=("depth",))
+    assert alone.sensors == ["depth"]
+    assert set(alone.batch(alone.rows("train")).inputs) == {"depth"}
+    assert first in whole.rows("train")
+    assert first not in alone.rows("train")  # there would be nothing to see
+    assert first in PreparedDataset(prepared, sensors=("camera", "depth")).rows("train")
+    every = PreparedDataset(prepared, sensors=tuple(whole.sensors))
+    spec = specify("baseline", 0.0, 0, 2, yard, settings)
+    assert len({spec.key(data) for data in (whole, alone, every)}) == 3
+
+
+def test_specialists_stand_as_one_more_arm_with_the_share_that_each_arm_reaches(
+    yard: BenchmarkDataset, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sensorproof.compare.dataset.ARMS", ("baseline", CANDIDATE))
+    lines: list[str] = []
+    plain = compare_dataset(yard, settings, tmp_path, 1, lines.append)
+    assert "share" not in plain[CANDIDATE].to_json()
+    lines.clear()
+    arms = compare_dataset(yard, settings, tmp_path, 1, lines.append, specialists=True)
+    subsets = list(arms["baseline"].subsets)
+    assert len(lines) == (len(subsets) - 1) * len(yard.seeds)  # that of all sensors is the baseline
+    assert any("with camera+depth alone" in line for line in lines)
+    specialists = arms[SPECIALISTS]
+    assert specialists.full == arms["baseline"].full
+    assert list(specialists.subsets) == subsets
+    assert specialists.mean.mean == pytest.approx(fmean(each.mean for each in specialists.subsets.values()))
+    assert specialists.parameters > 10 * arms["baseline"].parameters
+    share = arms[CANDIDATE].share
+    assert share is not None
+    expected = arms[CANDIDATE].gain.mean.value / specialists.gain.mean.value
+    assert share.value == pytest.approx(expected)
+    assert arms["baseline"].share is None
+    table = comparison_table(yard, arms, settings.compare).splitlines()
+    assert f"{100 * share.value:.0f} % [" in table[5]
+    assert len({line.count("|") for line in table[2:]}) == 1
+
+    data = PreparedDataset(tmp_path / "yard/prepared", sensors=("lidar",))
+    spec = specify("baseline", 0.0, 1, yard.steps, yard, settings)
+    expected = score_split(fit(spec, data).model, data, "test", "cpu", 2).full
+    assert ScoredRun.read(result_file(tmp_path / "yard", spec, data, tested=True)).full == pytest.approx(expected)
 
 
 def test_an_error_in_a_worker_is_raised_as_it_is(yard: BenchmarkDataset, settings: Settings, tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ def compare(
     table: Annotated[Path | None, typer.Option(help="write the tables here, as Markdown")] = None,
     only: Annotated[list[str] | None, typer.Option(help="data sets to run; else all of params.yaml that exist")] = None,
     root: Annotated[Path, typer.Option(help="folder for arrays and single results")] = Path("artifacts/compare"),
+    specialists: Annotated[
+        bool, typer.Option("--specialists", help="also train a plain model for every subset, as reference")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; else one for each processor")] = None,
 ) -> None:
     """Train every arm on every data set of `compare` in params.yaml, paired by seed, and print the tables."""
@@ -40,7 +43,9 @@ def compare(
     results: dict[str, dict[str, ComparedArm]] = {}
     for dataset in available:
         report = partial(print, flush=True)
-        results[dataset.name] = compare_dataset(dataset, settings, root, workers or os.cpu_count() or 1, report)
+        results[dataset.name] = compare_dataset(
+            dataset, settings, root, workers or os.cpu_count() or 1, report, specialists=specialists
+        )
         if json is not None:
             documents = {name: {arm: s.to_json() for arm, s in arms.items()} for name, arms in results.items()}
             write_json(json, documents)

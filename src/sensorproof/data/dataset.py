@@ -1,6 +1,6 @@
 """Prepared arrays as standardised tensors, in batches that depend on nothing but seed and step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from sensorproof.data.frame_table import Split
 from sensorproof.data.metadata import PreparedMeta, read_meta, read_prepared_frames, usable_frames
 from sensorproof.data.preprocessing import standardize
 from sensorproof.errors import SensorproofError
-from sensorproof.hashing import hash_prepared
+from sensorproof.hashing import hash_json, hash_prepared
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,20 @@ class PreparedDataset:
     Args:
         root: the folder of stage prepare.
         quarantined: a table with the columns batch and frame_id of frames to leave out, or None.
+        sensors: give these alone, and only frames that have one of them; None for all.
 
     Raises:
         SensorproofError: meta.json is missing or broken.
     """
 
-    def __init__(self, root: Path, quarantined: Path | None = None) -> None:
-        self.root = root
+    def __init__(self, root: Path, quarantined: Path | None = None, sensors: Sequence[str] | None = None) -> None:
+        self.root, self._alone = root, sensors
         self.meta: PreparedMeta = read_meta(root)
         frames = read_prepared_frames(root)
         self.frames: pd.DataFrame = usable_frames(frames, quarantined)
+        if sensors is not None:
+            self.meta = self.meta.model_copy(update={"sensors": {name: self.meta.sensors[name] for name in sensors}})
+            self.frames = self.frames[self.frames[[f"present_{name}" for name in sensors]].any(axis=1)]
         self.sensors = sorted(self.meta.sensors)
         self.present = {name: frames[f"present_{name}"].to_numpy(dtype=bool) for name in self.sensors}
         self.images = {name: np.load(root / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in self.sensors}
@@ -62,7 +66,8 @@ class PreparedDataset:
     @cached_property
     def digest(self) -> str:
         """A hash of all that a training can see: tables, pixels, labels, and which frames are left out."""
-        return hash_prepared(self.root, self.frames.index.tolist())
+        digest = hash_prepared(self.root, self.frames.index.tolist())
+        return digest if self._alone is None else hash_json([digest, self.sensors])
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """Return the array rows of the labelled frames of a split.

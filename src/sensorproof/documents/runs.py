@@ -4,6 +4,7 @@ from typing import Final
 
 from sensorproof.documents.base import Document
 from sensorproof.documents.calibration import Calibration
+from sensorproof.documents.comparison import Estimate
 from sensorproof.documents.contributions import SensorInformation
 from sensorproof.documents.evaluation import ArmSummary, Gains
 from sensorproof.documents.optional import OmitsNone
@@ -100,3 +101,5 @@ class ComparedArm(ArmSummary):
     """Of the arm over the baseline."""
     gain_of_candidate: Gains
     """Of CANDIDATE over the arm."""
+    share: Estimate | None = None
+    """Of the distance in the mean from the baseline (0) to the specialists (1), where those were trained."""
