@@ -286,7 +286,7 @@ def test_a_frozen_sensor_shows_the_first_image_of_its_sequence(corruption: Corru
 def test_invalid_pixels_stay_invalid_and_black_is_not_declared_empty(corruption: Corruption) -> None:
     pixels = load_frame(corruption.batch, 0)[0].images["thermal"]
     pixels[:, 2:4] = np.nan
-    for protocol, kind in corruption.kinds("thermal"):
+    for protocol, kind in corruption.kinds("thermal", ("noise", "silent"), ()):
         broken = corruption.apply(protocol, kind, "thermal", 0, pixels)
         assert broken.shape == pixels.shape
         if kind not in ("frozen", "other_frame", "shifted"):
@@ -306,3 +306,103 @@ def test_a_predictor_is_audited_as_it_is_evaluated(tmp_path: Path) -> None:
     assert set(result.record.broken) == {"camera", "depth"}
     with pytest.raises(BatchError, match="classes differ from the model's"):
         audit(predictor, make_batch(tmp_path / "other"))
+
+
+def test_degradations_are_believed_and_what_does_not_touch_the_model_costs_nothing(batch: Path) -> None:
+    record = audit(by_camera, batch, protocols=["degradations"], severities=[1, 5]).record
+    assert record.rmm == {}
+    camera, lidar = record.broken["camera"], record.broken["lidar"]
+    assert camera.failures == camera.noise == {}
+    assert set(camera.degradations) == {*("motion_blur", "over_exposure", "under_exposure", "fog", "frozen", "delayed")}
+    assert list(camera.degradations["fog"]) == ["1", "5"]
+    assert (camera.degradations["under_exposure"]["5"].score or 0) < (record.full or 0)
+    assert {case.score for curve in lidar.degradations.values() for case in curve.values()} == {record.full}
+    assert audit(by_camera, batch, protocols=["degradations"], severities=[5, 1]).record == record
+
+
+def test_a_delayed_sensor_shows_the_frame_before_and_lost_returns_are_invalid(corruption: Corruption) -> None:
+    images = [load_frame(corruption.batch, row)[0].images["camera"] for row in range(8)]
+    np.testing.assert_allclose(corruption.apply("degradations", "delayed 1", "camera", 5, images[5]), images[4])
+    np.testing.assert_allclose(corruption.apply("degradations", "delayed 1", "camera", 4, images[4]), images[4])
+    returns = load_frame(corruption.batch, 0)[0].images["lidar"]
+    lost = np.isnan(corruption.apply("degradations", "returns_lost 5", "lidar", 0, returns))
+    assert lost.mean() == pytest.approx(0.95, abs=0.05)
+
+
+def test_missing_values_become_the_mean_of_the_batch(corruption: Corruption) -> None:
+    pixels = load_frame(corruption.batch, 0)[0].images["camera"]
+    thinned = corruption.thin("camera", 0.5, 0, pixels)
+    changed = thinned != pixels
+    assert changed.mean() == pytest.approx(0.5, abs=0.1)
+    mean = np.broadcast_to(corruption.statistics["camera"].mean, pixels.shape)
+    np.testing.assert_array_equal(thinned[changed], mean[changed])
+    assert not (changed & ~(corruption.thin("camera", 0.75, 0, pixels) != pixels)).any()
+
+
+def test_rmm_thins_the_sensors_that_are_not_sound(batch: Path) -> None:
+    record = audit(by_camera, batch, protocols=["rmm"]).record
+    assert record.broken == {}
+    assert list(record.rmm) == ["0.25", "0.5", "0.75"]
+    for table in record.rmm.values():
+        assert set(table) == set(SUBSETS)
+        assert {table[name].score for name in table if "camera" in name} == {record.full}
+    few, many = (record.rmm[share]["lidar"].score or 0 for share in ("0.25", "0.75"))
+    assert many < few < (record.full or 0)
+
+
+def test_every_score_has_an_interval_over_the_frames(batch: Path) -> None:
+    record = audit(by_any, batch, failures=True).record
+    assert (record.units, record.drawn) == ("frames", 8)
+    assert set(record.intervals) == {"full", "mean", "worst"}
+    for figure in ("full", "mean", "worst"):
+        low, high = record.intervals[figure]
+        assert low is not None
+        assert high is not None
+        assert low <= getattr(record, figure) <= high
+    case = record.broken["camera"].failures["noise"]
+    assert case.score is not None
+    assert case.interval[0] is not None
+    assert case.interval[0] < case.score
+
+
+def test_one_frame_has_no_interval(tmp_path: Path) -> None:
+    record = audit(by_any, make_batch(tmp_path / "single", sequences=1, frames=1)).record
+    assert record.intervals == dict.fromkeys(("full", "mean", "worst"), (None, None))
+
+
+def test_sensors_may_fail_with_probabilities_of_their_own(batch: Path) -> None:
+    given = {"camera": 0.5, "lidar": 0.0, "thermal": 0.0}
+    record = audit(by_camera, batch, failure_probability=given).record
+    assert record.failure_probability == given
+    both = [record.subsets[name].score or 0 for name in ("camera+lidar+thermal", "lidar+thermal")]
+    assert record.expected["given"] == pytest.approx(np.mean(both))
+    one = audit(by_camera, batch, failure_probability=0.1).record
+    assert one.expected["given"] == one.expected["0.1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"protocols": ["magic"]}, r"protocols: \['magic'\] are unknown"),
+        ({"severities": [6]}, r"severities: \[6\] are unknown"),
+        ({"failure_probability": {"camera": 0.1}}, "unknown or missing for lidar, thermal"),
+        ({"failure_probability": 1.0}, "of camera is 1; give 0 or more, below 1"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_named(batch: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        audit(by_camera, batch, **options)
+
+
+def test_a_subset_without_an_answer_has_neither_score_nor_interval(batch: Path) -> None:
+    def moody(images: Images) -> NDArray:
+        if set(images) == {"lidar"}:
+            return np.full((2, *images["lidar"].shape[1:]), np.nan)
+        return by_any(images)
+
+    record = audit(moody, batch, missing="drop", protocols=["rmm"]).record
+    assert record.failed == {"lidar": "answers with NaN or infinite logits"}
+    assert record.subsets["lidar"].interval == (None, None)
+    assert record.intervals["mean"][0] is not None
+    assert record.expected == {}
+    assert record.rmm["0.5"]["lidar"].score is not None  # there it is given the others too

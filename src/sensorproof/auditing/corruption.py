@@ -1,8 +1,8 @@
-"""Break a sensor's raw image: noise at three levels, and the failures of `evaluation.failures`."""
+"""Break a sensor's raw image: noise at three levels, failures, degradations by severity, values that are missing."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sensorproof.data.batch import Batch, Sensor
 from sensorproof.data.images import read_image
 from sensorproof.data.preprocessing import resize_image
 from sensorproof.errors import SensorproofError
+from sensorproof.evaluation.degradations import STREAM, degradation_names, degrade, earlier_place
 from sensorproof.evaluation.failures import FAILURES, Context
 from sensorproof.evaluation.noisy_modality import LEVELS, add_noise
 
@@ -19,6 +20,9 @@ Image = NDArray[np.float32]
 """(C, h, w) in the sensor's own units, NaN where invalid."""
 NOISE: Final = "noise"
 SILENT: Final = "silent"
+DEGRADATIONS: Final = "degradations"
+RMM: Final = "rmm"
+AuditProtocol = Literal["noise", "silent", "degradations", "rmm"]
 _ELSEWHERE = ("frozen", "other_frame", "shifted")
 """Failures that bring their own invalid pixels along; the others leave those of the image as they are."""
 
@@ -40,27 +44,32 @@ class Corruption:
         self.names = sorted(batch.sensors)
         self._read = lru_cache(64)(self._read_image)
 
-    def kinds(self, sensor: str) -> Iterator[tuple[str, str]]:
-        """Yield (protocol, kind) of all ways to break a sensor; `frozen` needs a sequence of two or more frames."""
+    def kinds(self, sensor: str, protocols: Collection[str], severities: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """Yield (protocol, kind) of all ways to break a sensor; what shows an earlier image needs a sequence of two."""
         frames = self.frames[self.frames[sensor] != ""]
-        yield from ((NOISE, level) for level in LEVELS)
-        for kind in FAILURES:
-            if kind == "frozen" and not frames.stream.duplicated().any():
-                continue
-            if kind == "other_frame" and len(frames) < 2:
+        streams = frames.stream.duplicated().any()
+        if NOISE in protocols:
+            yield from ((NOISE, level) for level in LEVELS)
+        for kind in FAILURES if SILENT in protocols else ():
+            if (kind == "frozen" and not streams) or (kind == "other_frame" and len(frames) < 2):
                 continue
             yield SILENT, kind
+        for name in degradation_names(self.batch.sensors[sensor].kind) if DEGRADATIONS in protocols else ():
+            if streams or name not in STREAM:
+                yield from ((DEGRADATIONS, f"{name} {severity}") for severity in severities)
 
     def apply(self, protocol: str, kind: str, sensor: str, row: int, pixels: Image) -> Image:
         """Return the broken image of one sensor in one frame.
 
         Args:
-            protocol: NOISE or SILENT.
-            kind: a level of noise, or the name of a failure.
+            protocol: NOISE, SILENT or DEGRADATIONS.
+            kind: a level of noise, the name of a failure, or a degradation and its severity.
             sensor: its name.
             row: of the frame in the batch.
             pixels: the sound image.
         """
+        if protocol == DEGRADATIONS:
+            return self._degrade(kind, sensor, row, pixels)
         ways = [*LEVELS, *FAILURES]
         rng = np.random.default_rng([self.seed, self.names.index(sensor), ways.index(kind), row])
         if protocol == NOISE:
@@ -79,6 +88,30 @@ class Corruption:
         if kind not in _ELSEWHERE:
             broken = np.where(np.isnan(scaled), np.float32(np.nan), broken)
         return _avoid_nodata((broken * np.float32(high - low) + low).astype(np.float32), claimed)
+
+    def _degrade(self, kind: str, sensor: str, row: int, pixels: Image) -> Image:
+        name, severity = kind.split(" ")
+        if name in STREAM:
+            return self._earlier(name, int(severity), sensor, row, pixels)
+        claimed = self.batch.sensors[sensor]
+        low, high = claimed.range
+        rng = np.random.default_rng([self.seed, self.names.index(sensor), row, *name.encode()])
+        scaled = ((pixels - low) / np.float32(high - low)).astype(np.float32)
+        broken = degrade(claimed.kind, name, scaled, int(severity), rng)
+        return _avoid_nodata((broken * np.float32(high - low) + low).astype(np.float32), claimed)
+
+    def thin(self, sensor: str, share: float, row: int, pixels: Image) -> Image:
+        """Set each value to the sensor's mean in the batch with a probability; invalid pixels stay so."""
+        rng = np.random.default_rng([self.seed, self.names.index(sensor), row, *RMM.encode()])
+        missing = rng.random(pixels.shape, dtype=np.float32) < share
+        return np.where(missing & np.isfinite(pixels), self.statistics[sensor].mean, pixels).astype(np.float32)
+
+    def _earlier(self, name: str, severity: int, sensor: str, row: int, pixels: Image) -> Image:
+        """Return an earlier image of the frame's sequence; the frame's own where that lacks the sensor."""
+        stream = self.frames[self.frames.stream == self.frames.stream[self.frames.row == row].iloc[0]]
+        place = np.array([stream.row.tolist().index(row)])
+        shown = stream.iloc[int(earlier_place(name, severity, place)[0])]
+        return self._image(sensor, int(shown.row), pixels) if shown[sensor] else pixels
 
     def _first(self, sensor: str, row: int, pixels: Image) -> Image:
         """Return the first image of the frame's sequence."""

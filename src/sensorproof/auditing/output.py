@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from sensorproof.documents.audit import AuditRecord
+from sensorproof.documents.audit import AuditRecord, CaseScore
 from sensorproof.errors import UsageError
 from sensorproof.files import atomic_folder
 from sensorproof.reporting.audit_page import render_audit
@@ -38,6 +38,10 @@ def write_audit(record: AuditRecord, out: Path) -> None:
         if record.broken:
             _write_table(folder / "silent.csv", _broken_rows(record, "failures"))
             _write_table(folder / "noise.csv", _broken_rows(record, "noise"))
+        if any(own.degradations for own in record.broken.values()):
+            _write_table(folder / "degradations.csv", _degradation_rows(record))
+        if record.rmm:
+            _write_table(folder / "rmm.csv", _rmm_rows(record))
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -77,3 +81,27 @@ def _broken_rows(record: AuditRecord, table: str) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _degradation_rows(record: AuditRecord) -> list[dict[str, Any]]:
+    """Make a row for each sensor, degradation and severity: mIoU in points, with its interval."""
+    return [
+        {"sensor": name, "degradation": way, "severity": severity, **_case_columns(record, case)}
+        for name, own in record.broken.items()
+        for way, curve in own.degradations.items()
+        for severity, case in curve.items()
+    ]
+
+
+def _rmm_rows(record: AuditRecord) -> list[dict[str, Any]]:
+    """Make a row for each share of missing values and subset of sound sensors: mIoU in points, with its interval."""
+    return [
+        {"missing_share": share, "sound": subset, **_case_columns(record, case)}
+        for share, table in record.rmm.items()
+        for subset, case in table.items()
+    ]
+
+
+def _case_columns(record: AuditRecord, case: CaseScore) -> dict[str, Any]:
+    low, high = case.interval
+    return {"miou": case.score, "low": low, "high": high, "loss": record.loss(case.score), "failed": case.reason}

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sensorproof.cli.progress import Progress
+from sensorproof.errors import UsageError
 
 
 class Missing(StrEnum):
@@ -16,6 +17,30 @@ class Missing(StrEnum):
     DROP = "drop"
     ZERO = "zero"
     MEAN = "mean"
+
+
+class Protocol(StrEnum):
+    """The choices of --protocol."""
+
+    NOISE = "noise"
+    SILENT = "silent"
+    DEGRADATIONS = "degradations"
+    RMM = "rmm"
+
+
+def read_probability(values: list[str]) -> float | dict[str, float] | None:
+    """Read 0.1, or camera=0.2 for each sensor.
+
+    Raises:
+        UsageError: a value is neither.
+    """
+    fix = "give one number, or SENSOR=NUMBER for each sensor"
+    try:
+        if len(values) == 1 and "=" not in values[0]:
+            return float(values[0])
+        return {name: float(value) for name, value in (each.rsplit("=", 1) for each in values)} or None
+    except ValueError as error:
+        raise UsageError("--failure-probability", f"cannot be read from {' '.join(values)}", fix) from error
 
 
 def audit(
@@ -28,12 +53,21 @@ def audit(
         Missing, typer.Option(help="leave a missing sensor out, or give zeros or its mean; auto: out if that works")
     ] = Missing.AUTO,
     split: Annotated[str | None, typer.Option(help="only frames of this split in frames.csv")] = None,
+    protocol: Annotated[
+        list[Protocol] | None, typer.Option(help="what to try besides the subsets; can be repeated; else noise, silent")
+    ] = None,
+    severity: Annotated[
+        list[int] | None, typer.Option(min=1, max=5, help="of the degradations; can be repeated; else 1, 3 and 5")
+    ] = None,
+    failure_probability: Annotated[
+        list[str] | None, typer.Option(help="0.1, or camera=0.2 for each sensor: gives one more expected score")
+    ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file as well")] = None,
 ) -> None:
     """Score a model with every subset of its sensors and with broken ones; write audit.html and the figures."""
     from sensorproof.data.batch import read_batch
 
-    frames = read_batch(batch)
+    probability, frames = read_probability(failure_probability or []), read_batch(batch)
     from sensorproof.auditing import audit as run_audit
     from sensorproof.auditing.output import PAGE, check_target
     from sensorproof.reporting.audit_text import terminal_lines
@@ -41,7 +75,17 @@ def audit(
     check_target(out)
     progress = Progress("passes")
     try:
-        result = run_audit(model, frames, missing=missing.value, split=split, failures=True, progress=progress)
+        result = run_audit(
+            model,
+            frames,
+            missing=missing.value,
+            split=split,
+            failures=protocol is None,
+            protocols=[each.value for each in protocol or ()],
+            severities=severity or (1, 3, 5),
+            failure_probability=probability,
+            progress=progress,
+        )
     finally:
         progress.clear()
     result.write(out)

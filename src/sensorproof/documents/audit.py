@@ -1,8 +1,14 @@
 """audit.json: how a model, ours or not, depends on its sensors; scores in mIoU points (0 to 100)."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
+
+from pydantic import Field
 
 from sensorproof.documents.base import Document
+
+Interval = tuple[float | None, float | None]
+GIVEN: Final = "given"
+"""The key of the score that is expected with the probabilities that the user gave."""
 
 
 class CaseScore(Document):
@@ -12,6 +18,8 @@ class CaseScore(Document):
     """None if the model gave no answer that can be scored."""
     reason: str = ""
     """Why there is no score, in a few words."""
+    interval: Interval = (None, None)
+    """Of the score, over the frames; the ends are None where there is one unit of them."""
 
 
 class BrokenSensor(Document):
@@ -21,6 +29,8 @@ class BrokenSensor(Document):
     """{low, mid, high}: salt and pepper and Gaussian noise; see `evaluation.noisy_modality`."""
     failures: dict[str, CaseScore]
     """By the name of the failure; see `evaluation.failures`."""
+    degradations: dict[str, dict[str, CaseScore]] = Field(default_factory=dict)
+    """{degradation: {severity: score}}; see `evaluation.degradations`."""
 
 
 class AuditRecord(Document):
@@ -53,7 +63,17 @@ class AuditRecord(Document):
     spread: float
     """Standard deviation over these."""
     expected: dict[str, float]
-    """{probability that a sensor fails: expected score}; empty if a subset has no score."""
+    """{probability that a sensor fails, or GIVEN: expected score}; empty if a subset has no score."""
+    failure_probability: dict[str, float] = Field(default_factory=dict)
+    """{sensor: its probability}, as GIVEN; empty if none was given."""
+    intervals: dict[str, Interval] = Field(default_factory=dict)
+    """Of full, mean and worst, over the frames; what has no score is left out."""
+    confidence: float = 0.95
+    """Of all intervals."""
+    units: Literal["frames", "sequences"] = "frames"
+    """What the bootstrap drew."""
+    drawn: int = 0
+    """How many of them there are."""
     subsets: dict[str, CaseScore]
     """Every subset, larger ones last."""
     per_class: dict[str, dict[str, float | None]]
@@ -62,6 +82,8 @@ class AuditRecord(Document):
     """{class: pixels in the ground truth}."""
     broken: dict[str, BrokenSensor]
     """By sensor; empty if no sensor was broken."""
+    rmm: dict[str, dict[str, CaseScore]] = Field(default_factory=dict)
+    """{r: {sound sensors: score}}: each other sensor has a value set to its mean with probability r."""
     seed: int
     """Of all noise and failures."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sensorproof.documents.audit import AuditRecord, CaseScore
 from sensorproof.evaluation.noisy_modality import LEVELS
 from sensorproof.evaluation.subsets import all_subsets, subset_name
-from sensorproof.reporting.audit_text import how_missing, subsets_scored, verdict, worst_subset
+from sensorproof.reporting.audit_text import how_missing, intervals_of, subsets_scored, verdict, worst_subset
 from sensorproof.reporting.formatting import number_missing, subset_label
 from sensorproof.reporting.html_report import environment
 from sensorproof.reporting.palette import class_colors
@@ -63,6 +63,11 @@ def render_audit(record: AuditRecord) -> str:
         groups=_subset_groups(record),
         silent=_silent_groups(record),
         noise=_noise_rows(record),
+        curves=_curve_groups(record),
+        severities=_severities(record),
+        rmm=_rmm_rows(record),
+        intervals=intervals_of(record),
+        given=", ".join(f"{name} {p:g}" for name, p in record.failure_probability.items()),
         levels=list(LEVELS),
         broken_failed=list(_failed_cases(record)),
         conditions=list(conditions(record.sensors)),
@@ -108,6 +113,8 @@ def _silent_groups(record: AuditRecord) -> list[_Group]:
     """Make a group of rows for each sensor, a row for each failure."""
     groups = []
     for name, broken in record.broken.items():
+        if not broken.failures:
+            continue
         absent = record.absent(name)
         rows = [_Row(failure_title(kind), [_cell(record, case, absent)]) for kind, case in broken.failures.items()]
         groups.append(_Group(name, rows, None if absent is None else _cell(record, absent)))
@@ -120,7 +127,48 @@ def _noise_rows(record: AuditRecord) -> list[_Row]:
     return [
         _Row(name, [_cell(record, case, heat=_place(case.score, low, span)) for case in broken.noise.values()])
         for name, broken in record.broken.items()
+        if broken.noise
     ]
+
+
+def _severities(record: AuditRecord) -> list[str]:
+    """List the severities that were tried."""
+    curves = (curve for broken in record.broken.values() for curve in broken.degradations.values())
+    return list(next(curves, {}))
+
+
+def _curve_groups(record: AuditRecord) -> list[_Group]:
+    """Make a group of rows for each sensor, a row for each degradation, a cell for each severity."""
+    curves = {name: broken.degradations for name, broken in record.broken.items() if broken.degradations}
+    low, span = _heat(case.score for own in curves.values() for curve in own.values() for case in curve.values())
+    return [
+        _Group(
+            name,
+            [
+                _Row(
+                    way.replace("_", " "),
+                    [_cell(record, case, heat=_place(case.score, low, span)) for case in curve.values()],
+                )
+                for way, curve in own.items()
+            ],
+        )
+        for name, own in curves.items()
+    ]
+
+
+def _rmm_rows(record: AuditRecord) -> list[_Row]:
+    """Make a row for each share of missing values: the mean over the subsets, and the worst."""
+    rows = {}
+    for share, table in record.rmm.items():
+        scores = [case.score for case in table.values() if case.score is not None]
+        complete = len(scores) == len(table)
+        rows[share] = (sum(scores) / len(scores), min(scores)) if complete else (None, None)
+    low, span = _heat(value for pair in rows.values() for value in pair)
+
+    def cell(value: float | None) -> _Cell:
+        return _Cell(value, "" if value is not None else "failed", heat=_place(value, low, span))
+
+    return [_Row(share, [cell(value) for value in pair]) for share, pair in rows.items()]
 
 
 def _failed_cases(record: AuditRecord) -> Iterator[tuple[str, str, str]]:
@@ -128,6 +176,11 @@ def _failed_cases(record: AuditRecord) -> Iterator[tuple[str, str, str]]:
     for name, broken in record.broken.items():
         ways = {f"{level} noise": case for level, case in broken.noise.items()}
         ways |= {failure_title(kind): case for kind, case in broken.failures.items()}
+        ways |= {
+            f"{way.replace('_', ' ')}, severity {severity}": case
+            for way, curve in broken.degradations.items()
+            for severity, case in curve.items()
+        }
         yield from ((name, way, case.reason) for way, case in ways.items() if case.score is None)
 
 

@@ -113,3 +113,10 @@ def terminal_lines(record: AuditRecord) -> Iterator[str]:
     )
     yield verdict(record)
     yield how_missing(record)
+
+
+def intervals_of(record: AuditRecord) -> str:
+    """Say what the intervals are over, or that there is none."""
+    if record.drawn < 2:
+        return "One frame has no interval."
+    return f"Intervals: {100 * record.confidence:g} %, over {record.drawn} {record.units}."

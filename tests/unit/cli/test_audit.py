@@ -278,3 +278,27 @@ def test_a_place_that_is_taken_is_left_alone(yard: Path, capsys: pytest.CaptureF
 def test_an_earlier_report_is_replaced(yard: Path) -> None:
     assert audited(f"{MODULE}:by_any", yard).missing == "drop"
     assert audited(f"{MODULE}:by_camera", yard).missing == "zero"
+
+
+def test_protocols_on_demand_are_on_the_page_and_in_tables(yard: Path) -> None:
+    asked = ["--protocol", "degradations", "--protocol", "rmm", "--severity", "2", "--severity", "4"]
+    chances = [f"--failure-probability={name}=0.25" for name in ("camera", "lidar", "thermal")]
+    record = audited(f"{MODULE}:by_camera", yard, *asked, *chances)
+    text = visible_text(Path("out/audit.html").read_text(encoding="utf-8"))
+    assert "When a sensor gets worse" in text
+    assert "motion blur" in text
+    assert "When parts of the sensors are missing" in text
+    assert "camera 0.25, lidar 0.25, thermal 0.25" in text
+    assert "95 %, over 4 frames" in text
+    assert "is believed" not in text  # no silent failure was tried
+    curves = pd.read_csv("out/degradations.csv")
+    fog = curves[(curves.sensor == "camera") & (curves.degradation == "fog")]
+    assert fog.severity.tolist() == [2, 4]
+    assert fog.miou.tolist() == pytest.approx([c.score for c in record.broken["camera"].degradations["fog"].values()])
+    assert set(pd.read_csv("out/rmm.csv").missing_share) == {0.25, 0.5, 0.75}
+
+
+@pytest.mark.parametrize("value", ["often", "camera=often", "camera"])
+def test_a_probability_that_is_none_is_one_line(yard: Path, capsys: pytest.CaptureFixture[str], value: str) -> None:
+    message = refusal(capsys, 2, f"{MODULE}:by_camera", yard, "--failure-probability", value)
+    assert "give one number, or SENSOR=NUMBER for each sensor" in message
