@@ -1,17 +1,43 @@
 """Stage evaluate: score every run on the test split with every subset of its sensors, and compare the arms."""
 
+import os
+from collections.abc import Sequence
+from functools import partial
+
 from sensorproof.adapters.dvc import locked_hash
-from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, SEARCH, VERDICT, run_folder
+from sensorproof.artifacts import (
+    EVALUATE,
+    EVALUATION,
+    PREPARED,
+    QUARANTINED,
+    SEARCH,
+    SPECIALISTS,
+    VERDICT,
+    run_folder,
+)
+from sensorproof.compare.jobs import DataFiles
+from sensorproof.compare.specialists import refer_to_specialists, train_specialists
 from sensorproof.console import report_errors
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.holdout import hash_holdout
-from sensorproof.documents import FIGURES, SearchResult, ValidationRecord
+from sensorproof.documents import BASELINE, FIGURES, ScoredRun, SearchResult, ValidationRecord
 from sensorproof.evaluation.comparison import build_evaluation, compare_arms, summarize_data
 from sensorproof.evaluation.holdout import score_run
+from sensorproof.experiment import RunSpec
 from sensorproof.files import atomic_folder
 from sensorproof.hashing import git_commit
+from sensorproof.objectives.build import NO_REGULARIZATION
 from sensorproof.serving.package import hash_model
-from sensorproof.settings import load_settings
+from sensorproof.settings import Settings, load_settings
+
+
+def _train_specialists(runs: Sequence[ScoredRun], settings: Settings) -> list[ScoredRun]:
+    """Train a plain model for every subset, as stage train trains the baseline; results are kept."""
+    plain = [run for run in runs if run.arm == BASELINE]
+    model, train = settings.model, settings.train
+    specs = [RunSpec(BASELINE, run.seed, train.steps, model, train, NO_REGULARIZATION) for run in plain]
+    show, files = partial(print, flush=True), DataFiles(PREPARED, QUARANTINED)
+    return train_specialists(plain, specs, SPECIALISTS, os.cpu_count() or 1, show, files)
 
 
 @report_errors
@@ -39,6 +65,10 @@ def main() -> None:
         comparison,
         [counts for _, counts in scored],
     )
+    if settings.evaluate.specialists:
+        runs = [run for run, _ in scored]
+        reference = refer_to_specialists(runs, _train_specialists(runs, settings), settings.evaluate.confidence)
+        evaluation = evaluation.model_copy(update={"specialists": reference})
     evaluation.write(EVALUATION)
     for arm, scores in evaluation.arms.items():
         print(f"{arm}: " + ", ".join(f"{figure} {scores.figure(figure).mean:.1f}" for figure in FIGURES))

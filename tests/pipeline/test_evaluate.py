@@ -2,13 +2,15 @@
 
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from helpers.mlflow_registry import load_stage
 from helpers.project_artifacts import CLASSES, SENSORS, write_results
-from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, SEARCH, VERDICT, run_folder
+from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, SEARCH, SPECIALISTS, VERDICT, run_folder
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.holdout import hash_holdout
 from sensorproof.documents import (
@@ -24,16 +26,16 @@ from sensorproof.documents import (
 )
 from sensorproof.evaluation.pixel_counts import PixelCounts
 from sensorproof.experiment import score_split
+from sensorproof.files import write_text
 from sensorproof.models import load_model
 from sensorproof.serving.package import hash_model
-from sensorproof.settings import load_settings
+from sensorproof.settings import Settings, load_settings
 
 
-def test_every_run_is_scored_and_the_arms_are_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_results(tmp_path, {"baseline": [50.0, 51.0], "regularized_dropout": [55.0, 56.0]})
-    monkeypatch.chdir(tmp_path)
+def prepare_stage(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Settings]:
+    """A project of two arms and two seeds that is ready for stage evaluate, and the stage."""
+    write_results(root, {"baseline": [50.0, 51.0], "regularized_dropout": [55.0, 56.0]})
+    monkeypatch.chdir(root)
     EVALUATION.unlink()
     settings = load_settings()
     trial = Trial(number=0, strength=0.2, scales=["prediction"], score=60.0)
@@ -42,6 +44,37 @@ def test_every_run_is_scored_and_the_arms_are_compared(
     ValidationRecord(decision="accepted", frames=frames, batches={}).write(VERDICT)
     stage = load_stage("evaluate")
     monkeypatch.setattr(stage, "locked_hash", lambda *_: "0123.dir")
+    return stage, settings
+
+
+def test_specialists_are_trained_if_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, _ = prepare_stage(tmp_path, monkeypatch)
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["evaluate"] |= {"specialists": True, "protocols": []}
+    params["train"] |= {"steps": 2, "batch_size": 2}
+    write_text(Path("params.yaml"), yaml.safe_dump(params))
+    stage.main()
+    evaluation = Evaluation.read(EVALUATION)
+    baseline, reference = evaluation.arms["baseline"], evaluation.specialists
+    assert baseline.protocols is None
+    assert reference is not None
+    assert list(reference.subsets) == list(baseline.subsets)
+    assert reference.subsets["camera+depth"] == baseline.subsets["camera+depth"]
+    assert reference.mean.mean == pytest.approx(fmean(each.mean for each in reference.subsets.values()))
+    assert list(reference.shares) == ["regularized_dropout"]
+    gap = reference.mean.mean - baseline.mean.mean
+    assert reference.shares["regularized_dropout"].value == pytest.approx(evaluation.gain.mean.value / gap)
+    results = sorted(SPECIALISTS.glob("runs/*.json"))
+    assert len(results) == 4  # of the camera and of depth, with two seeds
+    written = [path.stat().st_mtime_ns for path in results]
+    stage.main()
+    assert [path.stat().st_mtime_ns for path in results] == written
+
+
+def test_every_run_is_scored_and_the_arms_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage, settings = prepare_stage(tmp_path, monkeypatch)
     stage.main()
 
     runs = {}

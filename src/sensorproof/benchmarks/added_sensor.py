@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensorproof.compare import Report, prepare_dataset, specify, train_and_test, tune
+from sensorproof.compare.dataset import prepare_dataset, specify, tune
+from sensorproof.compare.jobs import Report, train_and_test
 from sensorproof.data.metadata import PreparedMeta, SensorInput, read_meta
 from sensorproof.documents import Gain
 from sensorproof.errors import UsageError

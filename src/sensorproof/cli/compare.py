@@ -22,7 +22,7 @@ def compare(
     workers: Annotated[int | None, typer.Option(min=1, help="processes; else one for each processor")] = None,
 ) -> None:
     """Train every arm on every data set of `compare` in params.yaml, paired by seed, and print the tables."""
-    from sensorproof.compare import compare_dataset
+    from sensorproof.compare.dataset import compare_dataset
     from sensorproof.errors import UsageError
     from sensorproof.files import write_json, write_text
     from sensorproof.reporting.comparison import comparison_table

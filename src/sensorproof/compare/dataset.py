@@ -52,7 +52,7 @@ def compare_dataset(
     runs: dict[str, list[ScoredRun]] = {arm: [result for result in results if result.arm == arm] for arm in ARMS}
     if specialists:
         plain = [specify(BASELINE, 0.0, seed, dataset.steps, dataset, settings) for seed in dataset.seeds]
-        runs[SPECIALISTS] = train_specialists(plain, folder, workers, report)
+        runs[SPECIALISTS] = train_specialists(runs[BASELINE], plain, folder, workers, report)
     return {arm: _compare_arm(arm, runs, strengths, settings.evaluate.confidence) for arm in runs}
 
 

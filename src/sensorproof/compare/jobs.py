@@ -22,10 +22,22 @@ _Result = TypeVar("_Result", bound=Document)
 
 
 @dataclass(frozen=True)
+class DataFiles:
+    """Prepared data."""
+
+    prepared: Path
+    quarantined: Path | None = None
+
+    def open(self, sensors: Sensors) -> PreparedDataset:
+        """Open the data, with some of the sensors alone."""
+        return PreparedDataset(self.prepared, self.quarantined, sensors)
+
+
+@dataclass(frozen=True)
 class _Job:
     """One training: the data, what to train, and the file for the result."""
 
-    prepared: Path
+    files: DataFiles
     sensors: Sensors
     spec: RunSpec
     score: Callable[[FitResult, PreparedDataset], Document]
@@ -34,7 +46,12 @@ class _Job:
 
 
 def train_and_test(
-    specs: Sequence[RunSpec], folder: Path, workers: int, report: Report, sensors: Sequence[Sensors] = ()
+    specs: Sequence[RunSpec],
+    folder: Path,
+    workers: int,
+    report: Report,
+    sensors: Sequence[Sensors] = (),
+    files: DataFiles | None = None,
 ) -> list[ScoredRun]:
     """Train each spec and score it on the test split, or read the result of an earlier call.
 
@@ -44,16 +61,17 @@ def train_and_test(
         workers: number of processes.
         report: prints one line for each training.
         sensors: of each spec; none for all sensors everywhere.
+        files: the prepared data, if they are not in the folder.
 
     Returns:
         The results, in the order of the specs.
     """
-    return _run_all(specs, folder, workers, _score_test, ScoredRun, report, sensors)
+    return _run_all(specs, folder, workers, _score_test, ScoredRun, report, sensors, files)
 
 
 def train_and_validate(specs: Sequence[RunSpec], folder: Path, workers: int, report: Report) -> list[TuningRun]:
     """Train each spec and score it on the validation split; see `train_and_test`."""
-    return _run_all(specs, folder, workers, _score_validation, TuningRun, report, ())
+    return _run_all(specs, folder, workers, _score_validation, TuningRun, report, (), None)
 
 
 def _score_validation(result: FitResult, data: PreparedDataset) -> TuningRun:
@@ -83,13 +101,14 @@ def _run_all(
     kind: type[_Result],
     report: Report,
     sensors: Sequence[Sensors],
+    files: DataFiles | None,
 ) -> list[_Result]:
     """Run the trainings that have no result yet, as many at a time as there are workers; read all results in order."""
-    prepared, threads = folder / "prepared", max(1, torch.get_num_threads() // workers)
+    files, threads = files or DataFiles(folder / "prepared"), max(1, torch.get_num_threads() // workers)
     given = sensors or [None] * len(specs)
-    data = {each: PreparedDataset(prepared, sensors=each) for each in set(given)}
+    data = {each: files.open(each) for each in set(given)}
     jobs = [
-        _Job(prepared, own, spec, score, result_file(folder, spec, data[own], tested=kind is ScoredRun), threads)
+        _Job(files, own, spec, score, result_file(folder, spec, data[own], tested=kind is ScoredRun), threads)
         for spec, own in zip(specs, given, strict=True)
     ]
     waiting = [job for job in jobs if not job.result.exists()]
@@ -125,5 +144,5 @@ def result_file(folder: Path, spec: RunSpec, data: PreparedDataset, *, tested: b
 def _run(job: _Job) -> None:
     """Train, score and write the result; runs in a process of its own."""
     torch.set_num_threads(job.threads)
-    data = PreparedDataset(job.prepared, sensors=job.sensors)
+    data = job.files.open(job.sensors)
     job.score(fit(job.spec, data), data).write(job.result)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from sensorproof.documents.base import Document
 from sensorproof.documents.calibration import CalibrationSummary
-from sensorproof.documents.comparison import Comparison
+from sensorproof.documents.comparison import Comparison, Estimate
 from sensorproof.documents.contributions import Contributions
 from sensorproof.documents.groups import GroupTables
 from sensorproof.documents.optional import OmitsNone
@@ -114,7 +114,22 @@ class SearchSummary(Document):
     """Open to other keys: evaluations of earlier versions in the registry have settings that no longer exist."""
 
 
-class Evaluation(Document):
+class SpecialistReference(Document):
+    """A plain model for every subset, trained on that subset's sensors alone: how much there is to win."""
+
+    mean: Statistic
+    """Over the subsets, each scored by its own specialist."""
+    worst: Statistic
+    subsets: dict[str, Statistic]
+    shares: dict[str, Estimate]
+    """{arm: share of the distance in the mean from the baseline (0) to the specialists (1)}."""
+    parameters: int
+    """Of all specialists together."""
+    train_seconds: float
+    """Of all together; mean over the seeds."""
+
+
+class Evaluation(OmitsNone):
     """The whole of artifacts/evaluation.json."""
 
     data: DataSummary
@@ -126,6 +141,8 @@ class Evaluation(Document):
     search: SearchSummary
     comparison: Comparison | None = None
     """Of the candidate with the baseline, frame by frame; evaluations of earlier versions have none."""
+    specialists: SpecialistReference | None = None
+    """None unless `evaluate.specialists` asks for them."""
 
     @classmethod
     def parse(cls, document: Any, where: str | Path) -> Self:

@@ -24,6 +24,8 @@ class EvaluateSettings(StrictModel):
     """Of the degradations."""
     failure_probability: Probability | dict[str, Probability]
     """Of the failure of each sensor, for the expected score: one for all, or {sensor: its own}."""
+    specialists: bool
+    """Whether to train a plain model for every subset, as reference: 2^M - 2 more trainings for each seed."""
 
     def probabilities(self, sensors: Iterable[str]) -> dict[str, float]:
         """Return the probability of each sensor's failure.

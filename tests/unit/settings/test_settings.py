@@ -127,6 +127,7 @@ WITHOUT_RANGE = {
     "train.mixed_precision",
     "train.horizontal_flip",
     "regularizer.relevance_weighting",
+    "evaluate.specialists",
     "validation.time.pairs",
 }
 OPEN = {"validation.time.pairs", "compare.strengths"}
