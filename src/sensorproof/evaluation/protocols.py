@@ -2,7 +2,7 @@
 
 Each sensor is encoded once sound, once for each way to spoil it, and never once for each subset: all that the subsets
 need is decoded from these features. A missing sensor is zero after normalisation, so its features are those of one
-image of zeros, whatever the frame.
+image of zeros, whatever the frame. A frozen or delayed sensor shows images that are encoded already.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +28,7 @@ from sensorproof.settings.evaluation import Protocol
 MISSING_SHARES: Final = (0.25, 0.5, 0.75)
 """r of RMM: the share of a missing sensor's values that are set to zero."""
 _AT_ONCE = 32
+_LOOK_BACK = max(frames for severities in STREAM.values() for frames in severities)
 _NOISE, _ZEROS, _DEGRADED = range(3)
 """Streams of random numbers."""
 
@@ -70,6 +71,7 @@ class _Protocols:
         self.subsets = all_subsets(self.sensors)
         self.starts = group_streams(self.frames.sequences)
         self.has = {name: self.frames.present(name) for name in self.sensors}
+        self.recent: Features = {}
 
     @torch.inference_mode()
     def count(self) -> None:
@@ -90,7 +92,9 @@ class _Protocols:
             if "nm" in self.protocols:
                 self._count_noise(rows, inputs, sound, target)
             if "degradations" in self.protocols:
+                self.recent = {name: _append(self.recent.get(name), stages) for name, stages in sound.items()}
                 self._count_degradations(rows, pixels, sound, target)
+                self.recent = {name: [stage[-_LOOK_BACK:] for stage in own] for name, own in self.recent.items()}
 
     def _count_missing(self, case: str, sound: Features, missing: Features, target: Tensor) -> None:
         """Count every subset, the branches of missing sensors running on what stands for them."""
@@ -134,9 +138,20 @@ class _Protocols:
     ) -> None:
         present = self._present(rows)
         for name, way, severity in self._ways():
-            degraded = self._degrade(name, way, severity, rows, pixels[name])
-            features = {**sound, **self.cases.encode({name: degraded})}
-            self.cases.add(("degradations", name, way, str(severity)), features, present, target)
+            if way in STREAM:
+                spoiled = {name: self._show_earlier(name, way, severity, rows)}
+            else:
+                spoiled = self.cases.encode({name: self._degrade(name, way, severity, rows, pixels[name])})
+            case = ("degradations", name, way, str(severity))
+            self.cases.add(case, {**sound, **spoiled}, present, target)
+
+    def _show_earlier(self, name: str, way: str, severity: int, rows: NDArray[np.int64]) -> list[Tensor]:
+        """Return the features of earlier images, which are encoded already; its own where a frame has no such image."""
+        shown = self.starts[rows] + earlier_place(way, severity, rows - self.starts[rows])
+        shown = np.where(self.has[name][shown] & self.has[name][rows], shown, rows)
+        first = rows[-1] + 1 - len(self.recent[name][0])
+        places = torch.from_numpy(shown - first).to(self.cases.device)
+        return [stage[places] for stage in self.recent[name]]
 
     def _ways(self) -> Iterator[tuple[str, str, int]]:
         for name in self.sensors:
@@ -147,9 +162,6 @@ class _Protocols:
         self, name: str, way: str, severity: int, rows: NDArray[np.int64], pixels: NDArray[np.floating]
     ) -> NDArray[np.floating]:
         """Return prepared images (B, C, H, W), degraded; of frames that lack the sensor they stay empty."""
-        if way in STREAM:
-            shown = self.starts[rows] + earlier_place(way, severity, rows - self.starts[rows])
-            return self.frames.images(name, np.where(self.has[name][shown] & self.has[name][rows], shown, rows))
         kind = self.frames.sensors[name].kind
         images = [
             degrade(kind, way, image.astype(np.float32), severity, self._rng(_DEGRADED, name, row, way))
@@ -194,3 +206,8 @@ class _Protocols:
             degradations=degraded or None,
             seed=self.seed,
         )
+
+
+def _append(before: list[Tensor] | None, stages: list[Tensor]) -> list[Tensor]:
+    """Put the features of a pass after those of the frames before it."""
+    return stages if before is None else [torch.cat(pair) for pair in zip(before, stages, strict=True)]
