@@ -45,11 +45,12 @@ class CalibrationCounts:
         logits, target = logits[sparse].float(), target[sparse]
         top, label = logits.max(1)
         confidence = (top - logits.logsumexp(1)).exp()
-        valid = (target != ignore_index) & scorable[:, None, None]
-        sure, right = confidence[valid].double(), (label == target)[valid].double()
+        counted = ((target != ignore_index) & scorable[:, None, None]).flatten()
+        sure, right = confidence.flatten().double(), (label == target).flatten()
         places = (sure * BINS).long().clamp(0, BINS - 1)
-        parts = [torch.bincount(places, weights, minlength=BINS) for weights in (torch.ones_like(sure), sure, right)]
-        self.sums[subset] += torch.stack(parts, dim=1).cpu()
+        parts = (counted.double(), torch.where(counted, sure, 0.0), (counted & right).double())
+        sums = torch.stack([torch.bincount(places, weights, minlength=BINS) for weights in parts], dim=1)
+        self.sums[subset] += sums.cpu()
 
     def results(self) -> dict[str, Calibration]:
         """Return the calibration of each subset that has a pixel.

@@ -47,14 +47,32 @@ def frame_counts(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         >>> frame_counts(logits, torch.tensor([[[0, 0, 1, 255]]]), ignore_index=255).tolist()
         [[[1, 2, 1], [1, 1, 2]]]
     """
-    frames, classes = logits.shape[:2]
-    place = torch.arange(frames, device=target.device).reshape(-1, 1, 1)
-    # max finds the place of the largest logit ten times faster than argmax does along this axis.
-    pairs = (place * classes + target.long()) * classes + logits.max(1).indices
-    last = frames * classes**2
-    counted = torch.where(target == ignore_index, last, pairs)
-    matrices = torch.bincount(counted.flatten(), minlength=last + 1)[:last].reshape(frames, classes, classes)
-    return torch.stack([matrices.diagonal(dim1=1, dim2=2), matrices.sum(2), matrices.sum(1)], dim=-1)
+    return FrameCounter(target, logits.shape[1], ignore_index).count(logits)
+
+
+class FrameCounter:
+    """Counts the pixels of several predictions for the same frames; see `frame_counts`.
+
+    Args:
+        target: (B, H, W), values 0 … K-1 or ignore_index.
+        classes: their number K.
+        ignore_index: marks pixels that do not count.
+    """
+
+    def __init__(self, target: Tensor, classes: int, ignore_index: int) -> None:
+        self.frames, self.classes = len(target), classes
+        place = torch.arange(self.frames, device=target.device).reshape(-1, 1, 1)
+        self.valid = self.frames * classes**2
+        pairs = (place * classes + target.long()) * classes
+        self.pairs = pairs.masked_fill(target == ignore_index, self.valid)  # beyond those that are counted
+
+    def count(self, logits: Tensor) -> Tensor:
+        """Return (B, K, 3) of logits (B, K, H, W)."""
+        # max finds the place of the largest logit ten times faster than argmax does along this axis.
+        counted = (self.pairs + logits.max(1).indices).flatten()
+        matrices = torch.bincount(counted, minlength=self.valid)[: self.valid]
+        matrices = matrices.reshape(self.frames, self.classes, self.classes)
+        return torch.stack([matrices.diagonal(dim1=1, dim2=2), matrices.sum(2), matrices.sum(1)], dim=-1)
 
 
 def class_iou(matrix: Tensor) -> list[float | None]:

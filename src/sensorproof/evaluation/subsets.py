@@ -14,7 +14,7 @@ from sensorproof.data.metadata import IGNORE
 from sensorproof.documents.evaluation import FIGURES_AND_SPREAD
 from sensorproof.documents.runs import Scores
 from sensorproof.errors import SensorproofError
-from sensorproof.evaluation.metrics import frame_counts, iou_of_counts, mean_of_classes
+from sensorproof.evaluation.metrics import FrameCounter, iou_of_counts, mean_of_classes
 from sensorproof.models import Segmenter
 
 Observer = Callable[[str, Tensor, Tensor, Tensor, int], None]
@@ -123,6 +123,7 @@ def count_subsets(
     for batch in batches:
         features = model.encode(batch.inputs)
         subsets: list[Tensor | None] = []
+        counter: FrameCounter | None = None
         for subset in all_subsets(model.sensors):
             available = {name: features[name] for name in subset if name in features}
             if not available:
@@ -130,7 +131,8 @@ def count_subsets(
                 continue
             scorable = torch.stack([batch.present[name] for name in available]).any(0)
             logits = model.decode(available, batch.present, batch.target.shape[-2:])
-            counts = frame_counts(logits, batch.target, ignore_index)
+            counter = counter or FrameCounter(batch.target, logits.shape[1], ignore_index)
+            counts = counter.count(logits)
             if observe is not None:
                 observe(subset_name(subset), logits, batch.target, scorable, ignore_index)
             subsets.append((counts * scorable.reshape(-1, 1, 1)).cpu())
