@@ -164,3 +164,22 @@ def test_backbones_have_their_published_sizes(backbone: str) -> None:
         model = Segmenter(CHANNELS, 4, backbone, 16)
     millions = sum(p.numel() for p in model.encoder.parameters()) / 1e6
     assert millions == pytest.approx(published.get(backbone, 0.32), rel=0.03)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (50, 61)])
+def test_many_subsets_are_decoded_as_each_by_itself(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    channels = {"camera": 3, "depth": 1, "lidar": 2}
+    model = Segmenter(channels, classes=5, backbone="tiny", decoder_channels=16).eval()
+    sizes = {"camera": size, "depth": size, "lidar": (32, 40) if size == (50, 61) else size}
+    inputs = {name: torch.rand(4, number, *sizes[name]) for name, number in channels.items()}
+    present = {"camera": torch.tensor([1, 1, 0, 1]).bool(), "depth": torch.tensor([1, 0, 1, 1]).bool()}
+    present["lidar"] = torch.ones(4, dtype=torch.bool)
+    subsets = [("camera",), ("lidar",), ("camera", "depth"), ("camera", "depth", "lidar")]
+    with torch.inference_mode():
+        features = model.encode(inputs)
+        found = list(model.decode_subsets(features, present, subsets, size))
+        for logits, subset in zip(found, subsets, strict=True):
+            expected = model.decode({name: features[name] for name in subset}, present, size)
+            some = torch.stack([present[name] for name in subset]).any(0)  # a frame without any counts nowhere
+            torch.testing.assert_close(logits[some], expected[some], rtol=1e-4, atol=1e-5)

@@ -124,13 +124,15 @@ def count_subsets(
         features = model.encode(batch.inputs)
         subsets: list[Tensor | None] = []
         counter: FrameCounter | None = None
-        for subset in all_subsets(model.sensors):
-            available = {name: features[name] for name in subset if name in features}
-            if not available:
+        available = [tuple(name for name in subset if name in features) for subset in all_subsets(model.sensors)]
+        size = batch.target.shape[-2:]
+        decoded = model.decode_subsets(features, batch.present, [each for each in available if each], size)
+        for subset, names in zip(all_subsets(model.sensors), available, strict=True):
+            if not names:
                 subsets.append(None)
                 continue
-            scorable = torch.stack([batch.present[name] for name in available]).any(0)
-            logits = model.decode(available, batch.present, batch.target.shape[-2:])
+            scorable = torch.stack([batch.present[name] for name in names]).any(0)
+            logits = next(decoded)
             counter = counter or FrameCounter(batch.target, logits.shape[1], ignore_index)
             counts = counter.count(logits)
             if observe is not None:

@@ -27,6 +27,10 @@ class Decoder(SegformerDecodeHead):
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:  # type: ignore[override]
         """Decode; see the class."""
+        return self.classify(self.project(stages))
+
+    def project(self, stages: Sequence[Tensor]) -> Tensor:
+        """Return the linear half (B, C, H_1, W_1): the mean of several projections is the projection of their mean."""
         width = self.linear_fuse.out_channels
         parts = self.linear_fuse.weight[:, :, 0, 0].split(width, 1)[::-1]  # the head concatenates from the last stage
         size = stages[0].shape[-2:]
@@ -36,7 +40,12 @@ class Decoder(SegformerDecodeHead):
             weight, bias = part @ projection.weight, part @ projection.bias
             share = resize(_per_pixel(maps, weight, bias), size)
             fused = share if fused is None else fused + share
-        hidden = self.dropout(self.activation(self.batch_norm(fused)))
+        assert fused is not None
+        return fused
+
+    def classify(self, projected: Tensor) -> Tensor:
+        """Return the logits (B, K, H_1, W_1) of a projection."""
+        hidden = self.dropout(self.activation(self.batch_norm(projected)))
         return _per_pixel(hidden, self.classifier.weight[:, :, 0, 0], self.classifier.bias)
 
 

@@ -1,6 +1,6 @@
 """Weight-shared SegFormer over any number of sensors: encode each, take the mean per stage, decode once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,38 @@ class Segmenter(nn.Module):
         logits = self.decode_coarsely(features, present)
         height, width = logits.shape[-2:]
         return enlarge(logits, size or (height * _STRIDE, width * _STRIDE))
+
+    def decode_subsets(
+        self,
+        features: Features,
+        present: Mapping[str, Tensor],
+        subsets: Iterable[Sequence[str]],
+        size: tuple[int, int] | torch.Size,
+    ) -> Iterator[Tensor]:
+        """Decode many subsets of the sensors as `decode` does, within rounding, in a fraction of its time.
+
+        All that is linear is done once for each sensor, and not once for each subset.
+
+        Args:
+            features: {sensor: [feature per stage]}, from `encode`.
+            present: {sensor: (B,) bool}.
+            subsets: of the features.
+            size: (H, W) of the logits.
+
+        Yields:
+            Logits (B, K, H, W) of each subset.
+        """
+        if len({maps[0].shape for maps in features.values()}) > 1:  # stages are resized before they are averaged
+            yield from (self.decode({name: features[name] for name in subset}, present, size) for subset in subsets)
+            return
+        projected = {name: self.decoder.project(maps) for name, maps in features.items()}
+        for subset in subsets:
+            weights = torch.stack([present[name].to(projected[name]) for name in subset])
+            weights = (weights / weights.sum(0).clamp_min(1)).reshape(len(subset), -1, 1, 1, 1)
+            fused = projected[subset[0]] * weights[0]
+            for name, share in zip(subset[1:], weights[1:], strict=True):
+                fused = torch.addcmul(fused, projected[name], share)
+            yield enlarge(self.decoder.classify(fused), size)
 
     def decode_coarsely(self, features: Features, present: Mapping[str, Tensor] | None = None) -> Tensor:
         """Decode as `decode` does, to logits (B, K, H_1, W_1) of the first stage's size."""
