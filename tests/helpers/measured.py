@@ -3,6 +3,7 @@
 from sensorproof.documents import ArmSummary, Estimate, Evaluation, Statistic
 from sensorproof.documents.calibration import CalibrationBin, CalibrationSummary
 from sensorproof.documents.contributions import Contributions, SensorContribution
+from sensorproof.documents.evaluation import SpecialistReference
 from sensorproof.documents.groups import GroupScores, GroupTables
 from sensorproof.documents.protocols import NoiseTable, ProtocolScores, SubsetTable
 from sensorproof.documents.silent import FailureScores, FalseAlarms, SensorFailures, SilentScores
@@ -15,7 +16,16 @@ def statistic(mean: float) -> Statistic:
 def with_measures(evaluation: Evaluation) -> Evaluation:
     """Add all that can be measured to every arm; those of a later arm are higher."""
     arms = {name: _measure(arm, float(shift)) for shift, (name, arm) in enumerate(evaluation.arms.items())}
-    return evaluation.model_copy(update={"arms": arms})
+    share = Estimate(value=0.6, interval=(0.4, 0.9))
+    specialists = SpecialistReference(
+        mean=statistic(60.0),
+        worst=statistic(30.0),
+        subsets={name: statistic(60.0) for name in next(iter(arms.values())).subsets},
+        shares=dict.fromkeys(list(arms)[1:], share),
+        parameters=999999,
+        train_seconds=70.0,
+    )
+    return evaluation.model_copy(update={"arms": arms, "specialists": specialists})
 
 
 def _measure(arm: ArmSummary, shift: float) -> ArmSummary:

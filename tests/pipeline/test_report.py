@@ -160,6 +160,7 @@ def test_what_was_measured_is_shown(measured: tuple[Reader, Evaluation]) -> None
     assert ["霧", "2", "–", "–", "too few frames"] in reader.rows
     for words in ("frozen for a while", "new one", "In the baseline, thermal adds 18.0 points and camera −2.0;"):
         assert words in reader.words
+    assert "60.0 % 40.0 % to 90.0 %" in reader.words
     item = reader.row("Calibration error with one sensor missing")
     assert item[1:4] == ["go", "9.0 % (without camera)", "at most 10.0 %"]
 
