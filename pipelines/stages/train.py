@@ -6,14 +6,13 @@ from typing import cast
 from sensorproof.artifacts import CHECKPOINTS, PREPARED, QUARANTINED, SEARCH, run_folder
 from sensorproof.console import report_errors
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.documents import ArmSettings
 from sensorproof.documents.history import Row, write_history
-from sensorproof.errors import SensorproofError
 from sensorproof.experiment import RunSpec, fit
-from sensorproof.files import atomic_folder, read_json
+from sensorproof.files import atomic_folder
 from sensorproof.models import save_model
 from sensorproof.monitoring.fit import fit_monitor
-from sensorproof.settings import Arm, RegularizerSettings, load_settings
-from sensorproof.settings.strict_model import validate_document
+from sensorproof.settings import Arm, load_settings
 
 
 @report_errors
@@ -21,7 +20,7 @@ def main(arm: Arm, seed: int) -> None:
     """Write artifacts/train/<arm>-<seed>."""
     settings = load_settings()
     steps, chosen = settings.train.steps, SEARCH / "arms" / f"{arm}.json"
-    regularizer = validate_document(RegularizerSettings, read_json(chosen), chosen, SensorproofError, "run `dvc repro`")
+    own = ArmSettings.read(chosen)
 
     def show(step: int, row: Row) -> None:
         """Print about ten lines a training."""
@@ -30,7 +29,7 @@ def main(arm: Arm, seed: int) -> None:
 
     data = PreparedDataset(PREPARED, QUARANTINED)
     result = fit(
-        RunSpec(arm, seed, steps, settings.model, settings.train, regularizer),
+        RunSpec(arm, seed, steps, settings.model, own.apply(settings.train), own.regularizer),
         data,
         checkpoints=CHECKPOINTS,
         progress=show,

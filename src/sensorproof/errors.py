@@ -59,6 +59,10 @@ class RejectedError(SensorproofError):
     exit_code = EXIT_REFUSED
 
 
+class DivergedError(SensorproofError):
+    """A training whose loss, logits or features are no longer finite."""
+
+
 class ModelError(UsageError):
     """A model under audit that gives no answer that can be scored; not the fault of how the command was called."""
 

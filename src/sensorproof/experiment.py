@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -82,24 +83,32 @@ def fit(
         progress: called with step and row whenever a row of the history is recorded.
     """
     description = describe_model(spec.model, data.meta)
-    torch.manual_seed(spec.seed)
-    pretrained = Path(spec.model.pretrained) if spec.model.pretrained else None
-    model = build_model(description, pretrained)
+    model = new_model(spec, description)
     checkpoint = checkpoints / f"{spec.key(data)}.safetensors" if checkpoints else None
-    run = train(
+    run = train_model(model, spec, data, checkpoint=checkpoint, progress=progress)
+    validation = score_split(model, data, "val", spec.train.device, spec.train.batch_size)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return FitResult(spec, model, description, run, validation)
+
+
+def new_model(spec: RunSpec, description: ModelDescription) -> Segmenter:
+    """Build the model with which the training of a spec starts."""
+    torch.manual_seed(spec.seed)
+    return build_model(description, Path(spec.model.pretrained) if spec.model.pretrained else None)
+
+
+def train_model(model: Segmenter, spec: RunSpec, data: PreparedDataset, **options: Any) -> TrainingRun:
+    """Train a new model as a spec says; `train` describes the options and what it raises."""
+    return train(
         model,
         TrainingSampler(data, spec.train.batch_size, spec.seed, spec.train.horizontal_flip),
         build_objective(spec.arm, spec.regularizer, spec.train.class_balance),
         spec.train,
         steps=spec.steps,
         seed=spec.seed,
-        checkpoint=checkpoint,
-        progress=progress,
+        **options,
     )
-    validation = score_split(model, data, "val", spec.train.device, spec.train.batch_size)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-    return FitResult(spec, model, description, run, validation)
 
 
 def score_split(model: Segmenter, data: PreparedDataset, split: Split, device: str, batch_size: int) -> SubsetScores:

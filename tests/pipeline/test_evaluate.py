@@ -10,6 +10,7 @@ import yaml
 
 from helpers.mlflow_registry import load_stage
 from helpers.project_artifacts import CLASSES, SENSORS, write_results
+from helpers.search import make_trial
 from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, SEARCH, SPECIALISTS, VERDICT, run_folder
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.holdout import hash_holdout
@@ -20,7 +21,6 @@ from sensorproof.documents import (
     Scores,
     SearchResult,
     TrainingRecord,
-    Trial,
     ValidationRecord,
     VerdictFrames,
 )
@@ -38,8 +38,7 @@ def prepare_stage(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Set
     monkeypatch.chdir(root)
     EVALUATION.unlink()
     settings = load_settings()
-    trial = Trial(number=0, strength=0.2, scales=["prediction"], score=60.0)
-    SearchResult(trials=(trial,), best=settings.regularizer).write(SEARCH / "trials.json")
+    SearchResult(trials=(make_trial(0, 60.0, 50.0),), best=settings.regularizer).write(SEARCH / "trials.json")
     frames = VerdictFrames(total=13, quarantined=1, released=0)
     ValidationRecord(decision="accepted", frames=frames, batches={}).write(VERDICT)
     stage = load_stage("evaluate")

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from helpers.paths import ROOT
+from sensorproof.adapters.optuna import LIMITS
 from sensorproof.serving.code import imported_names, needed_files
-from sensorproof.settings import TrainSettings
+from sensorproof.settings import SearchSettings, TrainSettings
 
 SOURCE = ROOT / "src/sensorproof"
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
@@ -85,3 +86,10 @@ def test_a_stage_that_trains_reads_every_setting_of_training(stage: str, elsewhe
     """Otherwise a change of one would leave old models in place."""
     params = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["params"]
     assert {f"train.{name}" for name in TrainSettings.model_fields if name not in elsewhere} <= set(params)
+
+
+def test_the_search_depends_on_every_setting_that_may_change_its_result() -> None:
+    params = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["search"]["params"]
+    whose = {"workers", "storage"}
+    assert {f"search.{name}" for name in SearchSettings.model_fields if name not in whose} <= set(params)
+    assert {f"promotion.{name}" for name in LIMITS} <= set(params)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sensorproof import __version__
-from sensorproof.cli import bench, platform, quarantine, registry
+from sensorproof.cli import bench, platform, quarantine, registry, search
 from sensorproof.cli.audit import audit
 from sensorproof.cli.compare import compare
 from sensorproof.cli.configure import configure
@@ -52,6 +52,7 @@ app.command()(audit)
 app.add_typer(registry.app, name="registry")
 app.add_typer(platform.app, name="platform")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(search.app, name="search")
 app.add_typer(bench.app, name="bench")
 app.command()(compare)
 app.command()(configure)

@@ -21,11 +21,10 @@ from sensorproof.documents.runs import (
     RunScores,
     ScoredRun,
     Scores,
-    SearchResult,
     TrainingRecord,
-    Trial,
     TuningRun,
 )
+from sensorproof.documents.search import ArmSettings, SearchResult, Trial, ValidationScores
 from sensorproof.documents.statistic import Statistic
 from sensorproof.documents.validation import (
     BatchRecord,
@@ -41,6 +40,7 @@ __all__ = [
     "CANDIDATE",
     "FIGURES",
     "FIGURES_AND_SPREAD",
+    "ArmSettings",
     "ArmSummary",
     "BatchRecord",
     "ComparedArm",
@@ -71,5 +71,6 @@ __all__ = [
     "Trial",
     "TuningRun",
     "ValidationRecord",
+    "ValidationScores",
     "VerdictFrames",
 ]

@@ -1,4 +1,4 @@
-"""What the stages search, train and evaluate, and `sensorproof compare`, write about single trainings."""
+"""What the stages train and evaluate, and `sensorproof compare`, write about single trainings."""
 
 from typing import Final
 
@@ -10,26 +10,10 @@ from sensorproof.documents.evaluation import ArmSummary, Gains
 from sensorproof.documents.optional import OmitsNone
 from sensorproof.documents.protocols import ProtocolScores
 from sensorproof.documents.silent import SilentScores
-from sensorproof.settings import RegularizerSettings, Scales
+from sensorproof.settings import RegularizerSettings
 
 CANDIDATE: Final = "regularized_dropout"
 """The arm whose gain over each of the others `sensorproof compare` gives."""
-
-
-class Trial(Document):
-    """One trial of the search, and its score on the validation split in points."""
-
-    number: int
-    strength: float
-    scales: Scales
-    score: float
-
-
-class SearchResult(Document):
-    """artifacts/search/trials.json."""
-
-    trials: tuple[Trial, ...]
-    best: RegularizerSettings
 
 
 class Scores(Document):

@@ -16,7 +16,8 @@ from sensorproof.documents.evaluation import (
     Gains,
     SearchSummary,
 )
-from sensorproof.documents.runs import ScoredRun, SearchResult
+from sensorproof.documents.runs import ScoredRun
+from sensorproof.documents.search import SearchResult
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.calibration import average_calibration
 from sensorproof.evaluation.contributions import contributions_of_arms

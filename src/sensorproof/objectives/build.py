@@ -18,6 +18,7 @@ NO_REGULARIZATION = RegularizerSettings(
     batch_fraction=1.0,
     every_n_steps=1,
     relevance_weighting=False,
+    modality_dropout=0.0,
 )
 """Settings of arms without the term."""
 OBJECTIVE_VERSION = 4

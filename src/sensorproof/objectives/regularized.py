@@ -9,6 +9,8 @@ from sensorproof.models import Segmenter
 from sensorproof.objectives.base import CrossEntropyObjective, Inputs, Loss, Present
 from sensorproof.regularization.functional_entropy import FunctionalEntropy
 from sensorproof.regularization.options import Subsets, applicable_options
+from sensorproof.regularization.presence import presence_masks
+from sensorproof.regularization.subset_sampling import modality_dropout
 from sensorproof.settings import RegularizerSettings
 
 MEASURE_EVERY = 50
@@ -29,6 +31,7 @@ class Regularized(CrossEntropyObjective):
 
     def __init__(self, settings: RegularizerSettings, subsets: Subsets, class_balance: float = 0.0) -> None:
         super().__init__(class_balance)
+        self.modality_dropout = settings.modality_dropout
         wanted: dict[str, Any] = {
             "subsets": subsets,
             "relevance_weighting": settings.relevance_weighting,
@@ -49,7 +52,10 @@ class Regularized(CrossEntropyObjective):
 
     def __call__(self, model: Segmenter, inputs: Inputs, target: Tensor, present: Present, step: int) -> Loss:
         """Return the loss of a step; see `Objective`."""
-        features, plain = self.plain_pass(model, inputs, target, present)
+        fused = present
+        if self.modality_dropout:
+            fused = modality_dropout(presence_masks(sorted(inputs), present, target), self.modality_dropout)
+        features, plain = self.plain_pass(model, inputs, target, fused)
         measured = step % MEASURE_EVERY == FIRST_MEASURED
         term = self.regularizer(model, inputs, target, present=present, features=features, return_information=measured)
         parts = {"cross_entropy": plain.detach(), "regularizer": term.value.detach()}

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.errors import DivergedError, UsageError
 from sensorproof.regularization.presence import presence_masks
 
 
@@ -118,6 +118,6 @@ def check_classes(logits: Tensor, target: Tensor, ignore_index: int) -> None:
 
 
 def check_finite(values: Tensor, what: str = "logits") -> None:
-    """Raise SensorproofError if a value is not finite."""
+    """Raise DivergedError if a value is not finite."""
     if not bool(torch.isfinite(values).all()):
-        raise SensorproofError(what, "are not finite", "lower the learning rate or the regulariser's strength")
+        raise DivergedError(what, "are not finite", "lower the learning rate or the regulariser's strength")

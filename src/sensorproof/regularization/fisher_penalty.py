@@ -60,7 +60,7 @@ class FisherInformationPenalty(nn.Module):
         """Return the penalty at one scale, a scalar, and {sensor: scalar} information, detached, which is at hand.
 
         Raises:
-            SensorproofError: an information is not finite.
+            DivergedError: an information is not finite.
         """
         del return_information
         if scale != "prediction":
@@ -115,7 +115,7 @@ def information_penalty(information: Mapping[str, Tensor], variant: Variant, eps
         epsilon: added to I, so that a sensor that is ignored gives a finite value.
 
     Raises:
-        SensorproofError: an information is not finite.
+        DivergedError: an information is not finite.
     """
     if not information:
         return torch.zeros(())

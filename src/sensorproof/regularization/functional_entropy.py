@@ -204,7 +204,7 @@ class FunctionalEntropy(nn.Module):
             UsageError: no sensor is present, `sensors` or `present` name an unknown one, tensors do not fit each
                 other, an input is not finite, a label is beyond the classes, the model returns anything but logits,
                 or a feature scale needs methods or stages that the model lacks. It is also a ValueError.
-            SensorproofError: the logits or the features are not finite.
+            DivergedError: the logits or the features are not finite.
         """
         model = unwrap_model(model)
         masks = check_call(

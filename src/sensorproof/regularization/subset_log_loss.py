@@ -66,7 +66,7 @@ class SubsetLogLoss(nn.Module):
         At the prediction scale the information costs passes of its own; it is empty without return_information.
 
         Raises:
-            SensorproofError: the logits or the features are not finite.
+            DivergedError: the logits or the features are not finite.
         """
         if scale != "prediction":
             return self._feature_loss(batch, scale)

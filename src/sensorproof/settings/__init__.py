@@ -19,6 +19,7 @@ from sensorproof.settings.evaluation import (
 )
 from sensorproof.settings.renamed import find_renamed
 from sensorproof.settings.schedule import ScheduleSettings
+from sensorproof.settings.search import ChoiceSettings, PruningSettings, SearchSettings, SpaceSettings
 from sensorproof.settings.strict_model import StrictModel, validate_document
 from sensorproof.settings.training import (
     Arm,
@@ -27,7 +28,6 @@ from sensorproof.settings.training import (
     RegularizerSettings,
     Scale,
     Scales,
-    SearchSettings,
     TrainSettings,
     name_scales,
 )
@@ -46,6 +46,7 @@ __all__ = [
     "Arm",
     "BenchmarkDataset",
     "CalibrationChecks",
+    "ChoiceSettings",
     "CompareSettings",
     "ContentChecks",
     "DataSettings",
@@ -58,6 +59,7 @@ __all__ = [
     "PairTime",
     "PilotSettings",
     "PromotionSettings",
+    "PruningSettings",
     "RegularizerSettings",
     "ReportSettings",
     "Scale",
@@ -65,6 +67,7 @@ __all__ = [
     "ScheduleSettings",
     "SearchSettings",
     "Settings",
+    "SpaceSettings",
     "SplitSettings",
     "TimeChecks",
     "TrainSettings",
@@ -95,6 +98,18 @@ class Settings(StrictModel):
     def _compares_arms_that_train(self) -> Self:
         if missing := sorted({"baseline", self.promotion.candidate} - set(self.train.arms)):
             raise ValueError(f"train.arms lacks {missing}: the gain of promotion.candidate is over the baseline")
+        return self
+
+    @model_validator(mode="after")
+    def _searches_what_the_candidate_can_train(self) -> Self:
+        space = self.search.space
+        if self.promotion.candidate != "regularized_dropout" or not self.search.enabled:
+            return self
+        if set(space.variant) != {"single"} or set(space.estimator) != {"first_order"}:
+            raise ValueError(
+                "search.space: the candidate regularized_dropout has variant single and estimator first_order alone; "
+                "leave out the others, or set promotion.candidate: regularized"
+            )
         return self
 
     @property

@@ -16,6 +16,8 @@ KEYS = {
     "regularizer.fraction": "regularizer.batch_fraction",
     "regularizer.every": "regularizer.every_n_steps",
     "regularizer.weigh": "regularizer.relevance_weighting",
+    "search.strength": "search.space.strength",
+    "search.scales": "search.space.scales",
     "compare.sets": "compare.datasets",
     "compare.tuning_share": "compare.tuning_fraction",
 }

@@ -1,6 +1,6 @@
-"""The sections `model`, `train`, `regularizer` and `search`: what a training is made of."""
+"""The sections `model`, `train`, `monitoring` and `regularizer`: what a training is made of."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -10,7 +10,6 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     Tag,
-    model_validator,
 )
 
 from sensorproof.settings.strict_model import Fraction, Seeds, StrictModel, distinct
@@ -85,6 +84,8 @@ class RegularizerSettings(StrictModel):
     """Apply the term at every n-th step, with n times the weight."""
     relevance_weighting: bool
     """Weight each sensor's term by its measured relevance."""
+    modality_dropout: Fraction
+    """Probability that the fused prediction lacks a sensor in training; each sample keeps at least one."""
 
     @property
     def strengths(self) -> dict[str, float]:
@@ -98,23 +99,3 @@ class MonitoringSettings(StrictModel):
 
     false_alarms: Annotated[float, Field(gt=0, le=0.1)]
     """Share of the images of sound sensors that may be left out."""
-
-
-class SearchSettings(StrictModel):
-    """The Optuna search over the regulariser, on validation data."""
-
-    trials: Annotated[int, Field(ge=0)]
-    """Number of trials; with 0, `regularizer` is used as it is."""
-    steps: PositiveInt
-    strength: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
-    """Lowest and highest strength, searched on a logarithmic scale."""
-    scales: Annotated[list[Scales], Field(min_length=1)]
-    """The sets of scales to choose from."""
-    seeds: Seeds
-    """Each trial trains with all of them and is scored by the mean; the first one also seeds the sampler."""
-
-    @model_validator(mode="after")
-    def _is_ordered(self) -> Self:
-        if self.strength[0] >= self.strength[1]:
-            raise ValueError("strength must be [lowest, highest]")
-        return self

@@ -1,7 +1,7 @@
 """Plain torch training: one objective, one optimiser, one schedule; the same steps for every arm."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from sensorproof.data.dataset import TrainingSampler
 from sensorproof.documents.history import STEP, Row
-from sensorproof.errors import SensorproofError
+from sensorproof.errors import DivergedError, SensorproofError
 from sensorproof.models import Segmenter
 from sensorproof.objectives.base import Objective
 from sensorproof.settings import TrainSettings
@@ -46,6 +46,8 @@ def train(
     seed: int,
     checkpoint: Path | None = None,
     progress: Callable[[int, Row], None] = lambda step, row: None,
+    pauses: Collection[int] = (),
+    at_pause: Callable[[int], None] = lambda step: None,
 ) -> TrainingRun:
     """Train the model in place and leave it on the device of settings.device.
 
@@ -61,9 +63,14 @@ def train(
         checkpoint: a file. The state is saved there every settings.checkpoint_every steps; if it exists, the training
             resumes from it.
         progress: called with step and row whenever a row is recorded.
+        pauses: numbers of steps after which the training pauses, to score the model. Scoring draws nothing at random,
+            so a training with pauses gives the same result as one without.
+        at_pause: called with the number of steps done; it may leave the model in evaluation mode. What it raises ends
+            the training.
 
     Raises:
-        SensorproofError: the loss is not finite, or the device or the checkpoint cannot be used.
+        DivergedError: the loss is not finite.
+        SensorproofError: the device or the checkpoint cannot be used.
     """
     device = choose_device(settings.device)
     model.to(device).train()
@@ -91,6 +98,9 @@ def train(
         run.seconds = time.perf_counter() - started
         if checkpoint is not None and (step + 1) % settings.checkpoint_every == 0 and step + 1 < steps:
             save_checkpoint(checkpoint, state, step + 1, run.history, run.seconds)
+        if step + 1 in pauses:
+            at_pause(step + 1)
+            model.train()
     model.eval()
     return run
 
@@ -99,7 +109,7 @@ def _to_row(step: int, value: Tensor, parts: dict[str, Tensor]) -> Row:
     """Build one row of the history; a loss that is not finite stops the training."""
     if not torch.isfinite(value):
         fix = "lower train.learning_rate or regularizer.strength"
-        raise SensorproofError(f"training step {step}", f"the loss is {float(value.detach())}", fix)
+        raise DivergedError(f"training step {step}", f"the loss is {float(value.detach())}", fix)
     return {STEP: step, "loss": float(value.detach())} | {name: float(part) for name, part in parts.items()}
 
 

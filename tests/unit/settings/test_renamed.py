@@ -22,7 +22,8 @@ def of_before() -> dict[str, Any]:
         part = document
         for section in sections:
             part = part[section]
-        part[old.split(".")[-1]] = part.pop(key)
+        former = document[sections[0]] if len(sections) > 1 else part  # a key may have moved into a part of its section
+        former[old.split(".")[-1]] = part.pop(key)
     names = {"regularized_dropout": "default"}
     document["train"]["arms"] = [names.get(arm, arm) for arm in document["train"]["arms"]]
     document["register"]["candidate"] = "default"

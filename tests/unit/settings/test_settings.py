@@ -69,11 +69,31 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "validation.drift.max_frames": [9],
     "validation.max_quarantined": [1.1],
     "validation.contact_sheet_frames": [-1, 101],
-    "search.trials": [-1],
+    "regularizer.modality_dropout": [-0.1, 1.1],
+    "search.trials": [-1, 0],
+    "search.minutes": [0.0, -1.0],
     "search.steps": [0],
-    "search.strength": [[0.1], [0.0, 1.0], [0.1, NAN]],
-    "search.scales": [[], [[]], [["stage9"]], [{"prediction": -1.0}]],
+    "search.space.strength": [
+        {},
+        {"stage9": [0.1, 1.0]},
+        *({"prediction": v} for v in ([0.1], [0.0, 1.0], [1.0, 0.1])),
+    ],
+    "search.space.scales": [[], [[]], [["stage9"]], [["prediction", "prediction"]]],
+    "search.space.variant": [[], ["square"], ["single", "single"]],
+    "search.space.estimator": [[], ["guess"]],
+    "search.space.modality_dropout": [[0.1], [0.5, 0.1], [0.0, 1.1]],
+    "search.space.class_balance": [[0.5, 0.5], [-0.1, 1.0]],
+    "search.space.learning_rate": [[0.0, 0.1], [0.1, 0.01]],
+    "search.folds": [0, 21],
     "search.seeds": [[], [-1]],
+    "search.close": [-0.1],
+    "search.choice.maximize": ["worst"],
+    "search.choice.tolerance": [-0.1],
+    "search.pruning.first": [0.0, 1.1],
+    "search.pruning.reduction": [1],
+    "search.warm_start": [["friends"], ["studies", "studies"]],
+    "search.workers": [0],
+    "search.storage": ["redis://host", "nowhere"],
     "evaluate.batch_size": [0],
     "evaluate.confidence": [0.0, 1.0],
     "evaluate.protocols": [["magic"], ["emm", "emm"]],
@@ -128,9 +148,10 @@ WITHOUT_RANGE = {
     "train.horizontal_flip",
     "regularizer.relevance_weighting",
     "evaluate.specialists",
+    "search.enabled",
     "validation.time.pairs",
 }
-OPEN = {"validation.time.pairs", "compare.strengths"}
+OPEN = {"validation.time.pairs", "compare.strengths", "search.space.strength"}
 """Mappings whose keys are the user's own."""
 
 
@@ -163,7 +184,9 @@ def remove(document: dict[str, Any], path: str) -> None:
 
 def of_wrong_type(value: Any) -> Any:
     """A value that no key takes in the place of this one."""
-    if isinstance(value, bool) or value is None or isinstance(value, (list, dict)):
+    if value is None:
+        return {"x": 1}  # a number may be what the key takes where it is not null
+    if isinstance(value, bool | list | dict):
         return 17
     return ["x"]
 
@@ -247,7 +270,17 @@ def test_what_is_no_params_at_all(document: Any) -> None:
         ("compare.strengths", {k: v for k, v in STRENGTHS.items() if k != "agm"}, "wrong or missing: agm"),
         ("compare.datasets", [COMPARED | {"seeds": [0, 0]}], "must not repeat"),
         ("compare.datasets", [COMPARED | {"tuning_seeds": [1, 1]}], "must not repeat"),
-        ("search.strength", [1.0, 0.1], "search: strength must be [lowest, highest]"),
+        ("search.space.strength", {"prediction": [1.0, 0.1]}, "must be [lowest, highest]"),
+        ("search.space.scales", [["prediction", "stage4"]], "search.space: strength lacks ['stage4']"),
+        (
+            "search.space.strength",
+            {"prediction": [0.1, 1.0], "stage4": [0.1, 1.0]},
+            "strength has ['stage4'], which no set",
+        ),
+        ("search.space.scales", [["prediction"], ["prediction"]], "scales must not repeat a set"),
+        ("search.space.variant", ["single", "paper"], "regularized_dropout has variant single and estimator first_or"),
+        ("search.minutes", 5.0, "search: give either trials or minutes"),
+        ("search.trials", None, "search: give either trials or minutes"),
         ("validation.content.warn_px", 2.9, "warn_px must not exceed"),
         ("validation.time.pairs", {"depth": {}}, "validation.time.pairs.depth: give either tolerance_s"),
     ],
