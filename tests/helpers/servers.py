@@ -200,9 +200,9 @@ class MlflowServer:
     bucket: Path
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """PostgreSQL."""
+@contextlib.contextmanager
+def postgres_cluster() -> Iterator[tuple[Postgres, Callable[[], contextlib.AbstractContextManager[None]]]]:
+    """A PostgreSQL server that does not run yet, and how to run it for a while, as often as one likes."""
     user = server_user()
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     server = Postgres(free_port(), secrets.token_hex(16))
@@ -237,10 +237,20 @@ def postgres() -> Iterator[Postgres]:
             str(server.port),
         ]
         command += ["-k", root, "-c", "fsync=off", "-c", "max_connections=200"]
-        with running(command, server.is_up, root / "log", user=user, folder=root, stop=signal.SIGINT):
-            yield server
+
+        def run() -> contextlib.AbstractContextManager[None]:
+            return running(command, server.is_up, root / "log", user=user, folder=root, stop=signal.SIGINT)
+
+        yield server, run
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """PostgreSQL."""
+    with postgres_cluster() as (server, run), run():
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ STORAGE = "SENSORPROOF_SEARCH_STORAGE"
 """Environment variable with the address of a database; it comes before search.storage, and may hold a password."""
 _FIT = ("schema", "data", "settings")
 """Notes on a study: hashes of what all its trials must have in common."""
-_FINISHED, _CHOSEN = "finished", "chosen"
+_READY, _FINISHED, _CHOSEN = "ready", "finished", "chosen"
 LIMITS = {
     "min_gain_baseline", "max_loss_full", "min_worst", "max_loss_class", "max_loss_site", "max_loss_condition",
     "min_group_frames",
@@ -95,6 +95,7 @@ def run_search(
         for values, origin in [*first, *_earlier_choices(storage, notes["schema"], settings)]:
             if contains(settings.search.space, values):
                 own.enqueue(values, origin)
+        own.note(_READY, True)
     worker = Worker(own, folds, settings, say, pace)
     with _in_use(source) as alone:
         if alone:
@@ -181,9 +182,9 @@ def _find_or_create(storage: BaseStorage, notes: dict[str, str]) -> tuple[optuna
 
 
 def _unfinished(storage: BaseStorage) -> list[optuna.study.StudySummary]:
-    """Return the summaries of the studies that have notes and no result yet, the newest first."""
+    """Return the summaries of the studies that are set up and have no result yet, the newest first."""
     summaries = patiently(lambda: optuna.get_all_study_summaries(storage))
-    return [each for each in reversed(summaries) if "data" in each.user_attrs and _FINISHED not in each.user_attrs]
+    return [each for each in reversed(summaries) if _READY in each.user_attrs and _FINISHED not in each.user_attrs]
 
 
 def _find(storage: BaseStorage, name: str | None, notes: dict[str, str], source: Source) -> optuna.Study:
