@@ -26,13 +26,16 @@ _HERE = [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}
 
 @dataclass(frozen=True)
 class Deployment:
-    """One flow with its schedule; a second run waits for the first one or is cancelled."""
+    """One flow with its schedule; a second run waits for the first one or is cancelled.
+
+    Without a schedule it runs when asked to, and any number of runs at the same time.
+    """
 
     name: str
     entrypoint: str
     description: str
-    schedule: CronSchedule | IntervalSchedule
-    second_run: ConcurrencyLimitStrategy
+    schedule: CronSchedule | IntervalSchedule | None = None
+    second_run: ConcurrencyLimitStrategy | None = None
 
 
 def deployments(settings: ScheduleSettings) -> list[Deployment]:
@@ -52,6 +55,11 @@ def deployments(settings: ScheduleSettings) -> list[Deployment]:
             IntervalSchedule(interval=timedelta(seconds=settings.polling_s)),
             ConcurrencyLimitStrategy.CANCEL_NEW,
         ),
+        Deployment(
+            "search-worker",
+            "pipelines/flows/search_worker.py:search_worker",
+            "Help the search that is under way; start as many runs as there should be workers",
+        ),
     ]
 
 
@@ -70,9 +78,9 @@ def register(settings: ScheduleSettings) -> Iterator[str]:
                 path=".",
                 pull_steps=_HERE,
                 tags=[POOL],
-                schedules=[DeploymentScheduleCreate(schedule=each.schedule, active=True)],
-                concurrency_limit=1,
-                concurrency_options=ConcurrencyOptions(collision_strategy=each.second_run),
+                schedules=[DeploymentScheduleCreate(schedule=each.schedule, active=True)] if each.schedule else [],
+                concurrency_limit=1 if each.second_run else None,
+                concurrency_options=ConcurrencyOptions(collision_strategy=each.second_run) if each.second_run else None,
                 work_pool_name=POOL,
                 job_variables={"working_dir": "."},
                 parameter_openapi_schema=parameter_schema(flow).model_dump(),

@@ -6,6 +6,7 @@ from sensorproof.artifacts import (
     QUARANTINED,
     REPORT,
     REPORT_FOLDER,
+    SEARCH,
     VALIDATION,
     VERDICT,
     WORST_FRAMES,
@@ -13,7 +14,7 @@ from sensorproof.artifacts import (
 )
 from sensorproof.console import report_errors
 from sensorproof.data.dataset import PreparedDataset
-from sensorproof.documents import Evaluation, ValidationRecord
+from sensorproof.documents import Evaluation, SearchResult, ValidationRecord
 from sensorproof.files import write_text
 from sensorproof.reporting.checklist import Thresholds, pilot_checklist
 from sensorproof.reporting.data_tables import make_tables
@@ -28,6 +29,7 @@ def main() -> None:
     """Write artifacts/report.html and artifacts/report."""
     settings = load_settings()
     evaluation, verdict = Evaluation.read(EVALUATION), ValidationRecord.read(VERDICT)
+    search = SearchResult.read(SEARCH / "trials.json")
     data = PreparedDataset(PREPARED, QUARANTINED)
     runs = {arm: {seed: run_folder(arm, seed) for seed in scores.seeds} for arm, scores in evaluation.arms.items()}
     limits = Thresholds(settings.report.pilot, settings.promotion, settings.validation)
@@ -39,7 +41,7 @@ def main() -> None:
         settings.report.language,
     )
     sheets = {batch: VALIDATION / batch / WORST_FRAMES for batch in verdict.batches}
-    page = render_report(evaluation, verdict, data, runs, options, sheets)
+    page = render_report(evaluation, verdict, data, runs, options, sheets, search)
     with use_language(options.language):
         checklist = pilot_checklist(evaluation, verdict, data, limits)
     tables = make_tables(evaluation, verdict, checklist, settings.promotion)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.evaluations import make_silent
 from helpers.paths import ROOT
-from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, REPORT, REPORT_FOLDER, run_folder
+from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, QUARANTINED, REPORT, REPORT_FOLDER, SEARCH, run_folder
 from sensorproof.cli import main
 from sensorproof.data.batch import Batch, Class, read_batch, write_batch
 from sensorproof.data.dataset import PreparedDataset
@@ -191,6 +191,7 @@ def write_results(root: Path, means: Means, *, first_seed: int = 0, data_hash: s
     frames = FrameCounts(train=2, val=2, test=8, quarantined=0)
     data = DataSummary(batches=("b",), hash=data_hash, frames=frames)
     search = SearchResult(trials=(), best=settings.regularizer)
+    search.write(root / SEARCH / "trials.json")
     comparison = compare_arms(scored, settings)
     runs = [run for run, _ in scored]
     build_evaluation(runs, data, search, settings, "0" * 40, comparison).write(root / EVALUATION)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from helpers.paths import ROOT
 from helpers.project_artifacts import make_meta
-from sensorproof.documents.search import Check, TaskResult, Trial, ValidationScores
+from sensorproof.documents.search import Check, LossPoint, SearchResult, TaskResult, Trial, ValidationScores
 from sensorproof.files import parse_yaml, write_json
 from sensorproof.settings import Settings, parse_settings
 
@@ -81,7 +81,7 @@ def make_result(full: float, mean: float, checks: Sequence[float] = (), **scores
     )
 
 
-def make_trial(number: int, full: float, mean: float, **changes: Any) -> Trial:
+def make_trial(number: int, full: float, mean: float, /, **changes: Any) -> Trial:
     """A trial that ended."""
     settings = search_settings()
     return Trial(
@@ -99,3 +99,28 @@ def make_trial(number: int, full: float, mean: float, **changes: Any) -> Trial:
         mean=mean,
         worst=30.0,
     ).model_copy(update=changes)
+
+
+def make_search() -> SearchResult:
+    """A search of six trials: two are on the front, one of them chosen; one breaks a limit, one stopped, one failed."""
+    settings = search_settings()
+    trials = [
+        make_trial(0, 54.1, 44.0, origin="params.yaml", seeds=(0, 1)),
+        make_trial(1, 53.8, 47.2, values={"strength.prediction": 0.31}, seeds=(0, 1), violations={"loss_full": -0.2}),
+        make_trial(2, 52.0, 46.0, values={"strength.prediction": 0.05}),
+        make_trial(3, 58.0, 50.0, values={"strength.prediction": 0.6}, violations={"site_loss": 1.5}),
+        make_trial(4, 0.0, 0.0, outcome="pruned", reason="not among the best", full=None, mean=None, worst=None),
+        make_trial(5, 0.0, 0.0, outcome="failed", reason="the loss is nan", full=None, mean=None, worst=None),
+    ]
+    curve = {"checks": (Check(steps=2, score=40.0),), "losses": (LossPoint(step=10, loss=0.7),)}
+    trials[1] = trials[1].model_copy(update=curve)
+    return SearchResult(
+        study="search-1",
+        trials=tuple(trials),
+        best=trials[1].regularizer,
+        chosen=1,
+        front=(0, 1),
+        choice=settings.search.choice,
+        importance={"full": {"strength.prediction": 1.0}, "mean": {"strength.prediction": 1.0}},
+        steps=4,
+    )

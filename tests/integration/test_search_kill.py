@@ -103,10 +103,10 @@ def test_a_database_that_is_away_for_a_while(tmp_path: Path) -> None:
         with run():
             source = make_source(tmp_path, server.database("search"))
             search = SEARCH | {"trials": 8, "pruning": {"first": 1.0}}
-            first = start(Job(source, search, 0.6, tmp_path / "log"))
+            first = start(Job(source, search, 3.0, tmp_path / "log"))
             wait_for_study(source)
-            processes = [first, start(Job(source, search, 0.6, tmp_path / "log", joins=True))]
-            wait_for_lines(tmp_path / "log", 3)
+            processes = [first, start(Job(source, search, 3.0, tmp_path / "log", joins=True))]
+            wait_for_running(source, 2)
         time.sleep(20)
         assert all(process.is_alive() for process in processes)
         with run():
@@ -129,9 +129,10 @@ def wait_for_study(source: Source) -> None:
     raise AssertionError("no study was made")
 
 
-def wait_for_lines(log: Path, number: int) -> None:
-    """Wait until so many trainings have ended."""
+def wait_for_running(source: Source, number: int) -> None:
+    """Wait until so many workers train at the same time."""
+    study = optuna.load_study(study_name="search-1", storage=open_storage(source.storage, source.journal))
     deadline = time.monotonic() + 60
-    while not log.exists() or len(log.read_text().splitlines()) < number:
+    while sum(trial.state == optuna.trial.TrialState.RUNNING for trial in study.get_trials()) < number:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -18,8 +18,10 @@ from PIL import Image
 from helpers.evaluations import PROMOTION
 from helpers.paths import ROOT
 from helpers.report_fixtures import OPTIONS, VERDICT, make_data, make_evaluation, make_page, make_runs, make_verdict
+from helpers.search import make_search
+from sensorproof.artifacts import SEARCH
 from sensorproof.data.dataset import PreparedDataset
-from sensorproof.documents import Evaluation
+from sensorproof.documents import Evaluation, SearchResult
 from sensorproof.errors import SensorproofError
 from sensorproof.files import read_json, write_json
 from sensorproof.models import load_model
@@ -356,6 +358,7 @@ def test_the_stage_writes_the_page(material: tuple[str, Evaluation, Path], tmp_p
     VERDICT.write(tmp_path / "artifacts/validation/verdict.json")
     monkeypatch.chdir(tmp_path)
     stage = str(ROOT / "pipelines/stages/report.py")
+    SearchResult(trials=(), best=make_search().best).write(tmp_path / SEARCH / "trials.json")
     whole = evaluation.to_json()
     for document, fault in (
         (None, "is missing"),
@@ -377,6 +380,9 @@ def test_the_stage_writes_the_page(material: tuple[str, Evaluation, Path], tmp_p
     runpy.run_path(stage, run_name="__main__")
     assert (tmp_path / "artifacts/report.html").read_text() == page
     check_folder(tmp_path / "artifacts/report", evaluation)
+    make_search().write(tmp_path / SEARCH / "trials.json")
+    runpy.run_path(stage, run_name="__main__")
+    assert "Trial 1 of 6 was chosen" in (tmp_path / "artifacts/report.html").read_text()
 
 
 def check_folder(folder: Path, evaluation: Evaluation) -> None:

@@ -53,7 +53,7 @@ def find_parent(connection: Connection, key: Mapping[str, str]) -> "Run | None":
 
 def find_children(connection: Connection, parent: str) -> dict[tuple[str, int], str]:
     """Return {(arm, seed): run id} of a finished parent."""
-    runs = _search(connection, {tag.PARENT: parent}, "FINISHED")
+    runs = _search(connection, {tag.PARENT: parent, tag.KIND: tag.TRAINING}, "FINISHED")
     return {(run.data.tags[tag.ARM], int(run.data.tags[tag.SEED])): run.info.run_id for run in runs}
 
 
@@ -96,8 +96,24 @@ def parent_run(connection: Connection, record: Record, data: DataSet) -> Iterato
 
 def log_child(connection: Connection, parent: str, record: Record, data: DataSet) -> str:
     """Log one training under its parent and return its id."""
-    run_id = _log_run(connection, record, data, {tag.KIND: tag.TRAINING, tag.PARENT: parent})
-    connection.client.set_terminated(run_id)
+    return log_nested(connection, parent, record, data, tag.TRAINING)
+
+
+def log_nested(
+    connection: Connection, parent: str, record: Record, data: DataSet, kind: str, status: str = "FINISHED"
+) -> str:
+    """Log a run of any kind under another one and return its id.
+
+    Args:
+        connection: the tracking server.
+        parent: id of the other run.
+        record: the run.
+        data: that it was made from.
+        kind: the tag KIND.
+        status: with which it ended: FINISHED, FAILED or KILLED.
+    """
+    run_id = _log_run(connection, record, data, {tag.KIND: kind, tag.PARENT: parent})
+    connection.client.set_terminated(run_id, status)
     return run_id
 
 

@@ -1,10 +1,12 @@
 """The names of the tags that link runs, versions, data and settings in MLflow."""
 
 KIND = "kind"
-"""Of a run: PIPELINE or TRAINING."""
-PIPELINE, TRAINING = "pipeline", "training"
+"""Of a run: PIPELINE, TRAINING, SEARCH or TRIAL."""
+PIPELINE, TRAINING, SEARCH, TRIAL = "pipeline", "training", "search", "trial"
 PARENT = "mlflow.parentRunId"
-"""MLflow's own: the pipeline run of a training run."""
+"""MLflow's own: the pipeline run of a training or a search, the search of a trial."""
+STATE, REASON = "trial.state", "trial.reason"
+"""Of a trial: `complete`, `pruned` or `failed`, and why it was stopped or failed."""
 
 DATA_HASH = "data.hash"
 """DVC's hash of the raw data."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -25,7 +25,7 @@ _PATIENCE_S = 300.0
 """How long a worker waits for a database that does not answer."""
 _CONNECT_S = 5
 _TRIES = 5
-"""Two processes that make the tables of a new database at the same moment fail once."""
+"""Two processes that make the tables of a new database at the same moment fail at first."""
 
 
 class FileLock:
@@ -106,8 +106,8 @@ def open_storage(address: str | None, journal: Path) -> BaseStorage:
     for trial in range(_TRIES):
         try:
             return RDBStorage(address, engine_kwargs={"pool_pre_ping": True, "connect_args": _limits(address)})
-        except (SQLAlchemyError, ImportError, RuntimeError, ValueError) as error:
-            if trial == _TRIES - 1 or not isinstance(error, DBAPIError):
+        except (OptunaError, SQLAlchemyError, ImportError, RuntimeError, ValueError) as error:
+            if trial == _TRIES - 1 or not isinstance(error, _OUTAGES):
                 raise _unusable(address, error) from error
             time.sleep(1)
     raise AssertionError("not reached")
@@ -119,7 +119,8 @@ def _limits(address: str) -> dict[str, int]:
 
 
 def _unusable(address: str, error: Exception) -> UsageError:
-    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    cause = error.__cause__ or error  # Optuna's own text only guesses
+    line = next(iter(str(cause).strip().splitlines()), type(error).__name__)
     fix = "check the address, and that its server runs"
     return UsageError("search.storage", f"{hide_password(address)} cannot be used ({line})", fix)
 

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from sensorproof.cli.bench_search import search
 from sensorproof.files import write_json
 
 app = typer.Typer(no_args_is_help=True, help="Measure what the project claims.")
+app.command()(search)
 _Json = Annotated[Path | None, typer.Option("--json", help="write the figures to this file as well")]
 
 

@@ -18,6 +18,16 @@ def miou(figure: str) -> str:
     return f"miou/{figure}"
 
 
+def validation_miou(figure: str) -> str:
+    """Name a figure on the validation split.
+
+    Examples:
+        >>> validation_miou("mean") == VALIDATION_MEAN
+        True
+    """
+    return f"validation/miou/{figure}"
+
+
 def subset_miou(subset: str) -> str:
     """Name the score of one subset of the sensors on the test split.
 

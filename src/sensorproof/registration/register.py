@@ -22,12 +22,13 @@ from sensorproof.adapters.mlflow_runs import (
     tag_run,
 )
 from sensorproof.artifacts import PREPARED, QUARANTINED, REPORT, REPORT_FOLDER
-from sensorproof.documents import Evaluation
+from sensorproof.documents import Evaluation, SearchResult
 from sensorproof.evaluation.gates import evaluate_gates, list_reasons
 from sensorproof.promotion import PromotionDecision, decide_promotion
 from sensorproof.registration.lineage import log_lineage
 from sensorproof.registration.records import describe_data, key_tags, pipeline_record, run_record, version_tags
 from sensorproof.registration.results import Run
+from sensorproof.registration.search_runs import log_search
 from sensorproof.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ _Children = Mapping[tuple[str, int], str]
 
 
 def register_results(
-    connection: Connection, evaluation: Evaluation, runs: list[Run], settings: Settings
+    connection: Connection,
+    evaluation: Evaluation,
+    runs: list[Run],
+    settings: Settings,
+    search: SearchResult | None = None,
 ) -> PromotionDecision:
     """Log the results, register the candidate's best model and decide on its promotion.
 
@@ -49,6 +54,7 @@ def register_results(
         evaluation: the content of artifacts/evaluation.json.
         runs: every run of the evaluation.
         settings: the candidate, the thresholds, and the settings to log.
+        search: the trials to log, or None.
     """
     keys = key_tags(evaluation)
     if earlier := find_parent(connection, keys):
@@ -59,6 +65,8 @@ def register_results(
     data = describe_data(evaluation, settings)
     with parent_run(connection, pipeline_record(evaluation, keys, settings), data) as parent:
         children = {run.key: log_child(connection, parent, run_record(run, evaluation), data) for run in runs}
+        if search is not None:
+            log_search(connection, parent, search, keys, data)
         return _decide(connection, evaluation, runs, settings, parent, children, {})
 
 

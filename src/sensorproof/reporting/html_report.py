@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sensorproof.data.dataset import PreparedDataset
-from sensorproof.documents import ArmSummary, Evaluation, ValidationRecord
+from sensorproof.documents import ArmSummary, Evaluation, SearchResult, ValidationRecord
 from sensorproof.documents.evaluation import BASELINE
 from sensorproof.errors import SensorproofError
 from sensorproof.models.storage import load_description
@@ -24,6 +24,7 @@ from sensorproof.reporting.language import Language, _, current_language, lookup
 from sensorproof.reporting.palette import class_colors
 from sensorproof.reporting.protocol_rows import degradation_curves, protocol_groups
 from sensorproof.reporting.recorded import translate_recorded
+from sensorproof.reporting.search_section import search_section
 from sensorproof.reporting.silent_table import false_alarms, silent_groups, silent_sentences
 from sensorproof.reporting.summary import summarize
 from sensorproof.reporting.tables import (
@@ -76,6 +77,7 @@ def render_report(
     runs: Mapping[str, Mapping[int, Path]],
     options: Options,
     sheets: Mapping[str, Path] = MappingProxyType({}),
+    search: SearchResult | None = None,
 ) -> str:
     """Return the page in the language of the options.
 
@@ -86,6 +88,7 @@ def render_report(
         runs: {arm: {seed: folder that stage train wrote}} of the evaluation, the first seed first.
         options: what to show.
         sheets: {batch: PNG with a frame of each sensor, drawn by its validation}; those that are missing are left out.
+        search: artifacts/search/trials.json, or None to leave out its section.
 
     Raises:
         SensorproofError: the evaluation has no arm, or a run lacks its model or its history.
@@ -169,6 +172,7 @@ def _render(
             size=size,
             test_frames=len(data.rows("test")),
             chart=training_chart(histories),
+            found=search_section(search),
             confidence=options.confidence,
         )
     )
