@@ -127,15 +127,16 @@ def test_the_nightly_run_and_the_polling_are_scheduled(site: Site) -> None:
     deployments = {each["name"]: each for each in site.ask("deployments/filter", limit=10)}
     assert deployments["nightly"]["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
     assert deployments["polling"]["schedules"][0]["schedule"]["interval"] == 600
-    for each in deployments.values():
-        assert each["global_concurrency_limit"]["limit"] == 1
-        assert str(site.root) not in json.dumps(each)
+    timed = [deployments[name] for name in ("nightly", "polling")]
+    assert all(each["global_concurrency_limit"]["limit"] == 1 for each in timed)
+    assert deployments["search-worker"]["schedules"] == []
+    assert all(str(site.root) not in json.dumps(each) for each in deployments.values())
 
     def scheduled() -> set[str]:
         runs = site.ask("flow_runs/filter", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}, limit=100)
         return {run["deployment_id"] for run in runs if run["auto_scheduled"]}
 
-    wait_for(lambda: scheduled() == {each["id"] for each in deployments.values()}, site.root.parent / "server.log")
+    wait_for(lambda: scheduled() == {each["id"] for each in timed}, site.root.parent / "server.log")
     assert "ERROR" not in (site.root.parent / "server.log").read_text()
 
 

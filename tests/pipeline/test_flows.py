@@ -13,9 +13,13 @@ from prefect import State, flow
 from prefect.testing.utilities import prefect_test_harness
 
 from helpers.paths import ROOT
+from helpers.search import search_settings, write_frames
 from sensorproof.adapters import dvc
+from sensorproof.adapters.optuna import Source, run_search
+from sensorproof.artifacts import PREPARED, QUARANTINED
 from sensorproof.data.simulator import SimulationConfig, simulate_batch
 from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.files import dump_yaml
 from sensorproof.ingestion.file_manifest import hash_files
 from sensorproof.locks import locked
 
@@ -210,3 +214,20 @@ def test_a_server_that_does_not_answer_is_one_line(
     assert "\n" not in str(e.value)
     monkeypatch.delenv("PREFECT_API_URL")
     retraining.check_server()
+
+
+def test_a_run_is_a_worker_of_the_search(flows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_frames(tmp_path / PREPARED)
+    (tmp_path / QUARANTINED).parent.mkdir()
+    (tmp_path / QUARANTINED).write_text("batch,frame_id\n")
+    settings = search_settings(trials=1)
+    (tmp_path / "params.yaml").write_text(dump_yaml(settings.model_dump(mode="json")))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "pipelines/flows")
+    import search_worker
+
+    state = search_worker.search_worker(return_state=True)
+    assert state.is_failed()
+    assert "has no study to join" in str(state.message)
+    run_search(Source.of_project(None), settings, [], lambda _: None)
+    assert search_worker.search_worker(return_state=True).message == "search-1: nothing left to do"
