@@ -29,11 +29,14 @@ def main() -> None:
 
 def search(settings: Settings, given: ArmSettings) -> None:
     """Search, starting with the settings of params.yaml, and write what was chosen."""
+    from sensorproof.adapters.mlflow_champion import champion_choice
     from sensorproof.adapters.optuna import Source, run_search
 
     source = Source.of_project(settings.search.storage)
     own = to_values(given, settings.search.space)
     first = [] if own is None else [(own, "params.yaml")]
+    if "champion" in settings.search.warm_start and (best := champion_choice()):
+        first.append(best)
     result, close = run_search(source, settings, first, partial(print, flush=True))
     trial = next(trial for trial in result.trials if trial.number == result.chosen)
     chosen = ArmSettings(regularizer=result.best, class_balance=trial.class_balance, learning_rate=trial.learning_rate)

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from helpers.mlflow_registry import GOOD, run_stage, runs_of
+from helpers.mlflow_registry import BEST, GOOD, aliases, run_stage, runs_of
 from helpers.project_artifacts import write_results
 from helpers.search import make_search
+from sensorproof.adapters.mlflow_champion import champion_choice
 from sensorproof.artifacts import SEARCH
 
 
@@ -49,3 +50,23 @@ def test_results_that_were_logged_before_are_not_logged_again(home: Path, client
     run_stage()
     assert (len(runs_of(client, "search")), len(runs_of(client, "trial"))) == (1, 6)
     assert len(runs_of(client, "training")) == 4
+
+
+def test_the_choice_behind_the_champion_is_known_to_the_next_search(home: Path, client: MlflowClient) -> None:
+    assert champion_choice() is None
+    write_results(home, GOOD)
+    run_stage()
+    assert aliases(client)["champion"] == 1
+    assert champion_choice() is None  # its settings were not searched
+    write_results(home, BEST, first_seed=7, data_hash=f"{7:032d}.dir")
+    make_search().write(home / SEARCH / "trials.json")
+    run_stage()
+    assert aliases(client)["champion"] == 2
+    assert champion_choice() == ({"strength.prediction": 0.31}, "champion version 2")
+
+
+def test_without_a_database_there_is_no_champion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert champion_choice() is None
+    assert list(tmp_path.iterdir()) == []

@@ -16,8 +16,8 @@ from sensorproof.errors import RejectedError, SensorproofError, UsageError
 from sensorproof.serving.package import check_hash
 from sensorproof.settings.renamed import ARMS
 
-MODEL = "sensorproof"
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+MODEL = tag.MODEL
+CHAMPION, CHALLENGER, PREVIOUS = tag.CHAMPION, "challenger", "previous"
 FOLDER = "artifacts/model"
 """The model folder within the packaged model."""
 _ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)

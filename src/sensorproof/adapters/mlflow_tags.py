@@ -1,4 +1,7 @@
-"""The names of the tags that link runs, versions, data and settings in MLflow."""
+"""The names by which runs, versions, data and settings are linked in MLflow."""
+
+MODEL, CHAMPION = "sensorproof", "champion"
+"""The registered model, and the alias of its version that is in use."""
 
 KIND = "kind"
 """Of a run: PIPELINE, TRAINING, SEARCH or TRIAL."""

@@ -1,0 +1,34 @@
+"""What the search behind the present champion had chosen: a start for the next search."""
+
+from sensorproof.adapters import mlflow_tags as tag
+from sensorproof.adapters.mlflow import connect
+from sensorproof.adapters.mlflow_runs import fetch_json
+from sensorproof.documents.search import SearchResult, Values
+from sensorproof.errors import SensorproofError
+
+
+def champion_choice() -> tuple[Values, str] | None:
+    """Return the point that the champion's search had chosen, and where it comes from; None if there is none.
+
+    Raises:
+        SensorproofError: the tracking store cannot be used.
+    """
+    try:
+        with connect(create=False) as connection:
+            client = connection.client
+            models = client.search_registered_models(f"name = '{tag.MODEL}'")
+            number = models[0].aliases.get(tag.CHAMPION) if models else None
+            if number is None:
+                return None
+            parent = client.get_model_version(tag.MODEL, number).tags.get(tag.RUN_PARENT, "")
+            query = f"tags.`{tag.PARENT}` = '{parent}' and tags.`{tag.KIND}` = '{tag.SEARCH}'"
+            runs = client.search_runs([connection.experiment_id], query, max_results=1)
+            if not runs:
+                return None
+            result = SearchResult.parse(fetch_json(connection, runs[0].info.run_id, "trials.json"), "MLflow")
+    except SensorproofError as error:
+        if error.where == "mlflow.db":  # nothing was registered yet
+            return None
+        raise
+    chosen = next((trial for trial in result.trials if trial.number == result.chosen), None)
+    return None if chosen is None else (chosen.values, f"champion version {number}")
