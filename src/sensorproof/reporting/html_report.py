@@ -94,7 +94,7 @@ def render_report(
         SensorproofError: the evaluation has no arm, or a run lacks its model or its history.
     """
     with use_language(options.language):
-        return _render(evaluation, verdict, data, runs, options, sheets)
+        return _render(evaluation, verdict, data, runs, options, sheets, search)
 
 
 def _render(
@@ -104,6 +104,7 @@ def _render(
     runs: Mapping[str, Mapping[int, Path]],
     options: Options,
     sheets: Mapping[str, Path],
+    search: SearchResult | None,
 ) -> str:
     arms = evaluation.arms
     if not arms or not all(arm.seeds and arm.subsets for arm in arms.values()):
