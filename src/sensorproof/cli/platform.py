@@ -20,11 +20,15 @@ def up(
 ) -> None:
     """Start MLflow, Prefect, a worker with all deployments, and the Optuna dashboard; print their addresses."""
     from sensorproof.adapters import supervisor
+    from sensorproof.adapters.optuna import Source
+    from sensorproof.settings import load_settings
 
     began, here = time.monotonic(), Path.cwd()
-    STUDIES.parent.mkdir(parents=True, exist_ok=True)
-    STUDIES.touch()
-    studies = str(STUDIES)
+    storage = Source.of_project(load_settings().search.storage).storage
+    if storage is None:
+        STUDIES.parent.mkdir(parents=True, exist_ok=True)
+        STUDIES.touch()
+    studies = storage or str(STUDIES)
     started = supervisor.start(here, supervisor.Ports(mlflow_port, prefect_port, optuna_port), studies)
     print(f"ready after {time.monotonic() - began:.0f} s" if started else "already running")
     for name, address in supervisor.read_ports(here).addresses.items():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sensorproof.documents.search import SearchResult
 from sensorproof.reporting import search_words as words
+from sensorproof.reporting.language import _
 from sensorproof.reporting.search_pictures import draw_pictures
 
 
@@ -34,12 +35,9 @@ class Picture:
 class SearchSection:
     """All that the template shows."""
 
-    title: str
     sentences: list[str]
-    columns: tuple[str, ...]
     rows: list[FrontRow]
     pictures: list[Picture]
-    note: str
 
 
 def search_section(result: SearchResult | None) -> SearchSection | None:
@@ -54,7 +52,7 @@ def search_section(result: SearchResult | None) -> SearchSection | None:
         for number, own in ((number, trials[number]) for number in dict.fromkeys((*result.front, result.chosen)))
     ]
     pictures = [
-        Picture(name, words.CAPTIONS[name], f"data:image/png;base64,{b64encode(png).decode()}")
+        Picture(name, _(words.CAPTIONS[name]), f"data:image/png;base64,{b64encode(png).decode()}")
         for name, png in draw_pictures(result).items()
     ]
-    return SearchSection(words.TITLE, list(words.sentences(result)), words.COLUMNS, rows, pictures, words.NOTE)
+    return SearchSection(list(words.sentences(result)), rows, pictures)

@@ -1,13 +1,14 @@
-"""Every word of the page's section on the search and of its pictures, and the sentences that are made of them."""
+"""Every word of the page's section on the search, and the sentences that are made of them; pictures are in English."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from sensorproof.documents.search import SearchResult, Trial
+from sensorproof.reporting.language import _, mark, ngettext
 from sensorproof.settings import name_scales
 
-TITLE = "Search"
-SCORES = {"full": "the score with all sensors", "mean": "the mean over the subsets"}
-PICTURES = {
+SCORES: Final = {"full": mark("the score with all sensors"), "mean": mark("the mean over the subsets")}
+PICTURES: Final = {
     "front": "Pareto front",
     "chosen": "chosen",
     "kept": "keeps every limit",
@@ -18,18 +19,13 @@ PICTURES = {
     "trial": "trial",
     "share": "share of the variance",
 }
-CAPTIONS = {
-    "front": "The two scores of every trial that ended. On the line, no trial is better in both.",
-    "history": "Scores in the order of the trials; the lines are the best so far.",
-    "importance": "How much of the differences between trials each setting accounts for.",
-    "slices": "Scores against each setting that was searched.",
+"""Of the pictures, for whose other languages matplotlib has no font."""
+CAPTIONS: Final = {
+    "front": mark("The two scores of every trial that ended. On the line, no trial is better in both."),
+    "history": mark("Scores in the order of the trials; the lines are the best so far."),
+    "importance": mark("How much of the differences between trials each setting accounts for."),
+    "slices": mark("Scores against each setting that was searched."),
 }
-COLUMNS = ("trial", "settings", "full", "mean", "worst", "seeds")
-NOTE = (
-    "All scores in this section are of validation frames and of short trainings; they chose the settings, and are no "
-    "results. The results come from new trainings with these settings."
-)
-_OUTCOMES = {"pruned": ("was stopped early", "were stopped early"), "failed": ("failed", "failed")}
 
 
 def sentences(result: SearchResult) -> Iterator[str]:
@@ -38,25 +34,35 @@ def sentences(result: SearchResult) -> Iterator[str]:
     if chosen is None or result.choice is None:
         return
     wanted, other = result.choice.maximize, "full" if result.choice.maximize == "mean" else "mean"
-    yield (
-        f"Trial {chosen.number} of {len(result.trials)} was chosen: {SCORES[wanted]} is the best, "
-        f"{_points(chosen, wanted)}, among the trials of the front that have {SCORES[other]} at most "
-        f"{result.choice.tolerance:g} points below the best one."
+    yield _(
+        "Trial %(number)s of %(trials)s was chosen: %(wanted)s is the best, %(points)s, among the trials of the front "
+        "that have %(other)s at most %(tolerance)s points below the best one.",
+        number=chosen.number,
+        trials=len(result.trials),
+        wanted=_(SCORES[wanted]),
+        points=_points(chosen, wanted),
+        other=_(SCORES[other]),
+        tolerance=f"{result.choice.tolerance:g}",
     )
     if not chosen.is_feasible:
         broken = ", ".join(name for name, value in chosen.violations.items() if value > 0)
-        yield f"No trial keeps every limit of promotion on validation frames; this one breaks them least ({broken})."
-    for outcome, (one, many) in _OUTCOMES.items():
-        if number := sum(trial.outcome == outcome for trial in result.trials):
-            yield f"{number} {'trial' if number == 1 else 'trials'} {one if number == 1 else many}."
+        least = mark(
+            "No trial keeps every limit of promotion on validation frames; this one breaks them least (%(limits)s)."
+        )
+        yield _(least, limits=broken)
+    if number := sum(trial.outcome == "pruned" for trial in result.trials):
+        yield ngettext("%(num)s trial was stopped early.", "%(num)s trials were stopped early.", number)
+    if number := sum(trial.outcome == "failed" for trial in result.trials):
+        yield ngettext("%(num)s trial failed.", "%(num)s trials failed.", number)
     if len(chosen.seeds) > 1:
-        yield f"The trials close to the best were trained with {len(chosen.seeds)} seeds and are judged by their mean."
+        close = mark("The trials close to the best were trained with %(seeds)s seeds and are judged by their mean.")
+        yield _(close, seeds=len(chosen.seeds))
 
 
 def describe(trial: Trial) -> str:
     """Describe the settings of a trial."""
     own = trial.regularizer
-    parts = [f"strength {own.strength:.3g} on {name_scales(own.scales)}"]
+    parts = [_("strength %(strength)s on %(scales)s", strength=f"{own.strength:.3g}", scales=name_scales(own.scales))]
     if "variant" in trial.values or "estimator" in trial.values:
         parts.append(f"{own.variant}, {own.estimator.replace('_', ' ')}")
     for name in ("modality_dropout", "class_balance", "learning_rate"):
@@ -67,4 +73,4 @@ def describe(trial: Trial) -> str:
 
 def _points(trial: Trial, figure: str) -> str:
     value = getattr(trial, figure)
-    return "none" if value is None else f"{value:.1f}"
+    return _("none") if value is None else f"{value:.1f}"
