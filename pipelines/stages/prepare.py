@@ -2,9 +2,10 @@
 
 import sys
 
-from sensorproof.artifacts import PREPARED
+from sensorproof.artifacts import PREPARED, PREPARED_SHARDS
 from sensorproof.console import report_errors
 from sensorproof.data.prepare import prepare
+from sensorproof.progress import Progress
 from sensorproof.settings import load_settings
 
 SHOWN = 10
@@ -14,7 +15,14 @@ SHOWN = 10
 @report_errors
 def main() -> None:
     """Prepare every batch and print what there is and what was left out."""
-    meta, frames, warnings = prepare(load_settings().data, PREPARED)
+    settings = load_settings()
+    meta, frames, warnings = prepare(
+        settings.data,
+        PREPARED,
+        cache=PREPARED_SHARDS,
+        workers=settings.compute.workers,
+        progress=Progress("parts of the frames prepared"),
+    )
     counts = ", ".join(f"{count} {split}" for split, count in meta.frames.items())
     print(f"prepared {', '.join(meta.batches)}: {counts} frames of {len(meta.sensors)} sensors")
     for warning in warnings:

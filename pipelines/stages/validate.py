@@ -14,6 +14,7 @@ from sensorproof.data.split_checks import check_sensors, check_splits
 from sensorproof.data.splits import first_time
 from sensorproof.documents.validation import ValidationRecord
 from sensorproof.files import write_text
+from sensorproof.progress import Progress
 from sensorproof.settings import load_settings
 from sensorproof.validation import validate_batch
 
@@ -25,7 +26,8 @@ def main() -> None:
     verdicts: list[BatchVerdict] = []
     # In order of time, because the quarantined frames of a batch are no training data for the next one.
     for batch in sorted(read_batches(Path(settings.data.raw)), key=lambda b: (first_time(b), b.name)):
-        verdicts.append(validate_batch(batch.root, settings, VALIDATION / batch.name))
+        progress = Progress(f"parts of {batch.name} measured")
+        verdicts.append(validate_batch(batch.root, settings, VALIDATION / batch.name, progress=progress))
         print("\n".join(verdicts[-1].lines()))
     faults = pd.concat([verdict.faults for verdict in verdicts], ignore_index=True)[FAULT_COLUMNS]
     write_text(QUARANTINED, faults.to_csv(index=False, lineterminator="\n"))

@@ -3,35 +3,50 @@
 The pipeline's stage, the command and ingestion all call `validate_batch`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from sensorproof.adapters import quiet_environment
 from sensorproof.adapters.data_docs import add_verdict
-from sensorproof.adapters.great_expectations import check_expectations, check_installed
+from sensorproof.adapters.great_expectations import ExpectationResults, check_expectations, check_installed, describe
 from sensorproof.alignment.contact_sheet import draw_contact_sheet
-from sensorproof.alignment.decision.causes import find_causes
 from sensorproof.alignment.decision.findings import Released, collect_findings, is_released
 from sensorproof.alignment.decision.pair_states import pair_record, pair_states
 from sensorproof.alignment.decision.rules import make_rules, suite_name
 from sensorproof.alignment.decision.verdict import BatchVerdict
 from sensorproof.alignment.drift import measure_drift
-from sensorproof.alignment.measurement import STATE, BatchMeasurements, measure_batch
+from sensorproof.alignment.known_statistics import Measuring
+from sensorproof.alignment.measured import measure, measurement_key, shard_tasks
+from sensorproof.alignment.measurement import STATE, BatchMeasurements
 from sensorproof.alignment.measures.timing import tolerance_warnings
+from sensorproof.alignment.shards import ShardTask
 from sensorproof.alignment.training_statistics import training_statistics
+from sensorproof.artifacts import MEASURED, SHARDS
 from sensorproof.data import quarantine
 from sensorproof.data.batch import read_batch
 from sensorproof.data.quarantine import Entry
 from sensorproof.documents.validation import DriftRecord
 from sensorproof.files import atomic_folder, write_json
 from sensorproof.locks import locked
+from sensorproof.parallel import Progress
+from sensorproof.reporting.validation_page import FaultLine, RuleLine, render_validation
 from sensorproof.settings import Settings, ValidationSettings
+
+PAGE = "index.html"
+"""The page of a validation, in the folder of its results."""
 
 
 def validate_batch(
-    root: str | Path, settings: Settings, out: str | Path | None = None, *, record: bool = True
+    root: str | Path,
+    settings: Settings,
+    out: str | Path | None = None,
+    *,
+    record: bool = True,
+    progress: Progress | None = None,
+    hashes: Mapping[str, str] | None = None,
 ) -> BatchVerdict:
     """Check whether a batch may be used for training, and quarantine its faulty frames.
 
@@ -41,9 +56,11 @@ def validate_batch(
     Args:
         root: folder of the batch.
         settings: all settings of params.yaml. Its `data.raw` has the training data, `data.quarantine` the ledger.
-        out: folder for the results: verdict.json, measures.csv, quarantined.csv, suite.json, contact_sheet.png, and
-            the Data Docs in docs/. It is replaced as a whole. None writes no results.
+        out: folder for the results: verdict.json, measures.csv, quarantined.csv, suite.json, contact_sheet.png,
+            the page index.html, and the Data Docs in docs/. It is replaced as a whole. None writes no results.
         record: whether to record quarantined frames in the ledger. Releases in the ledger hold in any case.
+        progress: is told how many shards of the batch are measured, and of how many.
+        hashes: {relative path: MD5} of the batch's files, if they are known already.
 
     Returns:
         The verdict. A refused batch is no exception: see `BatchVerdict.refused`, `reasons` and `refusal`.
@@ -63,25 +80,46 @@ def validate_batch(
     batch = read_batch(Path(root))
     entries = quarantine.read_ledger(ledger)
     released = quarantine.released(entries, batch.name)
-    measurements = measure_batch(batch, settings.validation)
-    drift = _measure_drift(measurements, settings, entries)
-    causes = find_causes(batch, measurements.table, settings.validation.content)
+    how = Measuring(settings.compute.workers, progress)
+    measurements = measure(batch, settings.validation, how, hashes)
+    drift = _measure_drift(measurements, settings, entries, how)
+    causes = measurements.causes
     if out is None:
         verdict, _ = assess(measurements, settings.validation, released, drift, causes=causes)
     else:
         with atomic_folder(Path(out)) as folder:
-            verdict, suite = assess(measurements, settings.validation, released, drift, folder / "docs", causes)
-            _write_results(folder, measurements, verdict, suite, settings.validation)
+            verdict, results = assess(measurements, settings.validation, released, drift, folder / "docs", causes)
+            _write_results(folder, measurements, verdict, results, settings.validation)
     if record:
         update_ledger(ledger, verdict)
     return verdict
 
 
-def _measure_drift(measurements: BatchMeasurements, settings: Settings, ledger: list[Entry]) -> DriftRecord | None:
+def measuring_tasks(root: Path, settings: Settings) -> list[ShardTask]:
+    """Return the shards of a batch that are still to be measured, for other processes and machines.
+
+    Args:
+        root: folder of the batch; every machine must see it, and the folder of the results, under the same path.
+        settings: all of params.yaml.
+
+    Raises:
+        BatchError: batch.yaml or frames.csv is missing or faulty.
+    """
+    batch = read_batch(root)
+    key = measurement_key(batch, settings.validation)
+    if (MEASURED / f"{key}.safetensors").is_file():
+        return []
+    tasks = shard_tasks(batch, settings.validation, key, SHARDS.resolve())
+    return [task for task in tasks if not task.target.is_file()]
+
+
+def _measure_drift(
+    measurements: BatchMeasurements, settings: Settings, ledger: list[Entry], how: Measuring
+) -> DriftRecord | None:
     """Compare a batch with the training data before it; None if there are none. Quarantined frames do not train."""
     quarantined = {(entry.batch, entry.frame_id) for entry in quarantine.standing(ledger)}
     checks = settings.validation.drift
-    training = training_statistics(measurements.batch, settings.data, checks.max_frames, quarantined)
+    training = training_statistics(measurements.batch, settings.data, checks.max_frames, quarantined, how)
     if training is None or measurements.statistics.empty:
         return None
     return measure_drift(measurements.statistics, training, checks)
@@ -94,7 +132,7 @@ def assess(
     drift: DriftRecord | None = None,
     docs: Path | None = None,
     causes: Sequence[str] = (),
-) -> tuple[BatchVerdict, dict[str, Any]]:
+) -> tuple[BatchVerdict, ExpectationResults]:
     """Decide on a batch that has been measured.
 
     Args:
@@ -106,7 +144,7 @@ def assess(
         causes: lines on why images cannot be registered, from `find_causes`; they become warnings.
 
     Returns:
-        The verdict, and the suite of expectations that it rests on.
+        The verdict, and the results of the expectations that it rests on.
     """
     quiet_environment()
     rules, name = make_rules(settings), suite_name(settings)
@@ -129,23 +167,48 @@ def assess(
     )
     if docs is not None:
         add_verdict(docs, verdict.lines())
-    return verdict, results.suite
+    return verdict, results
 
 
 def _write_results(
     folder: Path,
     measurements: BatchMeasurements,
     verdict: BatchVerdict,
-    suite: dict[str, Any],
+    results: ExpectationResults,
     settings: ValidationSettings,
 ) -> None:
     """Write the results of a validation, except for the Data Docs, into a folder."""
     verdict.record().write(folder / "verdict.json")
-    write_json(folder / "suite.json", suite)
+    write_json(folder / "suite.json", results.suite)
     measurements.table.to_csv(folder / "measures.csv", index=False, lineterminator="\n")
     verdict.faults.to_csv(folder / "quarantined.csv", index=False, lineterminator="\n")
     sheet = folder / "contact_sheet.png"
-    draw_contact_sheet(sheet, measurements.batch, measurements.table, verdict.all_faults, settings)
+    drawn = draw_contact_sheet(sheet, measurements, verdict.all_faults, settings)
+    page = render_validation(
+        verdict.record(),
+        _fault_lines(verdict),
+        _rule_lines(measurements.table, results, settings),
+        sheet if drawn else None,
+        "docs/index.html",
+    )
+    (folder / PAGE).write_text(page, encoding="utf-8")
+
+
+def _fault_lines(verdict: BatchVerdict) -> list[FaultLine]:
+    """Return why frames are quarantined, the most frequent reason first."""
+    groups = verdict.faults.groupby(["sensor", "reason"], sort=False)
+    lines = [FaultLine(str(s), str(r), len(rows), str(rows.frame_id.iloc[0])) for (s, r), rows in groups]
+    return sorted(lines, key=lambda line: -line.frames)
+
+
+def _rule_lines(table: pd.DataFrame, results: ExpectationResults, settings: ValidationSettings) -> list[RuleLine]:
+    """Return every rule with the rows that break it."""
+    lines = []
+    for number, rule in enumerate(make_rules(settings)):
+        rows = table.loc[results.broken.row[results.broken.rule == number].to_numpy()]
+        sensors = tuple(map(str, dict.fromkeys(rows.sensor)))
+        lines.append(RuleLine(describe(rule), rule.scope, rule.severity, len(rows), sensors))
+    return lines
 
 
 def update_ledger(folder: Path, verdict: BatchVerdict) -> None:

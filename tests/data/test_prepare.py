@@ -108,7 +108,7 @@ def test_a_faulty_batch_is_one_line_and_leaves_nothing(
     assert ran.err.startswith("error: data/raw")
     assert fault in ran.err
     assert ran.err.count("\n") == 1
-    assert not list(Path("artifacts").glob("*"))
+    assert not list(Path("artifacts").glob("*prepared*"))
     assert not list(Path("artifacts").glob(".*"))
 
 

@@ -40,7 +40,10 @@ def test_the_picture_names_every_layer_in_order() -> None:
     assert places == sorted(places)
 
 
-PLUMBING = {"artifacts", "console", "documents", "errors", "files", "hashing", "locks", "settings"}
+PLUMBING = {
+    "artifacts", "cache", "console", "documents", "errors", "files", "hashing", "locks", "parallel", "progress",
+    "settings",
+}  # fmt: skip
 """What every stage has: types, settings, reading and writing. Where one changes a result, its form changes too."""
 PLUMBING_MODULES = {"data/batch", "data/batch_info", "data/file_reading", "data/metadata"}
 TRAINS = {"objectives", "regularization", "resizing", "training"}

@@ -1,5 +1,6 @@
 """The contact sheet: the frames with the largest faults of every sensor, with edges and tile vectors."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +12,25 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFont
 
-from sensorproof.alignment.frames import Reader, in_order, read_frame
+from sensorproof.alignment.frames import RawFrame, Reader, in_order, read_frame
 from sensorproof.alignment.images import resize
+from sensorproof.alignment.measurement import BatchMeasurements
+from sensorproof.alignment.pairs.tile_vectors import registration_of
 from sensorproof.alignment.registration.edges import Edges, GrayImage, edges_of
 from sensorproof.alignment.registration.frame_features import FrameFeatures
-from sensorproof.alignment.registration.tile_registration import Registration, register
-from sensorproof.artifacts import WORST_FRAMES
+from sensorproof.alignment.registration.tile_registration import Registration
+from sensorproof.artifacts import SHEETS, WORST_FRAMES
+from sensorproof.cache import hash_code, prune
 from sensorproof.data.batch import Batch
+from sensorproof.files import atomic_file
+from sensorproof.hashing import hash_json
 from sensorproof.settings import ValidationSettings
 
 _Gray = NDArray[np.uint8]
 """(H, W)."""
 _Color = NDArray[np.uint8]
 """(H, W, 3)."""
+_KEPT_DAYS = 90.0
 _PANEL_PX = 300
 """Width of a panel."""
 _GAP_PX, _LINE_PX = 8, 20
@@ -47,35 +54,62 @@ class Strip:
 
 def draw_contact_sheet(
     path: Path,
-    batch: Batch,
-    table: pd.DataFrame,
+    measurements: BatchMeasurements,
     faults: pd.DataFrame,
     settings: ValidationSettings,
     read: Reader = read_frame,
+    cache: Path = SHEETS,
 ) -> bool:
     """Write a PNG with the worst frames of every sensor, and beside it WORST_FRAMES with only the first of each.
 
+    Nothing is registered: what is drawn has been measured. The sheets of a measurement that is kept are kept too.
+
     Args:
         path: of the image.
-        batch: the batch.
-        table: the measures, with `state`.
+        measurements: of the batch; the table with `state`.
         faults: with frame_id, sensor and reason.
         settings: the section validation.
         read: how a frame is read.
+        cache: folder of sheets that were drawn before.
 
     Returns:
         Whether there was anything to draw. If not, no file is written.
     """
-    strips = [
-        strip
-        for row in _worst_rows(table, faults, settings.contact_sheet_frames)
-        for strip in _strips(batch, row, _reasons_of(row, faults), settings, read)
+    batch = measurements.batch
+    registrations = measurements.registrations
+    known = registrations.set_index(["position", "sensor"]) if len(registrations) else registrations
+    rows = [
+        (row, _title(row, _reasons_of(row, faults)))
+        for row in _worst_rows(measurements.table, faults, settings.contact_sheet_frames)
+        if (int(row.position), row.sensor) in known.index
     ]
+    kept = cache / f"{hash_json([measurements.key, [title for _, title in rows], hash_code(__package__)])[:40]}.png"
+    worst, kept_worst = path.with_name(WORST_FRAMES), kept.with_suffix(".worst.png")
+    if measurements.key and kept.is_file() and kept_worst.is_file():
+        shutil.copyfile(kept, path)
+        shutil.copyfile(kept_worst, worst)
+        return True
+    order, _ = in_order(batch)
+    strips: dict[int, Strip] = {}
+    latest = RawFrame(-1)
+    # Frame by frame, so that one is in memory at a time; on the sheet they are sensor by sensor.
+    for k, (row, title) in sorted(enumerate(rows), key=lambda item: int(item[1][0].position)):
+        index = int(order[int(row.position)])
+        latest = latest if latest.row == index else read(batch, index)
+        registration = registration_of(known.loc[(int(row.position), row.sensor)].to_dict())
+        if (strip := _strip(batch, row.sensor, title, latest, registration, settings)) is not None:
+            strips[k] = strip
     if not strips:
         return False
-    compose_sheet(batch.name, strips).save(path, format="PNG")
-    first = {strip.sensor: strip for strip in reversed(strips)}
-    compose_sheet(batch.name, list(reversed(first.values()))).save(path.with_name(WORST_FRAMES), format="PNG")
+    ordered = [strips[k] for k in sorted(strips)]
+    first = {strip.sensor: strip for strip in reversed(ordered)}
+    compose_sheet(batch.name, ordered).save(path, format="PNG")
+    compose_sheet(batch.name, list(reversed(first.values()))).save(worst, format="PNG")
+    if measurements.key:
+        for drawn, copy in ((worst, kept_worst), (path, kept)):
+            with atomic_file(copy) as temporary:
+                shutil.copyfile(drawn, temporary)
+        prune(cache, _KEPT_DAYS)
     return True
 
 
@@ -100,30 +134,29 @@ def _worst_rows(table: pd.DataFrame, faults: pd.DataFrame, frames: int) -> Itera
             yield rows.iloc[k]
 
 
-def _strips(
-    batch: Batch, row: pd.Series, reasons: list[str], settings: ValidationSettings, read: Reader
-) -> Iterator[Strip]:
-    """Yield the strip of one frame; nothing if its files cannot be read."""
-    order, _ = in_order(batch)
-    frame = read(batch, int(order[int(row.position)]))
+def _title(row: pd.Series, reasons: list[str]) -> str:
+    """Return the title of a strip: the frame, its state, its measures and its faults."""
+    remarks = [f"{text} {row[c]:.1f}" for c, text in _TITLE_MEASURES.items() if np.isfinite(row[c])]
+    return f"{row.frame_id}  {row.sensor}: {row.state}  ({', '.join([*remarks, *reasons[:2]])})"
+
+
+def _strip(
+    batch: Batch, name: str, title: str, frame: RawFrame, registration: Registration, settings: ValidationSettings
+) -> Strip | None:
+    """Return the strip of one frame and sensor; None if its files cannot be read any more."""
     features = FrameFeatures(batch.info, frame.images, frame.label, settings.content)
-    grid = features.grid(row.sensor)
+    grid = features.grid(name)
     if grid is None:
-        return
-    spectra = features.spectra_of(features.reference, grid), features.spectra_of(row.sensor, grid)
-    registration, _ = register(*spectra, features.edges_of(row.sensor, grid), grid, settings.content)
+        return None
     size = (grid.image[0] * grid.step, grid.image[1] * grid.step)
-    reference, sensor = (_visible(features.grays[name], size) for name in (features.reference, row.sensor))
+    reference, sensor = (_visible(features.grays[each], size) for each in (features.reference, name))
     edges = edges_of(features.grays[features.reference], size)
     panels = (
         _with_vectors(_enlarge(reference), registration, grid.centers * grid.step),
         _with_edges(_enlarge(sensor), edges),
         _with_edges(_enlarge(_moved_back(sensor, registration)), edges),
     )
-    remarks = [f"{text} {row[c]:.1f}" for c, text in _TITLE_MEASURES.items() if np.isfinite(row[c])]
-    yield Strip(
-        str(row.sensor), f"{row.frame_id}  {row.sensor}: {row.state}  ({', '.join([*remarks, *reasons[:2]])})", panels
-    )
+    return Strip(name, title, panels)
 
 
 def _visible(image: GrayImage, size: tuple[int, int]) -> _Gray:

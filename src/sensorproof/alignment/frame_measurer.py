@@ -16,8 +16,10 @@ from sensorproof.alignment.measures.image_statistics import image_statistics
 from sensorproof.alignment.measures.label_quality import measure_label
 from sensorproof.alignment.pairs.pair_tracker import PairTracker
 from sensorproof.alignment.registration.frame_features import FrameFeatures
+from sensorproof.alignment.shard import Shard
 from sensorproof.alignment.table_builder import TableBuilder
 from sensorproof.data.batch import Batch
+from sensorproof.data.content import hash_content
 from sensorproof.data.frame_table import LABEL
 from sensorproof.settings import ValidationSettings
 
@@ -37,19 +39,28 @@ class _SizeCounts:
     """How many images of each size every sensor has."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, dict[tuple[int, int], int]] = {}
+        self.counts: dict[str, dict[tuple[int, int], int]] = {}
 
     def add(self, name: str, size: tuple[int, int]) -> None:
-        counts = self._counts.setdefault(name, {})
+        counts = self.counts.setdefault(name, {})
         counts[size] = counts.get(size, 0) + 1
+
+    def absorb(self, sizes: Mapping[str, Mapping[tuple[int, int], int]]) -> None:
+        """Add the counts of the next shard."""
+        for name, counts in sizes.items():
+            own = self.counts.setdefault(name, {})
+            for size, count in counts.items():
+                own[size] = own.get(size, 0) + count
 
     def most_frequent(self) -> Sizes:
         """Return height and width of most images of each sensor."""
-        return {name: max(counts, key=lambda size: counts[size]) for name, counts in self._counts.items()}
+        return {name: max(counts, key=lambda size: counts[size]) for name, counts in self.counts.items()}
 
 
 class FrameMeasurer:
     """Collects what can be measured while the frames pass by. Memory holds one frame's pixels, and few of its past.
+
+    A shard of the frames is measured with `prime`, `add` and `shard`, in any process; `absorb` joins the shards.
 
     Args:
         batch: the batch.
@@ -64,8 +75,18 @@ class FrameMeasurer:
         self.rows, self.statistics = TableBuilder(_COLUMNS), TableBuilder()
         self.sizes = _SizeCounts()
         self.duplicates = DuplicateImages(self.sensors)
+        self.contents: list[str] = []
+        """For each frame a hash of what its images show; empty for fewer than two images."""
         self._thumbnails: dict[str, Image] = {}
         self._sequence = -1
+
+    def prime(self, frame: RawFrame, position: int, sequence: int) -> None:
+        """Note a frame of the shard before, with which the next one is compared; arguments as in `add`."""
+        self._sequence = sequence
+        self._thumbnails |= {name: thumbnail(image) for name, image in frame.images.items()}
+        features = self.features(frame)
+        for tracker in self.trackers.values():
+            tracker.prime(position, sequence, features)
 
     def add(self, frame: RawFrame, cells: Mapping[str, Any], position: int, sequence: int) -> None:
         """Measure one frame.
@@ -103,6 +124,32 @@ class FrameMeasurer:
         for tracker in self.trackers.values():
             tracker.add(position, sequence, features)
         self._thumbnails |= thumbnails
+        self.contents.append(hash_content(frame.images))
+
+    def shard(self, is_continued: bool) -> Shard:
+        """End a shard and return it.
+
+        Args:
+            is_continued: whether the next shard continues the last sequence.
+        """
+        return Shard(
+            rows=self.rows.table(),
+            statistics=self.statistics.table(),
+            sizes=self.sizes.counts,
+            digests=self.duplicates.digests,
+            contents=tuple(self.contents),
+            pairs={name: tracker.part(is_continued) for name, tracker in self.trackers.items()},
+        )
+
+    def absorb(self, shard: Shard) -> None:
+        """Add the next shard."""
+        self.rows.extend(shard.rows)
+        self.statistics.extend(shard.statistics)
+        self.sizes.absorb(shard.sizes)
+        self.duplicates.absorb(shard.digests)
+        self.contents += shard.contents
+        for name, part in shard.pairs.items():
+            self.trackers[name].absorb(part)
 
     def features(self, frame: RawFrame) -> FrameFeatures:
         """Return the features of a frame that registration compares."""

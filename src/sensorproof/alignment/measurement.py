@@ -1,6 +1,8 @@
 """Measure a batch: one flat table, a row per frame and pair, with the columns of the registry."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,9 @@ from sensorproof.alignment.measures.columns import NAMES
 from sensorproof.alignment.measures.timing import measure_time
 from sensorproof.alignment.pairs.deviations import frame_columns
 from sensorproof.alignment.pairs.rig import Rig, measure_rig, rig_columns
+from sensorproof.alignment.pairs.tile_vectors import PREFIX
+from sensorproof.alignment.shard import Shard
+from sensorproof.alignment.shards import measure_shard, spans
 from sensorproof.data.batch import Batch
 from sensorproof.data.frame_table import LABEL
 from sensorproof.settings import ValidationSettings
@@ -36,26 +41,72 @@ class BatchMeasurements:
     """{sensor or LABEL: its pair with the reference over all frames}."""
     statistics: pd.DataFrame
     """A row per frame and sensor, see `image_statistics`."""
+    registrations: pd.DataFrame
+    """A row per registered frame and pair: position, sensor, and what the contact sheet draws of it."""
+    contents: dict[str, str]
+    """{hash of what the images of a frame show: its id}, for frames of at least two images."""
+    causes: tuple[str, ...] = ()
+    """Lines on why images cannot be registered, from `find_causes`; empty until it was asked."""
+    key: str = ""
+    """The hash of all that they depend on; empty if they are not kept."""
+
+    def to_tree(self) -> dict[str, Any]:
+        """Return plain values, arrays and tables; see `cache.save_tree`."""
+        return {
+            "table": self.table.drop(columns=STATE, errors="ignore"),
+            "rigs": {name: rig.to_tree() for name, rig in self.rigs.items()},
+            "statistics": self.statistics,
+            "registrations": self.registrations,
+            "contents": self.contents,
+            "causes": self.causes,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any], batch: Batch, key: str) -> "BatchMeasurements":
+        """Undo `to_tree`."""
+        rigs = {name: Rig.from_tree(rig) for name, rig in tree["rigs"].items()}
+        return cls(
+            batch=batch,
+            table=tree["table"],
+            rigs=rigs,
+            statistics=tree["statistics"],
+            registrations=tree["registrations"],
+            contents=tree["contents"],
+            causes=tuple(tree["causes"]),
+            key=key,
+        )
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def measure_batch(batch: Batch, settings: ValidationSettings, read: Reader = read_frame) -> BatchMeasurements:
-    """Measure every frame of a batch.
-
-    Each frame is read once, and only its own pixels are in memory. Frames that may be swapped or repeated are read
-    again at the end.
+    """Measure every frame of a batch, here and now; see `measured.measure` for every core, and results that are kept.
 
     Args:
         batch: the batch.
         settings: the section validation.
         read: how a frame is read.
     """
+    shards = (measure_shard(batch, settings, *span, read) for span in spans(len(batch.frames)))
+    return join_shards(batch, settings, shards, read)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def join_shards(
+    batch: Batch, settings: ValidationSettings, shards: Iterable[Shard], read: Reader = read_frame
+) -> BatchMeasurements:
+    """Join the shards of a batch, and compare each frame with all others.
+
+    Frames that may be swapped or repeated are read again.
+
+    Args:
+        batch: the batch.
+        settings: the section validation.
+        shards: all of them, in order.
+        read: how a frame is read.
+    """
     order, sequence = in_order(batch)
     measurer = FrameMeasurer(batch, settings)
-    cells_in_order = batch.frames.iloc[order].itertuples(index=False, name=None)
-    for position, (row, values) in enumerate(zip(order, cells_in_order, strict=True)):
-        cells = dict(zip(batch.frames.columns, values, strict=True))
-        measurer.add(read(batch, int(row)), cells, position, int(sequence[position]))
+    for shard in shards:
+        measurer.absorb(shard)
 
     def read_again(position: int) -> RawFrame:
         return read(batch, int(order[position]))
@@ -67,6 +118,9 @@ def measure_batch(batch: Batch, settings: ValidationSettings, read: Reader = rea
         rigs[name] = measure_rig(tracker, settings.content)
         parts.append(frame_columns(tracker, rigs[name], sequence, settings.content))
     content = pd.concat(parts).drop(columns=list(CORNER_COLUMNS), errors="ignore")
+    drawn = [column for column in content.columns if str(column).startswith(PREFIX)]
+    registrations = content[["position", "sensor", *drawn]].reset_index(drop=True) if len(content) else content
+    content = content.drop(columns=drawn)
     registered = _registered(content, batch.info.reference)
     duplicates = measurer.duplicates.measure(
         lambda position: read_again(position).images, sequence, lambda *place: place in registered
@@ -84,7 +138,14 @@ def measure_batch(batch: Batch, settings: ValidationSettings, read: Reader = rea
     table = _add_excess(table, settings.content.grid)
     table["wrong_size"] = _wrong_size(table, sizes)
     columns = [name for name in NAMES if name != STATE]
-    return BatchMeasurements(batch, table.reindex(columns=columns), rigs, measurer.statistics.table())
+    ids = batch.frames.frame_id.iloc[order]
+    contents: dict[str, str] = {}
+    for content_hash, frame_id in zip(measurer.contents, ids, strict=True):
+        if content_hash:
+            contents.setdefault(content_hash, str(frame_id))
+    return BatchMeasurements(
+        batch, table.reindex(columns=columns), rigs, measurer.statistics.table(), registrations, contents
+    )
 
 
 def _registered(content: pd.DataFrame, reference: str) -> set[tuple[str, int]]:

@@ -27,6 +27,12 @@ class TableBuilder:
         if len(self._rows) == _CHUNK:
             self._pack()
 
+    def extend(self, table: pd.DataFrame) -> None:
+        """Add the rows of a table that another builder made."""
+        self._pack()
+        if len(table):
+            self._chunks.append(table)
+
     def _pack(self) -> None:
         """Turn the latest rows into columns, because a dictionary per row takes ten times the memory."""
         if not self._rows:
@@ -42,6 +48,9 @@ class TableBuilder:
         """Return all rows so far."""
         self._pack()
         table = pd.concat(self._chunks, ignore_index=True) if self._chunks else pd.DataFrame()
+        # A column that a part lacks makes the whole column double.
+        doubles = [name for name, dtype in table.dtypes.items() if dtype == np.float64]
+        table = table.astype(dict.fromkeys(doubles, np.float32)) if doubles else table
         self._chunks = [table] if len(table) else []
         missing = [column for column in self._columns if column not in table]
         return table.assign(**dict.fromkeys(missing, np.nan)) if missing else table

@@ -2,13 +2,11 @@
 
 from collections.abc import Set
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sensorproof.alignment.frames import read_frame
-from sensorproof.alignment.measures.image_statistics import image_statistics
+from sensorproof.alignment.known_statistics import Measuring, known_statistics
 from sensorproof.alignment.sampling import evenly_spaced
 from sensorproof.data.batch import Batch, read_batch
 from sensorproof.data.splits import assign_splits, first_time
@@ -16,9 +14,15 @@ from sensorproof.settings import DataSettings
 
 
 def training_statistics(
-    batch: Batch, settings: DataSettings, most: int, quarantined: Set[tuple[str, str]] = frozenset()
+    batch: Batch,
+    settings: DataSettings,
+    most: int,
+    quarantined: Set[tuple[str, str]] = frozenset(),
+    how: Measuring = Measuring(),
 ) -> pd.DataFrame | None:
-    """Measure training frames, evenly spread over the batches before this one.
+    """Return the statistics of training frames, evenly spread over the batches before this one.
+
+    Statistics that were measured before are not measured again.
 
     A batch outside the raw data is compared with all of them. A batch inside is compared with those that begin
     earlier, so that later batches do not make an old one drift.
@@ -28,6 +32,7 @@ def training_statistics(
         settings: the section data.
         most: largest number of frames.
         quarantined: (batch, frame id) of frames to leave out.
+        how: processes, and where statistics are kept.
 
     Returns:
         A row per frame and sensor, see `image_statistics`; None if there is no training frame.
@@ -43,8 +48,11 @@ def training_statistics(
     ]
     if not frames:
         return None
-    rows = [row for k in evenly_spaced(len(frames), most) for row in _frame_statistics(*frames[k])]
-    return pd.DataFrame(rows) if rows else None
+    chosen: dict[str, list[int]] = {other.name: [] for other in others}
+    for k in evenly_spaced(len(frames), most):
+        chosen[frames[k][0].name].append(frames[k][1])
+    table = pd.concat([known_statistics(other, chosen[other.name], how) for other in others if chosen[other.name]])
+    return table.reset_index(drop=True) if len(table) else None
 
 
 def _batches_before(batch: Batch, raw: Path) -> list[Batch]:
@@ -54,11 +62,3 @@ def _batches_before(batch: Batch, raw: Path) -> list[Batch]:
     if batch.root.resolve() not in {root.resolve() for root in roots}:
         return others
     return [other for other in others if (first_time(other), other.name) < (first_time(batch), batch.name)]
-
-
-def _frame_statistics(batch: Batch, row: int) -> list[dict[str, Any]]:
-    """Return the statistics of every sensor of one frame, without files that cannot be read."""
-    cells = batch.frames.iloc[row]
-    keys = {"batch": batch.name, "frame_id": cells.frame_id, "site": cells.site, "sequence": cells.sequence}
-    images = read_frame(batch, row).images
-    return [image_statistics(image, batch.sensors[name], {**keys, "sensor": name}) for name, image in images.items()]

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from sensorproof.cli.progress import Progress
 from sensorproof.errors import UsageError
+from sensorproof.progress import Progress
 
 
 class Missing(StrEnum):

@@ -50,9 +50,9 @@ def _import_public(
     name: str, src: Path, out: Path, copy: bool, partial: bool, workers: int | None, force: bool
 ) -> None:
     """Import a public data set, with progress."""
-    from sensorproof.cli.progress import Progress
     from sensorproof.data.importers import PUBLIC, import_public
     from sensorproof.data.simulator import default_workers
+    from sensorproof.progress import Progress
 
     progress = Progress("frames")
     try:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sensorproof.cli.progress import Progress
+from sensorproof.progress import Progress
 
 
 class Monitoring(StrEnum):

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sensorproof.artifacts import CHECKS
+from sensorproof.progress import Progress
 from sensorproof.settings import load_settings
 
 
@@ -15,19 +16,16 @@ def validate(
 ) -> None:
     """Check the alignment of the sensors and quarantine faulty frames. Exit code 3: some were; 4: refused."""
     from sensorproof.data.batch import read_batch
-    from sensorproof.data.prepare import require_own_name
-    from sensorproof.validation import validate_batch
+    from sensorproof.validation import PAGE, validate_batch
 
     settings = load_settings()
     described = read_batch(batch)
-    require_own_name(described)
     out = CHECKS / described.name
-    verdict = validate_batch(batch, settings, out)
+    verdict = validate_batch(batch, settings, out, progress=Progress("parts of the batch measured"))
     if json is not None:
         verdict.record().write(json)
     print("\n".join(verdict.lines()))
-    sheet = out / "contact_sheet.png"
-    print((f"look at {sheet}; " if sheet.exists() else "") + f"every rule: {out / 'docs' / 'index.html'}")
+    print(f"look at {out / PAGE}")
     if verdict.refused:
         raise verdict.refusal()
     raise typer.Exit(verdict.exit_code)

@@ -60,7 +60,8 @@ def read_pixels(path: Path, channels: int = 1) -> NDArray[Any]:
         raise
     # The decoders raise more kinds of error for a broken file than their documentation names.
     except Exception as error:
-        raise BatchError(path, f"is not a whole image ({error})", "copy the file again") from error
+        reason = str(error).replace(str(path), path.name)  # results that are kept must not say where the batch was
+        raise BatchError(path, f"is not a whole image ({reason})", "copy the file again") from error
 
 
 def _refuse_size(path: Path, pixels: int) -> None:

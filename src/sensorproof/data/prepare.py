@@ -1,31 +1,39 @@
 """Stage prepare: one array per sensor at training size from the files of all batches, and a table of all frames."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sensorproof.cache import prune
 from sensorproof.data.batch import Batch, BatchInfo, Sensor, read_batch
-from sensorproof.data.frame_checks import load_frame
 from sensorproof.data.frame_table import SPLITS
-from sensorproof.data.metadata import IGNORE, PreparedMeta, SensorInput, StoredType
-from sensorproof.data.precision import StoredPrecision, choose_precision
-from sensorproof.data.preprocessing import fit_image, label_lookup, resize_label, round_image
+from sensorproof.data.metadata import PreparedMeta, SensorInput, StoredType
+from sensorproof.data.precision import choose_precision
+from sensorproof.data.prepare_shards import PrepareTask, prepare_all, prepare_tasks
+from sensorproof.data.prepared_arrays import ChannelStatistics, write_arrays
 from sensorproof.data.source_files import check_source
 from sensorproof.data.split_checks import check_classes, check_copies, check_sensors, check_splits
 from sensorproof.data.splits import assign_splits, describe_changes
 from sensorproof.errors import BatchError, SensorproofError
 from sensorproof.files import atomic_folder, write_json
+from sensorproof.parallel import Progress, count_workers
 from sensorproof.settings import DataSettings
 
 _COLUMNS = ["frame_id", "batch", "sequence", "site", "condition", "split"]
+_KEPT_DAYS = 14.0
+"""Prepared frames that no preparation has used for so long are removed."""
 
 
-def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFrame, list[str]]:
+def prepare(
+    settings: DataSettings,
+    out: Path,
+    *,
+    cache: Path | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> tuple[PreparedMeta, pd.DataFrame, list[str]]:
     """Read every batch and write the prepared data, whole or not at all.
 
     Writes frames.csv (one row per frame: frame_id, batch, sequence, site, condition, split, labelled,
@@ -36,6 +44,10 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     Args:
         settings: where the batches are, the size of the images, how to split.
         out: the folder to write or replace.
+        cache: folder in which the prepared frames of each batch are kept, so that only those of new batches are
+            prepared; None keeps none and works here and now.
+        workers: processes; 0 for one on each processor. The result is the same.
+        progress: is told how many shards are done, and of how many.
 
     Returns:
         The content of meta.json and of frames.csv, and a line for each thing that is dubious: a range much wider
@@ -53,10 +65,13 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
     sensors = sorted(info.sensors)
     check_splits(settings.raw, table)
     check_sensors(settings.raw, table, sensors)
-    precision = choose_precision(batches, info)
+    precision = choose_precision(batches, info, cache)
+    size = settings.size[0], settings.size[1]
+    stored = {name: each.stored for name, each in precision.items()}
+    tasks = list(prepare_tasks(batches, info, size, stored, cache))
     with atomic_folder(out) as folder:
-        size = settings.size[0], settings.size[1]
-        contents = _write_arrays(batches, info, table, size, folder, precision)
+        shards = prepare_all(tasks, count_workers(workers), progress)
+        contents = write_arrays(shards, batches, info, table, size, folder, precision)
         check_splits(settings.raw, table)
         check_sensors(settings.raw, table, sensors)
         warnings = describe_changes(batches, splits)
@@ -77,7 +92,26 @@ def prepare(settings: DataSettings, out: Path) -> tuple[PreparedMeta, pd.DataFra
         )
         table.to_csv(folder / "frames.csv", index=False, lineterminator="\n")
         write_json(folder / "meta.json", meta.model_dump(mode="json"))
+    if cache is not None:
+        prune(cache, _KEPT_DAYS, [task.target for task in tasks if task.target is not None])
     return meta, table, warnings
+
+
+def preparing_tasks(settings: DataSettings, cache: Path) -> list[PrepareTask]:
+    """Return the shards of all batches that are still to be prepared, for other processes and machines.
+
+    Args:
+        settings: as in `prepare`.
+        cache: the folder of the results; every machine must see it, and the batches, under the same path.
+
+    Raises:
+        SensorproofError: as in `read_batches` and `common_info`.
+    """
+    batches = [replace(batch, root=batch.root.resolve()) for batch in read_batches(Path(settings.raw))]
+    info = common_info(batches)
+    stored = {name: each.stored for name, each in choose_precision(batches, info, cache).items()}
+    tasks = prepare_tasks(batches, info, (settings.size[0], settings.size[1]), stored, cache)
+    return [task for task in tasks if task.target is not None and not task.target.is_file()]
 
 
 def read_batches(raw: Path) -> list[Batch]:
@@ -147,102 +181,7 @@ def _frame_table(batches: Sequence[Batch], info: BatchInfo, splits: Sequence[pd.
     return table[[*_COLUMNS, "labelled", *(f"present_{name}" for name in sorted(info.sensors)), "fault", *tags]]
 
 
-@dataclass(frozen=True)
-class _Contents:
-    """What the pixels say, beside the arrays that they are written to."""
-
-    statistics: dict[str, "_ChannelStatistics"]
-    """{sensor: statistics of its training pixels}."""
-    label_counts: dict[str, NDArray[np.int64]]
-    """{split: (256,) pixels of each value of the labels}."""
-    hashes: list[str]
-    """For each row a hash of its prepared images; empty for a frame of fewer than two."""
-
-
-def _write_arrays(
-    batches: Sequence[Batch],
-    info: BatchInfo,
-    table: pd.DataFrame,
-    size: tuple[int, int],
-    folder: Path,
-    precision: Mapping[str, StoredPrecision],
-) -> _Contents:
-    """Write the arrays frame by frame, so that memory does not grow with their number; note faults in the table."""
-    height, width = size
-    count = len(table)
-    images = {
-        name: np.lib.format.open_memmap(
-            folder / f"{name}.npy",
-            mode="w+",
-            dtype=precision[name].stored,
-            shape=(count, sensor.channels, height, width),
-        )
-        for name, sensor in info.sensors.items()
-    }
-    labels = np.lib.format.open_memmap(folder / "label.npy", mode="w+", dtype=np.uint8, shape=(count, height, width))
-    statistics = {name: _ChannelStatistics(sensor.channels) for name, sensor in info.sensors.items()}
-    label_counts: dict[str, NDArray[np.int64]] = {split: np.zeros(256, np.int64) for split in SPLITS}
-    hashes: list[str] = []
-    lookup = label_lookup(info)
-    row = -1
-    for batch in batches:
-        for index in range(len(batch.frames)):
-            row += 1
-            frame, findings = load_frame(batch, index)
-            faults = [finding for finding in findings if finding.severity == "critical"]
-            table.loc[row, "fault"] = "; ".join(f"{batch.locate(fault.file)}: {fault.fault}" for fault in faults)
-            digest, readable = hashlib.sha256(), 0
-            for name, sensor in info.sensors.items():
-                pixels = None if faults else frame.images.get(name)
-                if pixels is None:
-                    images[name][row] = np.nan
-                    continue
-                fitted = fit_image(pixels, sensor, (height, width))
-                images[name][row] = rounded = round_image(fitted, precision[name].stored)
-                digest.update(name.encode() + rounded.tobytes())
-                readable += 1
-                if table.split[row] == "train":
-                    statistics[name].add(fitted)
-            hashes.append(digest.hexdigest() if readable > 1 else "")
-            label = None if faults else frame.label
-            labels[row] = IGNORE if label is None else resize_label(lookup[label], (height, width))
-            if label is not None:
-                label_counts[table.split[row]] += np.bincount(label.ravel(), minlength=256)
-    for array in (*images.values(), labels):
-        array.flush()
-    return _Contents(statistics, label_counts, hashes)
-
-
-class _ChannelStatistics:
-    """Mean and standard deviation of each channel over valid pixels, one frame at a time.
-
-    scikit-learn's StandardScaler.partial_fit sums in another order: the last digit of mean and std would differ.
-    """
-
-    def __init__(self, channels: int) -> None:
-        self.count, self.total, self.squares = (np.zeros(channels) for _ in range(3))
-
-    def add(self, pixels: NDArray[np.float32]) -> None:
-        """Count the pixels of one image (C, H, W), NaN where invalid."""
-        valid = np.isfinite(pixels)
-        values = np.where(valid, pixels, 0).astype(np.float64)
-        self.count += valid.sum((1, 2))
-        self.total += values.sum((1, 2))
-        self.squares += (values**2).sum((1, 2))
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """(C,) means; 0 for a channel that is never valid."""
-        return np.asarray(self.total / np.maximum(self.count, 1))
-
-    @property
-    def std(self) -> NDArray[np.float64]:
-        """(C,) standard deviations; 1 for a channel that is constant or never valid, so that it can be divided by."""
-        variance = self.squares / np.maximum(self.count, 1) - self.mean**2
-        return np.where(variance > 1e-10, np.sqrt(np.maximum(variance, 0)), 1.0)
-
-
-def _describe_sensor(sensor: Sensor, statistics: _ChannelStatistics, stored: StoredType) -> SensorInput:
+def _describe_sensor(sensor: Sensor, statistics: ChannelStatistics, stored: StoredType) -> SensorInput:
     """Return what a model has to know of a sensor."""
     return SensorInput(
         kind=sensor.kind,

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit
 
 from sensorproof.data.batch import Batch
 from sensorproof.settings import SplitSettings
@@ -111,6 +110,8 @@ def _split_groups(groups: pd.Series, labelled: pd.Series, settings: SplitSetting
 
 def _draw_groups(groups: pd.Series, share: float, seed: int) -> set[str]:
     """Draw about `share` of the groups, at least one and not all of them."""
+    from sklearn.model_selection import GroupShuffleSplit  # takes a second to import, in every process
+
     number = int(np.clip(round(share * groups.nunique()), 1, groups.nunique() - 1))
     splitter = GroupShuffleSplit(n_splits=1, test_size=number, random_state=seed)
     _, rows = next(splitter.split(groups, groups=groups))

@@ -7,8 +7,8 @@ from sensorproof.documents.audit import AuditRecord, CaseScore
 from sensorproof.evaluation.noisy_modality import LEVELS
 from sensorproof.evaluation.subsets import all_subsets, subset_name
 from sensorproof.reporting.audit_text import how_missing, intervals_of, subsets_scored, verdict, worst_subset
+from sensorproof.reporting.environment import environment
 from sensorproof.reporting.formatting import number_missing, subset_label
-from sensorproof.reporting.html_report import environment
 from sensorproof.reporting.palette import class_colors
 from sensorproof.reporting.silent_table import failure_title
 from sensorproof.reporting.tables import conditions

@@ -1,10 +1,10 @@
 """Format numbers and names for people. A value that is missing or not finite is a dash."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeGuard
 
 from sensorproof.documents.evaluation import ArmSummary
-from sensorproof.evaluation.gates import is_finite
 from sensorproof.reporting.language import _, current_language, mark, ngettext
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def figure(name: str) -> str:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether this is a number that can be shown: finite."""
-    return is_finite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def points(value: float | None) -> str:

@@ -12,15 +12,15 @@ from sensorproof.documents import ArmSummary, Evaluation, SearchResult, Validati
 from sensorproof.documents.evaluation import BASELINE
 from sensorproof.errors import SensorproofError
 from sensorproof.models.storage import load_description
-from sensorproof.reporting import formatting
 from sensorproof.reporting.calibration_rows import calibration_rows, calibration_sentence
 from sensorproof.reporting.checklist import Thresholds, conclusion, pilot_checklist
 from sensorproof.reporting.contribution_rows import contribution_rows, contribution_sentence
+from sensorproof.reporting.environment import environment
 from sensorproof.reporting.examples import draw_examples
 from sensorproof.reporting.formatting import is_number, sensors_of
 from sensorproof.reporting.gain_chart import gain_chart
 from sensorproof.reporting.group_rows import group_tables
-from sensorproof.reporting.language import Language, _, current_language, lookup, mark, nlookup, use_language
+from sensorproof.reporting.language import Language, _, current_language, mark, use_language
 from sensorproof.reporting.palette import class_colors
 from sensorproof.reporting.protocol_rows import degradation_curves, protocol_groups
 from sensorproof.reporting.recorded import translate_recorded
@@ -39,21 +39,6 @@ from sensorproof.reporting.tables import (
 )
 from sensorproof.reporting.training_curves import read_losses, to_ticks, training_chart
 
-_FILTERS = [
-    "arm_title",
-    "code",
-    "figure",
-    "points",
-    "signed",
-    "count",
-    "share",
-    "duration",
-    "interval",
-    "percent",
-    "seeds",
-    "join",
-]
-"""The functions of `formatting` that templates use."""
 _WIDE = 3
 """Arms that fit side by side, sensor by sensor."""
 FIX = "run `dvc repro evaluate`"
@@ -184,23 +169,6 @@ def _few_arms(arms: Mapping[str, ArmSummary], candidate: str) -> dict[str, ArmSu
     if len(arms) <= _WIDE:
         return dict(arms)
     return {name: arm for name, arm in arms.items() if name in (reference_arm(arms), candidate)}
-
-
-def environment() -> Any:
-    """Return the templates: values are escaped, and an undefined name is an error."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("sensorproof.reporting"),
-        extensions=["jinja2.ext.i18n"],
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.install_gettext_callables(lookup, nlookup, newstyle=True)  # type: ignore[attr-defined]
-    templates.filters |= {f"as_{name}": getattr(formatting, name) for name in _FILTERS}
-    return templates
 
 
 def same_network(first_runs: Mapping[str, tuple[int, Path]], candidate: str) -> bool:

@@ -8,6 +8,7 @@ from pydantic import model_validator
 from sensorproof.errors import SettingsError
 from sensorproof.files import parse_yaml
 from sensorproof.hashing import hash_json
+from sensorproof.settings.compute import ComputeSettings
 from sensorproof.settings.data import DataSettings, SplitSettings
 from sensorproof.settings.evaluation import (
     BenchmarkDataset,
@@ -17,6 +18,7 @@ from sensorproof.settings.evaluation import (
     PromotionSettings,
     ReportSettings,
 )
+from sensorproof.settings.ingestion import ArchiveLimits, IngestionSettings
 from sensorproof.settings.renamed import find_renamed
 from sensorproof.settings.schedule import ScheduleSettings
 from sensorproof.settings.search import ChoiceSettings, PruningSettings, SearchSettings, SpaceSettings
@@ -43,16 +45,19 @@ from sensorproof.settings.validation import (
 )
 
 __all__ = [
+    "ArchiveLimits",
     "Arm",
     "BenchmarkDataset",
     "CalibrationChecks",
     "ChoiceSettings",
     "CompareSettings",
+    "ComputeSettings",
     "ContentChecks",
     "DataSettings",
     "DriftChecks",
     "EvaluateSettings",
     "HealthChecks",
+    "IngestionSettings",
     "LabelChecks",
     "ModelSettings",
     "MonitoringSettings",
@@ -82,6 +87,8 @@ class Settings(StrictModel):
     """The whole of params.yaml."""
 
     data: DataSettings
+    compute: ComputeSettings
+    ingestion: IngestionSettings
     model: ModelSettings
     train: TrainSettings
     monitoring: MonitoringSettings

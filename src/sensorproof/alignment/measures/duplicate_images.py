@@ -39,6 +39,16 @@ class DuplicateImages:
         for name, digests in self._digests.items():
             digests.append(_digest(thumbnails[name]) if name in thumbnails else 0)
 
+    @property
+    def digests(self) -> dict[str, NDArray[np.uint64]]:
+        """{sensor: the digest of each position so far, 0 if there is none}."""
+        return {name: np.array(digests, np.uint64) for name, digests in self._digests.items()}
+
+    def absorb(self, digests: Mapping[str, NDArray[np.uint64]]) -> None:
+        """Add the digests of the next shard."""
+        for name, values in digests.items():
+            self._digests[name].extend(values.tolist())
+
     def measure(
         self, read: Callable[[int], Images], sequence: NDArray[np.int64], registered: Callable[[str, int], bool]
     ) -> pd.DataFrame:

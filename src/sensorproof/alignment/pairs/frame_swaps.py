@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sensorproof.alignment.registration.phase_correlation import Grid, Spectra, centering_signs
+from sensorproof.alignment.registration.phase_correlation import Grid, centering_signs
 
 _HIGHEST_FREQUENCY = 0.25
 """Frequencies up to this one, in cycles per sample, are kept: the weight of the band leaves little beyond."""
@@ -30,19 +30,19 @@ class UnregisteredFrames:
     """All unregistered frames, those that were dropped included."""
     matches: list[Match] = field(default_factory=list)
 
-    def add(self, position: int, reference: Spectra, sensor: Spectra) -> None:
-        """Add the spectra (n, h, w) of one frame."""
+    def add(self, position: int, reference: NDArray[np.complex64], sensor: NDArray[np.complex64]) -> None:
+        """Add the `low_frequencies` of one frame."""
         self.count += 1
         self.positions.append(position)
-        self.references.append(_low_frequencies(reference))
-        self.sensors.append(_low_frequencies(sensor))
+        self.references.append(reference)
+        self.sensors.append(sensor)
         if 2 * len(self.positions) * self.sensors[0].nbytes > _MEMORY_BYTES:
             self.compare()
 
     def compare(self) -> None:
         """Add pairs that are each other's best match at zero displacement to `matches`, and drop the frames."""
         if len(self.positions) > 1:
-            signs = np.tile(_low_frequencies(centering_signs(*self.grid.tile)[None]), len(self.grid.tops))
+            signs = np.tile(low_frequencies(centering_signs(*self.grid.tile)[None]), len(self.grid.tops))
             # The correlation at zero displacement is the sum over all frequencies: one matrix product for all pairs.
             score = np.real((np.stack(self.sensors) * signs) @ np.stack(self.references).T)
             np.fill_diagonal(score, -np.inf)
@@ -56,7 +56,7 @@ class UnregisteredFrames:
         self.positions, self.references, self.sensors = [], [], []
 
 
-def _low_frequencies(spectra: NDArray) -> NDArray:
+def low_frequencies(spectra: NDArray) -> NDArray:
     """Return the low frequencies of spectra (n, h, w) in one row."""
     rows, columns = (np.abs(np.fft.fftfreq(side)) <= _HIGHEST_FREQUENCY for side in spectra.shape[1:])
     return spectra[:, rows][:, :, columns].ravel()

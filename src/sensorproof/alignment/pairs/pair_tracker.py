@@ -7,8 +7,10 @@ from typing import Any
 
 from sensorproof.alignment.corners import CORNER_COLUMNS, image_corners
 from sensorproof.alignment.measures.columns import column_names
-from sensorproof.alignment.pairs.frame_swaps import Match, UnregisteredFrames
+from sensorproof.alignment.pairs.frame_swaps import Match, UnregisteredFrames, low_frequencies
+from sensorproof.alignment.pairs.pair_part import PairPart, Piece, Unregistered
 from sensorproof.alignment.pairs.pools import PairSize, Pools, drop_rarest_size
+from sensorproof.alignment.pairs.tile_vectors import vector_columns
 from sensorproof.alignment.registration.frame_features import FrameFeatures
 from sensorproof.alignment.registration.peaks import find_peaks
 from sensorproof.alignment.registration.phase_correlation import Grid, Spectra, mean_correlation
@@ -29,12 +31,15 @@ class _Neighbour:
     reference: Spectra
     sensor: Spectra
     row: dict[str, Any]
+    is_earlier: bool = False
+    """Whether it belongs to the shard before, which has its row."""
 
 
 class PairTracker:
     """Registers the frames of one pair in order. Memory holds the spectra of the last few frames and two pools.
 
-    Lengths are in pixels of the reference's image.
+    A shard of the frames is registered with `prime`, `add` and `part`, in any process; `absorb` joins the shards in
+    order. Lengths are in pixels of the reference's image.
 
     Args:
         sensor: the sensor of the pair, or LABEL.
@@ -55,6 +60,20 @@ class PairTracker:
         self._sequence = -1
         self._recent: deque[_Neighbour] = deque()
         self._unregistered: dict[PairSize, UnregisteredFrames] = {}
+        self._last = self.frames.table()
+        self._is_continued = False
+        self._part = PairPart(self._last, self._last, self.whole)
+
+    def prime(self, position: int, sequence: int, features: FrameFeatures) -> None:
+        """Note a frame of the shard before as the neighbour of the next one; arguments as in `add`."""
+        if sequence != self._sequence:
+            self._recent.clear()
+        self._sequence, self._is_continued = sequence, True
+        grid = features.grid(self.sensor)
+        if grid is not None:
+            reference, sensor = features.spectra_of(features.reference, grid), features.spectra_of(self.sensor, grid)
+            self._recent.clear()
+            self._recent.append(_Neighbour(grid, reference, sensor, {"position": position}, is_earlier=True))
 
     def add(self, position: int, sequence: int, features: FrameFeatures) -> None:
         """Register one frame.
@@ -75,12 +94,12 @@ class PairTracker:
         registration, surface = register(reference, sensor, edges, grid, self.settings)
         pixels_per_sample = features.pixels_per_sample(grid)
         row = {"position": position, **_columns_of(registration.scaled(pixels_per_sample))}
+        row |= vector_columns(registration)
         size = grid, pixels_per_sample
         self._current.add(surface, size)
         if registration.shift is None:
-            if size not in self._unregistered:
-                drop_rarest_size(self._unregistered, {k: frames.count for k, frames in self._unregistered.items()})
-            self._unregistered.setdefault(size, UnregisteredFrames(grid)).add(position, reference, sensor)
+            spectra = low_frequencies(reference), low_frequencies(sensor)
+            self._part.unregistered.append(Unregistered(position, size, *spectra))
         latest = _Neighbour(grid, reference, sensor, row)
         for earlier in self._recent:
             if earlier.grid == grid:
@@ -88,7 +107,15 @@ class PairTracker:
                 self._compare(earlier, latest)
         self._recent.append(latest)
         if len(self._recent) > _NEIGHBOURS:
-            self.frames.add(self._recent.popleft().row)
+            self._record(self._recent.popleft())
+
+    def _record(self, frame: _Neighbour) -> None:
+        """Add a frame's row to the table, now that it has been compared with its neighbours."""
+        if not frame.is_earlier:
+            self.frames.add(frame.row)
+        elif "other_match" in frame.row:
+            row = frame.row
+            self._part.earlier.append((row["position"], row["other_match"], int(row["other_position"])))
 
     def _compare(self, frame: _Neighbour, neighbour: _Neighbour) -> None:
         """Record in the frame's row how well its sensor image matches the neighbour's reference."""
@@ -127,13 +154,52 @@ class PairTracker:
     def close(self) -> None:
         """End a sequence: register its pool and add it to the batch's."""
         while self._recent:
-            self.frames.add(self._recent.popleft().row)
+            self._record(self._recent.popleft())
+        if self._is_continued:
+            self._part.pieces.append(Piece(self._sequence, self._current))
+            self._is_continued, self._current = False, Pools()
+            return
         if (pool := self._current.largest) is None:
             return
         self.sequences.add({"sequence_number": self._sequence, **_columns_of(pool.register(self.settings))})
         for size, by_size in self._current.by_size.items():
             self.whole.add(by_size.total, size, by_size.frames)
         self._current = Pools()
+
+    def part(self, is_continued: bool) -> PairPart:
+        """End a shard and return what it contributes.
+
+        Args:
+            is_continued: whether the next shard continues the last sequence.
+        """
+        self._is_continued |= is_continued
+        self.close()
+        self._part.frames, self._part.sequences = self.frames.table(), self.sequences.table()
+        return self._part
+
+    def absorb(self, part: PairPart) -> None:
+        """Add what the next shard contributes; `close` ends the last sequence."""
+        for piece in part.pieces:
+            if piece.sequence != self._sequence:
+                self.close()
+                self._sequence = piece.sequence
+            for size, pool in piece.pools.by_size.items():
+                self._current.add(pool.total, size, pool.frames)
+        for size, pool in part.whole.by_size.items():
+            self.whole.add(pool.total, size, pool.frames)
+        for position, match, other in part.earlier:
+            row = self._last.position == position
+            if not (self._last.loc[row, "other_match"] >= match).any():
+                self._last.loc[row, ["other_match", "other_position"]] = match, other
+        self.frames.extend(part.frames)
+        self.sequences.extend(part.sequences)
+        self._last = part.frames
+        for frame in part.unregistered:
+            size = frame.size
+            if size not in self._unregistered:
+                drop_rarest_size(self._unregistered, {k: frames.count for k, frames in self._unregistered.items()})
+            group = self._unregistered.setdefault(size, UnregisteredFrames(size[0]))
+            group.add(frame.position, frame.reference, frame.sensor)
 
 
 def _columns_of(registration: Registration) -> dict[str, float]:

@@ -1,14 +1,15 @@
 """The bias of the rig in one pair over a whole batch, and how exact the pair is."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from sensorproof.alignment.measures.columns import column_names
 from sensorproof.alignment.pairs.pair_tracker import PairTracker
+from sensorproof.alignment.registration.displacement_field import Field
 from sensorproof.alignment.registration.tile_registration import SIGNIFICANT, Registration
 from sensorproof.alignment.sampling import median_or_nan
 from sensorproof.settings import ContentChecks
@@ -59,6 +60,19 @@ class Rig:
             return "misaligned"
         # A shift alone can show a fault but not exclude one: scale or rotation may displace the corners.
         return "unmeasurable" if self.registration.field is None else "aligned"
+
+    def to_tree(self) -> dict[str, Any]:
+        """Return plain values and arrays; see `cache.save_tree`."""
+        return asdict(self)
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any]) -> "Rig":
+        """Undo `to_tree`."""
+        known = tree["registration"]
+        if known is not None:
+            field = None if known["field"] is None else Field(**known["field"])
+            known = Registration(**{**known, "field": field, "size": tuple(known["size"])})
+        return cls(**{**tree, "registration": known})
 
 
 def measure_rig(tracker: PairTracker, settings: ContentChecks) -> Rig:

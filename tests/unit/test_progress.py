@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from sensorproof.cli.progress import Progress, duration
+from sensorproof.progress import Progress, duration
 
 
 class Terminal(io.StringIO):
