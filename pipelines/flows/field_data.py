@@ -1,30 +1,48 @@
-"""Flow `field_data`: ingest what is complete in data/inbox, then start a retraining.
+"""Flow `field_data`: ingest what is complete in data/inbox or in a bucket, then start a retraining.
 
 Run it by hand or as the deployment `field-data/polling`. A refused batch stays in the inbox with a note beside it and
-fails the run once; the other batches are ingested all the same.
+fails the run once; the other batches are ingested all the same. Each batch is ingested by a process of its own, which
+is ended after a time: a stuck one does not block the others.
 """
 
 from pathlib import Path
 from typing import Any
 
+from frames import spread
 from prefect import State, flow, get_run_logger, runtime, task
 from prefect.client.schemas import TaskRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from retraining import REFUSED, check_server, report, retraining
 
 from sensorproof.adapters import dvc
 from sensorproof.console import report_errors
 from sensorproof.errors import RejectedError, SensorproofError
 from sensorproof.hashing import hash_json
-from sensorproof.ingestion import IngestResult, ingest_batch, is_interrupted, publish, recover_interrupted
+from sensorproof.ingestion import (
+    IngestResult,
+    ingest_at_once,
+    is_interrupted,
+    publish,
+    recover_interrupted,
+    unpublished,
+)
 from sensorproof.ingestion.inbox import forget_rejection, note_rejection, scan
+from sensorproof.ingestion.remote_inbox import fetch_new
+from sensorproof.locks import BusyError
+from sensorproof.parallel import run_apart
 from sensorproof.settings import Settings, load_settings
 
 QUIET_PERIOD_S = 60.0
 """Seconds without a change after which a batch counts as complete."""
 RETRAINING = "retraining/nightly"
+BUSY = "Busy"
+"""Name of the completed state of a batch that another run ingests."""
+AT_ONCE = 4
+"""Batches that are ingested at the same time: one that waits for a slow disk leaves the others their turn."""
+RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=AT_ONCE)
 
 
 def may_pass(task: Any, run: TaskRun, state: State[Any]) -> bool:
@@ -37,7 +55,9 @@ def ingest(folder: Path) -> Any:
     """Ingest one batch; note a refusal beside it."""
     settings, logger = load_settings(), get_run_logger()
     try:
-        result = ingest_batch(folder, settings, move=True)
+        result = run_apart(ingest_at_once, folder, settings, limit_s=3600 * settings.ingestion.max_hours)
+    except BusyError as error:
+        return Completed(name=BUSY, message=str(error))
     except RejectedError as error:
         note = note_rejection(folder, str(error), settings)
         return Failed(name=REFUSED, message=f"{error} (noted in {note})")
@@ -60,7 +80,7 @@ def push(result: IngestResult) -> Any:
         return Failed(message=f"{result.name} is ingested but not pushed: {error}")
 
 
-@flow(name="field-data", log_prints=True)
+@flow(name="field-data", log_prints=True, task_runner=RUNNER)
 def field_data(quiet_period_s: float = QUIET_PERIOD_S, retrain: bool = True) -> State[Any]:
     """Ingest every complete batch of the inbox, push it, and start a retraining on old and new data.
 
@@ -71,18 +91,27 @@ def field_data(quiet_period_s: float = QUIET_PERIOD_S, retrain: bool = True) -> 
     try:
         settings = load_settings()
         ingested = recover_interrupted(settings)
-        inbox = scan(settings, quiet_period_s)
+        fetched = fetch_new(settings, quiet_period_s)
+        inbox = scan(settings, quiet_period_s, fetched.names)
+        spread([batch for batch in inbox.ready if (batch / "frames.csv").is_file()], settings)
     except SensorproofError as error:
         return Failed(message=str(error))
-    states = [ingest(folder, return_state=True) for folder in inbox.ready]
-    ingested += [state.result() for state in states if state.is_completed()]
-    faults = [state for state in states if not state.is_completed()]
-    pushed = [push(result, return_state=True) for result in ingested]
+    futures = [ingest.submit(batch) for batch in inbox.ready]
+    for future in futures:
+        future.wait()
+    states = [future.state for future in futures]
+    ingested += [state.result() for state in states if state.is_completed() and state.name != BUSY]
+    faults: list[State[Any]] = [Failed(message=str(error)) for error in fetched.faults]
+    faults += [state for state in states if not state.is_completed()]
+    names = {result.name for result in ingested}
+    waiting = [result for result in unpublished(settings) if result.name not in names] if dvc.has_remote() else []
+    pushed = [push(result, return_state=True) for result in (*ingested, *waiting)]
     faults += [state for state in pushed if not state.is_completed()]
     done = [f"{r.name} ingested ({r.frames} frames, {r.quarantined} quarantined)" for r in ingested]
-    done += [f"{folder.name} still incomplete" for folder in inbox.incomplete]
-    done += [f"{folder.name} refused before" for folder in inbox.refused]
-    done += [f"{path.name} is not a folder" for path in inbox.ignored]
+    done += [str(state.message) for state in states if state.name == BUSY]
+    done += [f"{name} still incomplete" for name in (*(each.name for each in inbox.incomplete), *fetched.incomplete)]
+    done += [f"{batch.name} refused before" for batch in inbox.refused]
+    done += [f"{path.name} is neither a folder nor an archive" for path in inbox.ignored]
     if ingested and retrain:
         trained = hand_over(settings)
         done.append(f"retraining: {trained.message or trained.name}")
@@ -117,7 +146,8 @@ def idempotency_key(settings: Settings) -> str:
 def main() -> None:
     """Run the flow here and now; without starting a Prefect server if there is nothing to do."""
     settings = load_settings()
-    if not is_interrupted(settings) and not scan(settings, 0).ready:
+    idle = settings.ingestion.s3 is None and not is_interrupted(settings) and not scan(settings, 0).ready
+    if idle and not (unpublished(settings) and dvc.has_remote()):
         print(f"nothing new in {settings.data.inbox}")
         return
     check_server()

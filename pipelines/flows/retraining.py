@@ -6,9 +6,11 @@ so and does nothing, so it may be started at any time.
 
 import os
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+from frames import spread
 from prefect import State, flow, get_run_logger, task
 from prefect.client.schemas import TaskRun
 from prefect.states import Completed, Failed
@@ -74,6 +76,8 @@ def run_stages() -> State[Any]:
     """Run the flow's body; the caller holds the lock."""
     if is_current():
         return Completed(name="Unchanged", message=unchanged())
+    settings = load_settings()
+    spread(sorted(path.parent for path in Path(settings.data.raw).glob("*/batch.yaml")), settings, raw=True)
     states: dict[str, State[Any]] = {}
     for stage, before in dvc.stage_graph().items():
         states[stage] = reproduce(stage, wait_for=[states[name] for name in sorted(before)], return_state=True)

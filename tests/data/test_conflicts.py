@@ -40,21 +40,21 @@ def manifest_of(batch: Batch, prefix: str = "") -> FileManifest:
 
 def test_new_places_and_new_frames_go_with_the_old() -> None:
     old, new = make_batch("old"), make_batch("new", "fgh", start=100)
-    check_kind(new, [old])
+    check_kind(new, [old], SETTINGS)
     check_frames(new, manifest_of(new), {"old": (old, manifest_of(old))})
     check_places(new, [old], SETTINGS)
 
 
 def test_the_first_batch_has_nothing_to_clash_with() -> None:
     new = make_batch("new")
-    check_kind(new, [])
+    check_kind(new, [], SETTINGS)
     check_frames(new, manifest_of(new), {})
     check_places(new, [], SETTINGS)
 
 
 def test_other_classes_are_refused() -> None:
     with pytest.raises(RejectedError, match=r"new/batch\.yaml: classes or reference differ from old's"):
-        check_kind(make_batch("new", classes=3), [make_batch("old")])
+        check_kind(make_batch("new", classes=3), [make_batch("old")], SETTINGS)
 
 
 def test_the_same_batch_under_another_name_is_refused() -> None:

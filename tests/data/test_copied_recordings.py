@@ -69,13 +69,13 @@ def test_one_copied_frame_among_others_is_named(old: Path) -> None:
 def test_another_drive_passes_and_a_batch_is_decoded_once(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new = make_batch(old.with_name("other"))
     check_content(read_batch(new), hash_files(new), others(old))
-    monkeypatch.setattr("sensorproof.ingestion.content.load_frame", pytest.fail)
+    monkeypatch.setattr("sensorproof.ingestion.content.read_frame", pytest.fail)
     check_content(read_batch(new), hash_files(new), others(old))
 
 
 def test_a_damaged_result_is_made_again(old: Path, tmp_path: Path) -> None:
     first = frame_contents(read_batch(old), hash_files(old))
-    (path,) = (tmp_path / "artifacts/content").glob("*.json")
+    (path,) = (tmp_path / "artifacts/cache/content").glob("*.json")
     path.write_text("{")
     assert frame_contents(read_batch(old), hash_files(old)) == first
 

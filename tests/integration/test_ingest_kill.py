@@ -20,8 +20,9 @@ from sensorproof.adapters import dvc
 from sensorproof.data.prepare import read_batches
 from sensorproof.data.simulator import SimulationConfig, simulate_batch
 from sensorproof.errors import UsageError
-from sensorproof.ingestion import file_manifest, ingest_batch, publish, transaction
+from sensorproof.ingestion import file_manifest, ingest_batch, publish, review, transaction
 from sensorproof.ingestion.file_manifest import FileManifest, hash_files
+from sensorproof.ingestion.ledger import read_entries
 from sensorproof.settings import load_settings
 
 PIPELINE = """\
@@ -105,17 +106,26 @@ POINTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "placed": (dvc, "add", die),
     "while dvc adds": (dvc, "add", die_soon),
     "versioned": (dvc, "add", and_die(dvc.add)),
+    "recorded": (transaction, "record", and_die(transaction.record)),
     "half removed": (transaction, "remove_copied", remove_half),
     "removed": (transaction, "remove_copied", and_die(file_manifest.remove_copied)),
 }
 
 
-def take_in_and_die(point: str, root: str) -> None:
+ARCHIVE_POINTS = {
+    "unpacked": (transaction, "unpack", and_die(transaction.unpack)),
+    "measured": (review, "compare_content", die),
+    **{name: POINTS[name] for name in ("half copied", "copied", "noted", "placed", "versioned", "recorded")},
+}
+POINTS_OF = {"data/inbox/second": POINTS, "data/inbox/second.zip": ARCHIVE_POINTS}
+
+
+def take_in_and_die(point: str, root: str, source: str) -> None:
     """What the killed process does."""
     os.chdir(root)
-    module, name, replacement = POINTS[point]
+    module, name, replacement = POINTS_OF[source][point]
     setattr(module, name, replacement)
-    ingest_batch(Path("data/inbox/second"), load_settings(), move=True)
+    ingest_batch(Path(source), load_settings(), move=True)
 
 
 def check_nothing_is_lost(listing: FileManifest, second: Path) -> None:
@@ -133,7 +143,7 @@ def test_a_kill_leaves_the_old_or_the_new_state_and_a_second_call_finishes(
     point: str, here: Path, second: Path
 ) -> None:
     listing = hash_files(second)
-    process = PROCESSES.Process(target=take_in_and_die, args=(point, str(here)))
+    process = PROCESSES.Process(target=take_in_and_die, args=(point, str(here), str(second)))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -144,6 +154,32 @@ def test_a_kill_leaves_the_old_or_the_new_state_and_a_second_call_finishes(
     assert dvc.added_files(Path("data/raw/second.dvc")) == listing
     assert not second.exists()
     assert list(Path("data/raw/.incoming").iterdir()) == []
+    assert ingested() == ["second"]
+
+
+def ingested() -> list[str]:
+    """Names of the batches that the ledger says were ingested, once for each time."""
+    return [entry.batch for entry in read_entries(Path("data/ingested.jsonl")) if entry.action == "ingested"]
+
+
+@pytest.mark.parametrize("point", ARCHIVE_POINTS)
+def test_an_archive_survives_a_kill_too(point: str, here: Path, second: Path) -> None:
+    listing = hash_files(second)
+    shutil.make_archive(str(second), "zip", second)
+    archive = second.with_name("second.zip")
+    shutil.rmtree(second)
+    process = PROCESSES.Process(target=take_in_and_die, args=(point, str(here), str(archive)))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert archive.exists()
+    taken = ingest_batch(archive, load_settings(), move=True)
+    assert (taken.name, taken.frames, taken.left) == ("second", 9, ())
+    assert hash_files(TARGET) == dvc.added_files(Path("data/raw/second.dvc")) == listing
+    assert not archive.exists()
+    assert list(Path("data/raw/.incoming").iterdir()) == []
+    assert [path for path in Path("data/raw/.unpacked").rglob("*") if path.is_file()] == []
+    assert ingested() == ["second"]
 
 
 def test_kills_from_outside_at_any_time(here: Path, second: Path) -> None:

@@ -20,7 +20,10 @@ from sensorproof.artifacts import PREPARED, QUARANTINED
 from sensorproof.data.simulator import SimulationConfig, simulate_batch
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.files import dump_yaml
+from sensorproof.hashing import hash_json
+from sensorproof.ingestion import transaction
 from sensorproof.ingestion.file_manifest import hash_files
+from sensorproof.ingestion.ledger import read_entries
 from sensorproof.locks import locked
 
 PIPELINE = """\
@@ -57,7 +60,7 @@ def flows() -> Iterator[tuple[ModuleType, ModuleType]]:
 
         with prefect_test_harness(server_startup_timeout=120):
             yield retraining, field_data
-    for name in ("retraining", "field_data"):
+    for name in ("retraining", "field_data", "frames"):
         del sys.modules[name]
 
 
@@ -164,7 +167,7 @@ def test_batches_come_in_and_are_trained_on(here: Path, field_data: ModuleType) 
     for name, offset in (("good", 0), ("broken", 9)):
         simulate_batch(Path("data/inbox", name), SimulationConfig(name, (48, 60), 3, 1, 3, 5, offset, 0.0))
     Path("data/inbox/broken/frames.csv").unlink()
-    Path("data/inbox/loose.zip").touch()
+    Path("data/inbox/loose.txt").touch()
     shutil.rmtree("data/raw/old")
     Path("dvc.yaml").write_text(PIPELINE.partition("  train:")[0])
     listing = hash_files(Path("data/inbox/good"))
@@ -175,10 +178,23 @@ def test_batches_come_in_and_are_trained_on(here: Path, field_data: ModuleType) 
     assert ": prepare ran" in state.message
     assert hash_files(Path("data/raw/good")) == listing
     assert Path("names.txt").read_text() == "good\ngood.dvc\n"
-    assert sorted(path.name for path in Path("data/inbox").iterdir()) == ["broken", "broken.refused.yaml", "loose.zip"]
+    (entry,) = [e for e in read_entries(Path("data/ingested.jsonl")) if e.action == "ingested"]
+    assert (entry.batch, entry.frames, entry.content) == ("good", 9, hash_json(listing))
+    assert sorted(path.name for path in Path("data/inbox").iterdir()) == ["broken", "broken.refused.yaml", "loose.txt"]
     state = field_data.field_data(quiet_period_s=0, return_state=True)
     assert state.is_completed()
-    assert state.message == "broken refused before; loose.zip is not a folder"
+    assert state.message == "broken refused before; loose.txt is neither a folder nor an archive"
+
+
+def test_a_batch_that_another_run_ingests_is_left_to_it(here: Path, field_data: ModuleType) -> None:
+    batch = Path("data/inbox/good")
+    simulate_batch(batch, SimulationConfig("good", (48, 60), 3, 1, 3, 5, 0, 0.0))
+    with locked(transaction._claim(batch)):
+        state = field_data.field_data(quiet_period_s=0, retrain=False, return_state=True)
+    assert state.is_completed()
+    assert "ingest-good-" in state.message
+    assert "is under way already (process " in state.message
+    assert batch.exists()
 
 
 def test_an_empty_inbox_needs_no_server(

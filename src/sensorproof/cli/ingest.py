@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from sensorproof.progress import Progress
 from sensorproof.settings import load_settings
 
 
 def ingest(
-    batch: Annotated[Path, typer.Argument(help="the batch's folder, wherever it lies")],
-    move: Annotated[bool, typer.Option("--move", help="remove the folder once its copy is versioned")] = False,
+    batch: Annotated[Path, typer.Argument(help="the batch's folder, or an archive of it (.zip, .tar.gz, .tar.zst)")],
+    move: Annotated[
+        bool, typer.Option("--move", help="remove the folder or archive once its copy is versioned")
+    ] = False,
     push: Annotated[bool, typer.Option(help="push it to the DVC remote, where one is configured")] = True,
 ) -> None:
     """Validate BATCH, copy it to the raw data and version it with DVC; the next `dvc repro` trains on it too.
@@ -20,7 +23,7 @@ def ingest(
     from sensorproof.ingestion import ingest_batch, publish
 
     settings = load_settings()
-    result = ingest_batch(batch, settings, move=move)
+    result = ingest_batch(batch, settings, move=move, progress=Progress("parts of the batch measured"))
     target = Path(settings.data.raw) / result.name
     size = f"{result.size / 1e6:.1f} MB"
     print(f"{result.name}: {result.frames} frames ({size}) are in {target}, {result.quarantined} quarantined")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sensorproof.data.batch import Batch
+from sensorproof.data.frame_table import SPLITS
 from sensorproof.data.prepare import common_info
 from sensorproof.data.splits import assign_splits
 from sensorproof.errors import BatchError, RejectedError
@@ -16,12 +17,23 @@ from sensorproof.settings import SplitSettings
 _RENAME = "make ids unique over all batches, such as with the batch's name in front"
 
 
-def check_kind(batch: Batch, others: Sequence[Batch]) -> None:
-    """Refuse other classes, another reference, or another sensor of the same name."""
+def check_kind(batch: Batch, others: Sequence[Batch], settings: SplitSettings) -> None:
+    """Refuse other classes, another reference, another sensor of the same name, or a new one that cannot be learnt.
+
+    A sensor that no split but one would have would stop the pipeline for all batches.
+    """
     try:
         common_info([*others, batch])
     except BatchError as error:
         raise RejectedError(error.where, error.fault, error.fix) from error
+    known = {name for other in others for name in other.sensors}
+    for name in sorted(set(batch.sensors) - known) if others else []:
+        split = assign_splits([*others, batch], settings)[-1]
+        shown = set(split[(batch.frames[name] != "") & (batch.frames.label != "")])
+        if missing := [each for each in SPLITS if each not in shown]:
+            fault = f"sensor {name!r} is in no other batch, and here in no labelled frame for {', '.join(missing)}"
+            fix = f"the sensors there are {', '.join(sorted(known))}: rename it, or give frames of at least three sites"
+            raise RejectedError(batch.root / "batch.yaml", fault, fix)
 
 
 def check_frames(batch: Batch, manifest: FileManifest, others: Mapping[str, tuple[Batch, FileManifest]]) -> None:
@@ -47,15 +59,17 @@ def check_frames(batch: Batch, manifest: FileManifest, others: Mapping[str, tupl
             )
 
 
-def check_content(batch: Batch, manifest: FileManifest, others: Mapping[str, tuple[Batch, FileManifest]]) -> None:
+def check_content(
+    batch: Batch, manifest: FileManifest, others: Mapping[str, tuple[Batch, FileManifest]], workers: int = 1
+) -> None:
     """Refuse a batch with frames that show, pixel for pixel, what frames of another batch show.
 
     Names, ids, sites, dates and compressions do not matter: copies would be assigned to splits of their own, and a
     model would be tested on what it was trained on.
     """
-    mine = frame_contents(batch, manifest)
+    mine = frame_contents(batch, manifest, workers=workers)
     for name, (other, other_manifest) in sorted(others.items()):
-        theirs = frame_contents(other, other_manifest)
+        theirs = frame_contents(other, other_manifest, workers=workers)
         if same := [content for content in mine if content in theirs]:
             pair = f"{mine[same[0]]!r} and {theirs[same[0]]!r}"
             fault = f"{len(same)} of {len(batch.frames)} frames show the same as batch {name!r}, such as {pair}"

@@ -99,6 +99,17 @@ def changed(path: Path) -> RejectedError:
     return RejectedError(path, "changed while the batch was read", "wait until the batch is complete")
 
 
+def _same_bytes(first: Path, second: Path) -> bool:
+    """Return whether two files have the same content."""
+    if first.stat().st_size != second.stat().st_size:
+        return False
+    with first.open("rb") as one, second.open("rb") as other:
+        while chunk := one.read(CHUNK):
+            if other.read(CHUNK) != chunk:
+                return False
+    return True
+
+
 def remove_copied(source: Path, copy: Path) -> list[str]:
     """Delete from source what is byte for byte in copy; return the relative paths of what is left.
 
@@ -114,7 +125,7 @@ def remove_copied(source: Path, copy: Path) -> list[str]:
             path = Path(folder, name)
             relative = path.relative_to(source)
             twin = copy / relative
-            if is_desktop_file(name) or (path.is_file() and twin.is_file() and dvc_md5(path) == dvc_md5(twin)):
+            if is_desktop_file(name) or (path.is_file() and twin.is_file() and _same_bytes(path, twin)):
                 path.unlink()
             else:
                 left.append(relative.as_posix())

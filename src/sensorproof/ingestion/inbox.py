@@ -1,12 +1,13 @@
-"""Scan the inbox for complete batches, and note beside each refused one why.
+"""Scan the inbox for complete batches, folders or archives, and note beside each refused one why.
 
-A folder is complete when nothing in it has changed for a while. Names that start with a dot are ignored: to be sure,
+A batch is complete when nothing in it has changed for a while. Names that start with a dot are ignored: to be sure,
 copy a batch to `.name` and rename it to `name` at the end. A refused batch stays untouched, with its reasons in
 `<name>.refused.yaml`. It is reviewed again when it or params.yaml changes, when one of its frames is released from
 quarantine, or when the note is removed.
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sensorproof.data.quarantine import read_ledger
 from sensorproof.errors import SensorproofError
 from sensorproof.files import dump_yaml, parse_yaml, write_text
 from sensorproof.hashing import hash_json
+from sensorproof.ingestion.archives import is_archive
 from sensorproof.settings import Settings
 
 _NOTE = ".refused.yaml"
@@ -22,9 +24,9 @@ _NOTE = ".refused.yaml"
 
 @dataclass(frozen=True)
 class Inbox:
-    """Folders by state: `ready` to ingest, `incomplete`, or `refused` before and unchanged.
+    """Folders and archives by state: `ready` to ingest, `incomplete`, or `refused` before and unchanged.
 
-    `ignored` are files and links: what a link leads to does not belong to the inbox.
+    `ignored` are other files, and links: what a link leads to does not belong to the inbox.
     """
 
     ready: tuple[Path, ...] = ()
@@ -33,12 +35,13 @@ class Inbox:
     ignored: tuple[Path, ...] = ()
 
 
-def scan(settings: Settings, quiet_period_s: float) -> Inbox:
-    """Sort the inbox's folders by state; remove notes whose batch is gone.
+def scan(settings: Settings, quiet_period_s: float, complete: Collection[str] = ()) -> Inbox:
+    """Sort the inbox's folders and archives by state; remove notes whose batch is gone.
 
     Args:
         settings: all of params.yaml.
-        quiet_period_s: seconds without a change after which a folder counts as complete.
+        quiet_period_s: seconds without a change after which a batch counts as complete.
+        complete: names of batches that are known to be complete.
 
     Raises:
         SensorproofError: there is no inbox.
@@ -47,14 +50,16 @@ def scan(settings: Settings, quiet_period_s: float) -> Inbox:
     if not inbox.is_dir():
         raise SensorproofError(inbox, "is not a folder", "create it, or set data.inbox in params.yaml")
     for note in inbox.glob(f"*{_NOTE}"):
-        if not _folder_of(note).is_dir():
+        if not _batch_of(note).exists():
             note.unlink()
     visible = [path for path in sorted(inbox.iterdir()) if not path.name.startswith(".")]
-    folders = [path for path in visible if path.is_dir() and not path.is_symlink()]
-    ignored = tuple(path for path in visible if path not in folders and not path.name.endswith(_NOTE))
-    incomplete = tuple(folder for folder in folders if time.time() - _last_change(folder) < quiet_period_s)
-    refused = tuple(f for f in folders if f not in incomplete and _was_rejected(f, settings))
-    return Inbox(tuple(f for f in folders if f not in incomplete + refused), incomplete, refused, ignored)
+    batches = [p for p in visible if not p.is_symlink() and (p.is_dir() or (p.is_file() and is_archive(p)))]
+    ignored = tuple(path for path in visible if path not in batches and not path.name.endswith(_NOTE))
+    incomplete = tuple(
+        each for each in batches if each.name not in complete and time.time() - _last_change(each) < quiet_period_s
+    )
+    refused = tuple(each for each in batches if each not in incomplete and _was_rejected(each, settings))
+    return Inbox(tuple(each for each in batches if each not in incomplete + refused), incomplete, refused, ignored)
 
 
 def _last_change(folder: Path) -> float:
@@ -92,7 +97,8 @@ def forget_rejection(folder: Path) -> None:
 
 def _judged_by(folder: Path, settings: Settings) -> str:
     """Hash the batch's files (names, sizes, times), the settings and the releases from quarantine."""
-    files = [(path.relative_to(folder).as_posix(), path.lstat()) for path in sorted(folder.rglob("*"))]
+    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    files = [(path.relative_to(folder).as_posix(), path.lstat()) for path in paths]
     released = [entry.key for entry in read_ledger(Path(settings.data.quarantine)) if entry.action == "released"]
     return hash_json(
         {
@@ -107,5 +113,5 @@ def _note_of(folder: Path) -> Path:
     return folder.with_name(folder.name + _NOTE)
 
 
-def _folder_of(note: Path) -> Path:
+def _batch_of(note: Path) -> Path:
     return note.with_name(note.name.removesuffix(_NOTE))

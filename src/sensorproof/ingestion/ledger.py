@@ -1,0 +1,89 @@
+"""The ledger of ingested batches: a line of JSON for each event, only ever appended to."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from sensorproof.documents.base import Document
+from sensorproof.locks import locked
+
+_LOCK = "ingestion-ledger"
+
+
+class LedgerEntry(Document):
+    """What happened to a batch."""
+
+    time: str
+    """ISO 8601, UTC."""
+    action: Literal["ingested", "duplicate", "refused", "pushed", "fetched"]
+    batch: str
+    content: str
+    """SHA-256 (hex) of the hashes of all its files: the same bytes under the same names."""
+    frames: int = 0
+    quarantined: int = 0
+    size: int = 0
+    """Bytes."""
+    source: str = ""
+    reason: str = ""
+
+
+def now() -> str:
+    """Return the time of an entry."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read_entries(path: Path) -> list[LedgerEntry]:
+    """Return all entries, the oldest first; a line that a power cut left incomplete does not count."""
+    return list(_parse(path)) if path.is_file() else []
+
+
+def _parse(path: Path) -> Iterator[LedgerEntry]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield LedgerEntry.model_validate_json(line)
+        except ValidationError:
+            continue
+
+
+def record(path: Path, entry: LedgerEntry) -> None:
+    """Append an entry, unless the same event of the same content is the last of its kind.
+
+    So an ingestion that was interrupted and repeated is there once.
+    """
+    with locked(_LOCK):
+        same = [
+            e
+            for e in read_entries(path)
+            if (e.action, e.batch, e.content) == (entry.action, entry.batch, entry.content)
+        ]
+        if same and same[-1].reason == entry.reason:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            if file.tell() and _ends_open(path):
+                file.write(b"\n")
+            file.write(entry.model_dump_json().encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _ends_open(path: Path) -> bool:
+    """Return whether the last line was cut off."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
+def not_pushed(entries: list[LedgerEntry]) -> list[LedgerEntry]:
+    """Return the batches that were ingested and not pushed yet."""
+    pushed = {(entry.batch, entry.content) for entry in entries if entry.action == "pushed"}
+    return [e for e in entries if e.action == "ingested" and (e.batch, e.content) not in pushed]
+
+
+def ingested_as(entries: list[LedgerEntry], content: str) -> LedgerEntry | None:
+    """Return when some content was ingested; None if it never was."""
+    return next((e for e in reversed(entries) if e.action == "ingested" and e.content == content), None)
