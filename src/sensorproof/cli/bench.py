@@ -109,6 +109,19 @@ def evaluation(json: _Json = None) -> None:
 
 
 @app.command()
+def ingest(
+    json: _Json = None,
+    frames: Annotated[int, typer.Option(min=32, help="large frames to validate and prepare")] = 1000,
+    side: Annotated[int, typer.Option(min=64, help="their height and width in pixels")] = 1024,
+    small: Annotated[int, typer.Option(min=100, help="frames of 48 x 64 to ingest")] = 10_000,
+) -> None:
+    """Time validation, preparation and ingestion on one and two processes and against plain DVC, with peak memory."""
+    from sensorproof.benchmarks.ingest import bench_ingest
+
+    report(bench_ingest(frames, side, small), json)
+
+
+@app.command()
 def silent(
     model: Annotated[str, typer.Argument(help="a model folder, or models:/sensorproof@champion")],
     batch: Annotated[Path, typer.Argument(help="folder of a batch with labels")],
