@@ -121,8 +121,8 @@ class Settings(StrictModel):
 
     @property
     def hash(self) -> str:
-        """SHA-256 (hex) of all settings but `schedule`, which changes no result: the `params.hash` tag."""
-        return hash_json(self.model_dump(exclude={"schedule"}))
+        """SHA-256 (hex) of all settings that can change a result: the `params.hash` tag."""
+        return hash_json(self.model_dump(exclude={"compute", "ingestion", "schedule"}))
 
 
 def load_settings(path: str | Path = "params.yaml") -> Settings:
