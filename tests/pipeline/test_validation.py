@@ -32,7 +32,8 @@ def test_results_are_written_whole(batch: Path) -> None:
     verdict = validate_batch(batch, settings(), Path("out"), record=False)
     out = Path("out")
     assert {p.name for p in out.iterdir()} == {
-        "verdict.json", "measures.csv", "quarantined.csv", "suite.json", "contact_sheet.png", "worst_frames.png", "docs", "index.html",
+        "verdict.json", "measures.csv", "quarantined.csv", "suite.json", "contact_sheet.png", "worst_frames.png",
+        "docs", "index.html",
     }  # fmt: skip
     assert BatchRecord.read(out / "verdict.json") == verdict.record()
     measures = pd.read_csv(out / "measures.csv")
