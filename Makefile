@@ -52,7 +52,7 @@ test: setup ## Run the tests (no servers needed); with COVERAGE=yes, hold the co
 	pytest $(PROCESSES) --dist worksteal $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
 
 integration: setup ## Run the small pipeline, and the tests against real servers and a real browser
-	pytest $(PROCESSES) --dist loadgroup --no-loadscope-reorder tests/integration
+	pytest $(PROCESSES) --dist loadfile tests/integration
 
 lint: setup ## Check style and the directions of imports
 	ruff check .
