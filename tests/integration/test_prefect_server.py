@@ -164,7 +164,7 @@ def test_a_refused_batch_fails_the_polling_run_once(site: Site) -> None:
     assert "data/inbox/empty/batch.yaml: is missing" in state["message"]
     assert (site.root / "data/inbox/empty.refused.yaml").exists()
     # Prefect may log that the run failed with a trace of its own code; ours says why in one line.
-    assert not re.search(r'File ".*(sensorproof|pipelines)/', site.log_of(site.runs("field-data")[0]["id"]))
+    assert not re.search(r'File ".*(src/sensorproof|pipelines/flows)/', site.log_of(site.runs("field-data")[0]["id"]))
     state = site.end_of(site.start("field-data/polling", quiet_period_s=0))
     assert (state["type"], state["message"]) == ("COMPLETED", "empty refused before")
 
