@@ -76,3 +76,25 @@ def make_project(root: Path) -> Project:
 def project(tmp_path: Path) -> Project:
     """A fresh small project without data."""
     return make_project(tmp_path / "project")
+
+
+def make_ingest_project(root: Path, raw: Path, pipeline: str | None = None) -> None:
+    """Make a project of DVC with one raw batch, and a pipeline where one is given.
+
+    Args:
+        root: the new folder.
+        raw: the batch, which is copied.
+        pipeline: the text of dvc.yaml.
+    """
+    (root / ".dvc").mkdir(parents=True)
+    for name in ("params.yaml", ".dvcignore", ".dvc/config"):
+        shutil.copy(ROOT / name, root / name)
+    if pipeline is not None:
+        (root / "dvc.yaml").write_text(pipeline)
+    shutil.copytree(raw, root / "data/raw" / raw.name)
+
+
+def enter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a project the working folder; DVC keeps its site cache inside."""
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(root / ".dvc/site"))

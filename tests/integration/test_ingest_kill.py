@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from helpers.paths import ROOT
-from helpers.project import Project
+from helpers.project import Project, enter, make_ingest_project
 from helpers.servers import S3
 from sensorproof.adapters import dvc
 from sensorproof.data.prepare import read_batches
@@ -52,14 +51,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(tmp_path: Path, material: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with one raw batch, and another in its inbox; it is the working folder."""
     root = tmp_path / "project"
-    (root / ".dvc").mkdir(parents=True)
-    for name in ("params.yaml", ".dvcignore", ".dvc/config"):
-        shutil.copy(ROOT / name, root / name)
-    (root / "dvc.yaml").write_text(PIPELINE)
-    shutil.copytree(material / "first", root / "data/raw/first")
+    make_ingest_project(root, material / "first", PIPELINE)
     shutil.copytree(material / "second", root / "data/inbox/second")
-    monkeypatch.chdir(root)
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(root / ".dvc/site"))
+    enter(root, monkeypatch)
     return root
 
 

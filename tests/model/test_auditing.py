@@ -13,10 +13,7 @@ from torch import nn
 import sensorproof
 from helpers.batches import edit_frames, make_batch
 from helpers.project_artifacts import make_meta, write_model, write_raw
-from sensorproof import audit, evaluate, read_batch
-from sensorproof.auditing.corruption import Corruption
-from sensorproof.auditing.frames import measure_statistics, rows_of
-from sensorproof.data.frame_checks import load_frame
+from sensorproof import audit, evaluate
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 
 SUBSETS = ["camera", "camera+lidar", "camera+lidar+thermal", "camera+thermal", "lidar", "lidar+thermal", "thermal"]
@@ -266,36 +263,6 @@ def test_a_sensor_that_one_frame_has_neither_freezes_nor_swaps(tmp_path: Path) -
     assert {"frozen", "other_frame"} & set(record.broken["camera"].failures) == set()
 
 
-@pytest.fixture
-def corruption(batch: Path) -> Corruption:
-    opened = read_batch(batch)
-    rows = rows_of(opened)
-    return Corruption(opened, measure_statistics(opened, tuple(opened.sensors), rows), rows)
-
-
-def test_a_frozen_sensor_shows_the_first_image_of_its_sequence(corruption: Corruption) -> None:
-    images = [load_frame(corruption.batch, row)[0].images["camera"] for row in range(8)]
-    frozen = corruption.apply("silent", "frozen", "camera", 5, images[5])
-    np.testing.assert_allclose(frozen, images[4], atol=1e-3)
-    other = corruption.apply("silent", "other_frame", "camera", 5, images[5])
-    shown = [row for row in range(8) if np.allclose(other, images[row], atol=1e-3)]
-    assert len(shown) == 1
-    assert shown[0] not in (4, 5)
-
-
-def test_invalid_pixels_stay_invalid_and_black_is_not_declared_empty(corruption: Corruption) -> None:
-    pixels = load_frame(corruption.batch, 0)[0].images["thermal"]
-    pixels[:, 2:4] = np.nan
-    for protocol, kind in corruption.kinds("thermal", ("noise", "silent"), ()):
-        broken = corruption.apply(protocol, kind, "thermal", 0, pixels)
-        assert broken.shape == pixels.shape
-        if kind not in ("frozen", "other_frame", "shifted"):
-            np.testing.assert_array_equal(np.isnan(broken), np.isnan(pixels))
-    black = corruption.apply("silent", "black", "thermal", 0, pixels)
-    assert np.nanmax(black) < 1e-30
-    assert not (black == 0).any()  # 0 means "no data" for this sensor
-
-
 def test_a_predictor_is_audited_as_it_is_evaluated(tmp_path: Path) -> None:
     batch = write_raw(tmp_path / "yard")
     write_model(tmp_path / "model", 3, make_meta())
@@ -318,25 +285,6 @@ def test_degradations_are_believed_and_what_does_not_touch_the_model_costs_nothi
     assert (camera.degradations["under_exposure"]["5"].score or 0) < (record.full or 0)
     assert {case.score for curve in lidar.degradations.values() for case in curve.values()} == {record.full}
     assert audit(by_camera, batch, protocols=["degradations"], severities=[5, 1]).record == record
-
-
-def test_a_delayed_sensor_shows_the_frame_before_and_lost_returns_are_invalid(corruption: Corruption) -> None:
-    images = [load_frame(corruption.batch, row)[0].images["camera"] for row in range(8)]
-    np.testing.assert_allclose(corruption.apply("degradations", "delayed 1", "camera", 5, images[5]), images[4])
-    np.testing.assert_allclose(corruption.apply("degradations", "delayed 1", "camera", 4, images[4]), images[4])
-    returns = load_frame(corruption.batch, 0)[0].images["lidar"]
-    lost = np.isnan(corruption.apply("degradations", "returns_lost 5", "lidar", 0, returns))
-    assert lost.mean() == pytest.approx(0.95, abs=0.05)
-
-
-def test_missing_values_become_the_mean_of_the_batch(corruption: Corruption) -> None:
-    pixels = load_frame(corruption.batch, 0)[0].images["camera"]
-    thinned = corruption.thin("camera", 0.5, 0, pixels)
-    changed = thinned != pixels
-    assert changed.mean() == pytest.approx(0.5, abs=0.1)
-    mean = np.broadcast_to(corruption.statistics["camera"].mean, pixels.shape)
-    np.testing.assert_array_equal(thinned[changed], mean[changed])
-    assert not (changed & ~(corruption.thin("camera", 0.75, 0, pixels) != pixels)).any()
 
 
 def test_rmm_thins_the_sensors_that_are_not_sound(batch: Path) -> None:

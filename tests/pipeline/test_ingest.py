@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.paths import ROOT
+from helpers.project import enter, make_ingest_project
 from sensorproof.adapters import dvc
 from sensorproof.cli import main
 from sensorproof.data.batch import read_batch
@@ -48,13 +48,8 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(tmp_path: Path, material: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with one raw batch and a pipeline of one small stage; it is the working folder."""
     root = tmp_path / "project"
-    (root / ".dvc").mkdir(parents=True)
-    for name in ("params.yaml", ".dvcignore", ".dvc/config"):
-        shutil.copy(ROOT / name, root / name)
-    (root / "dvc.yaml").write_text(PIPELINE)
-    shutil.copytree(material / "first", root / "data/raw/first")
-    monkeypatch.chdir(root)
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(root / ".dvc/site"))
+    make_ingest_project(root, material / "first", PIPELINE)
+    enter(root, monkeypatch)
     return root
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.paths import ROOT
+from helpers.project import enter, make_ingest_project
 from sensorproof.adapters import dvc, git
 from sensorproof.data.simulator import SimulationConfig, simulate_batch
 from sensorproof.errors import RejectedError, SensorproofError
@@ -35,13 +35,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(tmp_path: Path, material: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with one raw batch and another in its inbox; it is the working folder."""
     root = tmp_path / "project"
-    (root / ".dvc").mkdir(parents=True)
-    for name in ("params.yaml", ".dvcignore", ".dvc/config"):
-        shutil.copy(ROOT / name, root / name)
-    shutil.copytree(material / "first", root / "data/raw/first")
+    make_ingest_project(root, material / "first")
     shutil.copytree(material / "second", root / "data/inbox/field-2")
-    monkeypatch.chdir(root)
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(root / ".dvc/site"))
+    enter(root, monkeypatch)
     return root
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.monitored_scenes import CHANNELS, make_model, write_scenes
+from helpers.monitored_scenes import CHANNELS, make_model
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.documents.protocols import ProtocolScores
 from sensorproof.evaluation import protocols
@@ -27,22 +27,6 @@ SENSORS = sorted(CHANNELS)
 ALL: tuple[Protocol, ...] = ("emm", "rmm", "nm", "degradations")
 PROBABILITY = {"camera": 0.3, "depth": 0.0, "thermal": 0.1}
 SUBSETS = [subset_name(subset) for subset in all_subsets(SENSORS)]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    return PreparedDataset(write_scenes(tmp_path_factory.mktemp("scenes") / "prepared"))
-
-
-@pytest.fixture(scope="module")
-def frames(data: PreparedDataset) -> PreparedFrames:
-    """Two sequences; the last frame has no depth."""
-    return PreparedFrames.of_split(data, "val")
-
-
-@pytest.fixture(scope="module")
-def model() -> Segmenter:
-    return make_model()[0]
 
 
 @pytest.fixture(scope="module")

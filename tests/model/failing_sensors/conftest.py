@@ -1,4 +1,4 @@
-"""A monitor, fitted on the moving scenes of `helpers.monitored_scenes`."""
+"""A model and its monitor, fitted on the moving scenes of `helpers.monitored_scenes`."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 from helpers.monitored_scenes import SETTINGS, Images, make_model, stream_of, write_scenes
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.evaluation.frame_source import PreparedFrames
 from sensorproof.models import Segmenter, save_model
 from sensorproof.monitoring.fit import fit_monitor
 from sensorproof.monitoring.monitor import Monitor
@@ -14,6 +15,12 @@ from sensorproof.monitoring.monitor import Monitor
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     return PreparedDataset(write_scenes(tmp_path_factory.mktemp("scenes") / "prepared"))
+
+
+@pytest.fixture(scope="session")
+def frames(data: PreparedDataset) -> PreparedFrames:
+    """Two sequences; the last frame has no depth."""
+    return PreparedFrames.of_split(data, "val")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.monitored_scenes import CHANNELS, FRAMES, SETTINGS, make_model, write_scenes
+from helpers.monitored_scenes import CHANNELS, FRAMES, SETTINGS
 from helpers.project_artifacts import make_meta, write_prepared, write_raw
 from helpers.project_artifacts import write_model as write_other_model
 from sensorproof.benchmarks.silent import bench_silent
@@ -29,27 +29,6 @@ from sensorproof.serving.predictor import Predictor, load_predictor
 SENSORS = sorted(CHANNELS)
 NOTHING: dict[str, Failure] = {"nothing": lambda images, context: images}
 """A failure that none is."""
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    return PreparedDataset(write_scenes(tmp_path_factory.mktemp("scenes") / "prepared"))
-
-
-@pytest.fixture(scope="module")
-def frames(data: PreparedDataset) -> PreparedFrames:
-    """Two sequences; the last frame has no depth."""
-    return PreparedFrames.of_split(data, "val")
-
-
-@pytest.fixture(scope="module")
-def model() -> Segmenter:
-    return make_model()[0]
-
-
-@pytest.fixture(scope="module")
-def monitor(model: Segmenter, data: PreparedDataset) -> Monitor:
-    return fit_monitor(model, data, SETTINGS)
 
 
 @pytest.fixture(scope="module")
