@@ -26,7 +26,7 @@ def search_settings(**changes: Any) -> Settings:
     document["train"] |= {"device": "cpu", "batch_size": 4, "arms": ["baseline", "regularized_dropout"]}
     document["model"]["decoder_channels"] = 16
     document["promotion"] |= {"min_worst": 0.0, "min_group_frames": 2}
-    document["search"] |= {"trials": 4, "steps": 4}
+    document["search"] |= {"trials": 4, "steps": 4, "silent_failures": False}
     for key, value in changes.items():
         own = document["search"][key]
         document["search"][key] = own | value if isinstance(own, dict) and isinstance(value, dict) else value

@@ -85,6 +85,7 @@ def test_the_stage_writes_what_it_chose_for_every_arm(
     (tmp_path / QUARANTINED).parent.mkdir()
     (tmp_path / QUARANTINED).write_text("batch,frame_id\n")
     settings = search_settings(trials=3, seeds=[0, 1], close=100.0, space={"learning_rate": [0.003, 0.03]})
+    settings = settings.model_copy(update={"search": settings.search.model_copy(update={"silent_failures": True})})
     (tmp_path / "params.yaml").write_text(dump_yaml(settings.model_dump(mode="json")))
     monkeypatch.chdir(tmp_path)
     load_stage("search").main()
@@ -104,7 +105,8 @@ def test_the_stage_writes_what_it_chose_for_every_arm(
     assert "3 of 3 ended" in capsys.readouterr().out
     study = optuna.load_study(study_name=result.study, storage=open_storage(None, STUDIES))
     ended = [t for t in study.get_trials() if t.state == optuna.trial.TrialState.COMPLETE]
-    assert all({"worst_subset", "loss_full", "gain_baseline"} <= set(t.constraints) for t in ended)
+    limits = {"worst_subset", "loss_full", "gain_baseline", "silent_loss", "false_alarms"}
+    assert all(limits <= set(t.constraints) for t in ended)
     assert study.user_attrs["finished"]
 
 

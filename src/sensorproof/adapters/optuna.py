@@ -33,7 +33,7 @@ _FIT = ("schema", "data", "settings")
 _READY, _FINISHED, _CHOSEN = "ready", "finished", "chosen"
 LIMITS = {
     "min_gain_baseline", "max_loss_full", "min_worst", "max_loss_class", "max_loss_site", "max_loss_condition",
-    "min_group_frames",
+    "max_loss_silent", "max_false_alarms", "min_group_frames",
 }  # fmt: skip
 """What a trial's violations depend on, in the section `promotion`."""
 _MOST_EARLIER = 3
@@ -153,7 +153,10 @@ def _fit_notes(data: SearchData, settings: Settings) -> dict[str, str]:
         settings.model.model_dump(),
         settings.train.model_dump(exclude={"arms", "seeds", "checkpoint_every"}),
         settings.regularizer.model_dump(),
-        search.model_dump(include={"steps", "space", "folds", "seeds", "close", "choice", "pruning"}),
+        search.model_dump(
+            include={"steps", "space", "folds", "seeds", "close", "choice", "pruning", "silent_failures"}
+        ),
+        settings.monitoring.model_dump(),
         settings.promotion.model_dump(include=LIMITS),
     ]
     return {"schema": data.schema, "data": data.digest, "settings": hash_json(shared)}

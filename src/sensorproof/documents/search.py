@@ -24,6 +24,10 @@ class ValidationScores(Document):
     """{class: mean over the subsets}; the same for sites and conditions."""
     sites: dict[str, float]
     conditions: dict[str, float]
+    silent: float | None = None
+    """With a monitor, while a sensor fails silently: the mean over sensors and failures. None where not tried."""
+    false_alarms: float | None = None
+    """Share of the images of sound sensors that the monitor leaves out."""
 
     @property
     def selection_score(self) -> float:

@@ -90,7 +90,8 @@ def find_violations(
 ) -> dict[str, float]:
     """Return by how many points each limit of promotion is broken; 0 or less where it is kept.
 
-    The gates of silent failures and of costs are not among them: they need a monitor, and hardly change with settings.
+    The gates of costs are not among them: no setting that is searched changes what a model costs. Those of silent
+    failures are, where the trials were tried with them; the share of false alarms counts in percent.
 
     Args:
         scores: of a trial, for any number of seeds and folds.
@@ -108,7 +109,19 @@ def find_violations(
         losses = [theirs[name] - ours[name] for name in ours if name in theirs]
         if losses:
             broken[gate] = max(losses) - getattr(limits, limit)
+    silent, before = (_average_known([each.silent for each in side]) for side in (scores, reference))
+    if silent is not None and before is not None:
+        broken[gates.SILENT_LOSS] = before - silent - limits.max_loss_silent
+    alarms = _average_known([each.false_alarms for each in scores])
+    if alarms is not None:
+        broken[gates.FALSE_ALARMS] = 100 * (alarms - limits.max_false_alarms)
     return broken
+
+
+def _average_known(values: Sequence[float | None]) -> float | None:
+    """Return the mean, or None if a value is missing."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if values and len(known) == len(values) else None
 
 
 def _average_groups(groups: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from sensorproof.objectives.build import NO_REGULARIZATION
 from sensorproof.searching.data import SearchData
 from sensorproof.searching.pruning import place_rungs
 from sensorproof.searching.scores import score_validation
+from sensorproof.searching.silent import add_silent_failures
 from sensorproof.searching.space import searched_arm
 from sensorproof.settings import Settings
 from sensorproof.training.loop import TrainingRun
@@ -90,6 +91,8 @@ class TrialRun:
         self._scores.append(self._score(model, fold))
         if steps in rungs:
             self._judge(rungs[steps], None)
+        if self._settings.search.silent_failures:
+            self._scores[-1] = add_silent_failures(self._scores[-1], model, data, self._settings.monitoring)
 
     def _score(self, model: Segmenter, fold: int) -> ValidationScores:
         train = self._settings.train
@@ -147,15 +150,15 @@ def score_reference(folds: Sequence[SearchData], settings: Settings) -> tuple[Va
         )  # fmt: skip
         model = new_model(spec, describe_model(spec.model, data.meta))
         train_model(model, spec, data)
-        scores.append(
-            score_validation(
-                model,
-                data,
-                seed=spec.seed,
-                fold=fold,
-                device=settings.train.device,
-                batch_size=settings.train.batch_size,
-                fewest=settings.promotion.min_group_frames,
-            )
+        own = score_validation(
+            model,
+            data,
+            seed=spec.seed,
+            fold=fold,
+            device=settings.train.device,
+            batch_size=settings.train.batch_size,
+            fewest=settings.promotion.min_group_frames,
         )
+        silent = settings.search.silent_failures
+        scores.append(add_silent_failures(own, model, data, settings.monitoring) if silent else own)
     return tuple(scores)

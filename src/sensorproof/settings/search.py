@@ -89,6 +89,8 @@ class SearchSettings(StrictModel):
     """Points below the chosen trial up to which a trial is close."""
     choice: ChoiceSettings
     pruning: PruningSettings
+    silent_failures: bool
+    """Whether trials are also held to the limits of silent failures; each that ends is then tried with them."""
     warm_start: Annotated[list[Literal["champion", "studies"]], AfterValidator(distinct)]
     """Whose settings are tried first, besides those of params.yaml."""
     workers: PositiveInt

@@ -5,10 +5,15 @@ import torch
 
 from helpers.search import make_scores, search_settings, write_frames
 from sensorproof.documents import promotion as gates
+from sensorproof.evaluation.failures import FAILURES
+from sensorproof.evaluation.frame_source import PreparedFrames
+from sensorproof.evaluation.silent import score_silent_failures
 from sensorproof.evaluation.subsets import score_subsets
 from sensorproof.models import build_model, describe_model
+from sensorproof.monitoring.fit import fit_monitor
 from sensorproof.searching.data import SearchData
 from sensorproof.searching.scores import find_violations, score_validation
+from sensorproof.searching.silent import add_silent_failures
 
 
 def test_the_scores_are_those_of_the_subsets(tmp_path: Path) -> None:
@@ -48,3 +53,31 @@ def test_seeds_and_folds_are_averaged() -> None:
     ours = [make_scores(50.0, 35.0), make_scores(58.0, 41.0, fold=1), make_scores(52.0, 36.0, seed=1)]
     violations = find_violations(ours, reference, limits)
     assert violations[gates.GAIN_BASELINE] == pytest.approx(35.0 - (35.0 + 41.0 + 36.0) / 3)
+
+
+def test_silent_failures_count_where_every_side_was_tried_with_them() -> None:
+    limits = search_settings().promotion.model_copy(update={"max_loss_silent": 1.0, "max_false_alarms": 0.01})
+    plain, tried = make_scores(50.0, 30.0), make_scores(50.0, 30.0)
+    reference = [tried.model_copy(update={"silent": 25.0, "false_alarms": 0.5})]
+    ours = [tried.model_copy(update={"silent": 22.0, "false_alarms": 0.03})]
+    broken = find_violations(ours, reference, limits)
+    assert broken[gates.SILENT_LOSS] == pytest.approx(2.0)
+    assert broken[gates.FALSE_ALARMS] == pytest.approx(2.0)
+    unknown = {gates.SILENT_LOSS, gates.FALSE_ALARMS}
+    assert not unknown & find_violations([plain], reference, limits).keys()
+    assert not unknown & find_violations([*ours, plain], reference, limits).keys()
+    assert gates.SILENT_LOSS not in find_violations(ours, [plain], limits)
+
+
+def test_silent_failures_are_tried_on_validation_frames_with_a_monitor_of_the_model(tmp_path: Path) -> None:
+    write_frames(tmp_path)
+    data = SearchData(tmp_path)
+    torch.manual_seed(0)
+    model = build_model(describe_model(search_settings().model, data.meta))
+    settings = search_settings().monitoring
+    scores = add_silent_failures(make_scores(50.0, 30.0), model, data, settings)
+    frames = PreparedFrames.of_split(data, "val")
+    expected = score_silent_failures(model, fit_monitor(model, data, settings), frames, FAILURES)
+    assert scores.silent == pytest.approx(expected.mean)
+    assert scores.false_alarms == expected.false_alarms.alarms / expected.false_alarms.images
+    assert (scores.full, scores.mean) == (50.0, 30.0)

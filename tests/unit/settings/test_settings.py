@@ -159,6 +159,7 @@ WITHOUT_RANGE = {
     "regularizer.relevance_weighting",
     "evaluate.specialists",
     "search.enabled",
+    "search.silent_failures",
     "validation.time.pairs",
 }
 OPEN = {"validation.time.pairs", "compare.strengths", "search.space.strength"}
