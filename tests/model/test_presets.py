@@ -33,7 +33,7 @@ def write_public(name: str, write: Callable[[Path], object]) -> Callable[[Path],
 def write_ombria(source: Path) -> list[str]:
     """Tiles of the real shape, with a flood that both sensors see, at names of every rule of the mapping."""
     rng = np.random.default_rng(0)
-    names = [f"early/block{block:02d}/{k}" for block in (0, 1, 2, 5, 10) for k in range(2)] + [
+    names = [f"early/block{block:02d}/{k}" for block in (0, 1, 2, 7, 14) for k in range(2)] + [
         "2021/timor/7",
         "2021/x/8",
     ]

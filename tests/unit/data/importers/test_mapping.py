@@ -30,12 +30,16 @@ def test_the_example_for_the_stereo_potholes_reads_its_names() -> None:
 
 
 def test_the_example_for_ombria_keeps_blocks_and_years_apart() -> None:
-    """The floods of 2021 are for testing only, and no block is in two splits."""
+    """The floods of 2021 are for testing only, no block is in two splits, and some of validation are far away."""
     mapping = read_mapping(ROOT / "examples/ombria/mapping.yaml")
     names = [f"early/block{block:02d}/{tile:04d}" for block in range(27) for tile in (1, 2)]
     names += [f"2021/{event}/0001" for event in ("france", "guyana", "albania", "timor")]
     roles = [role_of(name, mapping.frames.rules) for name in names]
     splits = {(role.site, role.split) for role in roles if role}
     assert len(splits) == len({site for site, _ in splits}) == 31
-    assert [sum(split == part for _, split in splits) for part in ("train", "val", "test")] == [22, 5, 4]
+    assert [sum(split == part for _, split in splits) for part in ("train", "val", "test")] == [21, 6, 4]
     assert {site for site, split in splits if split == "test"} == {"france", "guyana", "albania", "timor"}
+    validation = {(role.site, role.condition) for role in roles if role and role.split == "val"}
+    far = {site for site, condition in validation if condition == "early-far"}
+    assert far == {"block00", "block13", "block14", "block15"}
+    assert {site for site, condition in validation if condition == "early"} == {"block07", "block18"}
