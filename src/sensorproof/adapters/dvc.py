@@ -225,11 +225,20 @@ def locked_hash(stage: str, dependency: str, project: Path = Path()) -> str:
     return str(next(found, "none"))
 
 
+def locked_command(stage: str, project: Path = Path()) -> str:
+    """Return the command of a stage when it last ran, out of dvc.lock."""
+    return str(_locked_stage(stage, project)["cmd"])
+
+
 def locked(stage: str, part: str, project: Path) -> list[dict[str, Any]]:
     """Return the entries of one part of a stage in dvc.lock; none if it has never run."""
+    return _locked_stage(stage, project).get(part) or []
+
+
+def _locked_stage(stage: str, project: Path) -> dict[str, Any]:
     lock = project / "dvc.lock"
     stages = (_read_yaml(lock).get("stages") or {}) if lock.exists() else {}
-    return (stages.get(stage) or {}).get(part) or []
+    return stages.get(stage) or {}
 
 
 def status(*targets: str, project: Path = Path()) -> dict[str, Any]:

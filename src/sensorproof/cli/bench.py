@@ -122,6 +122,14 @@ def ingest(
 
 
 @app.command()
+def retraining(json: _Json = None) -> None:
+    """Time what Prefect and DVC add to the stages of a retraining, with a Prefect server and without."""
+    from sensorproof.benchmarks.retraining import bench_retraining
+
+    report(bench_retraining(partial(print, flush=True)), json)
+
+
+@app.command()
 def silent(
     model: Annotated[str, typer.Argument(help="a model folder, or models:/sensorproof@champion")],
     batch: Annotated[Path, typer.Argument(help="folder of a batch with labels")],
