@@ -1,6 +1,8 @@
 """Load a model from a folder or from the registry."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sensorproof.serving.predictor import Predictor, load_predictor
@@ -26,8 +28,21 @@ def load_model(source: str | Path, device: str = "auto") -> Predictor:
         >>> load_model("model", device="cpu").sensors
         ('camera', 'depth')
     """
+    with open_model_folder(source) as folder:
+        return load_predictor(folder, device)
+
+
+@contextmanager
+def open_model_folder(source: str | Path) -> Iterator[Path]:
+    """Yield the folder of a model for as long as the block lasts; see `load_model` for what it may be.
+
+    Raises:
+        UsageError: the address means nothing.
+        SensorproofError: files have changed since they were registered.
+    """
     if not str(source).startswith("models:"):
-        return load_predictor(Path(source), device)
+        yield Path(source)
+        return
     from sensorproof.adapters.mlflow import connect
     from sensorproof.adapters.mlflow_registry import ModelUri
 
@@ -35,4 +50,4 @@ def load_model(source: str | Path, device: str = "auto") -> Predictor:
     with tempfile.TemporaryDirectory() as folder:
         with connect(create=False) as connection:
             fetched = address.fetch(connection, Path(folder))
-        return load_predictor(fetched, device)
+        yield fetched

@@ -50,8 +50,9 @@ np.savez("answers.npz", **answers)
 
 
 def meta() -> PreparedMeta:
-    """A camera, a depth sensor with nodata, and a thermal sensor of 16 bits whose images are stored as float32."""
+    """A camera by the frame, a depth sensor with nodata, and a thermal sensor of 16 bits, stored as float32."""
     base = make_meta(CHANNELS)
+    camera = base.sensors["camera"].model_copy(update={"standardize": "frame"})
     thermal = SensorInput(
         kind="thermal",
         channels=2,
@@ -61,7 +62,7 @@ def meta() -> PreparedMeta:
         std=(0.004, 0.02),
         stored="float32",
     )
-    return base.model_copy(update={"sensors": {**base.sensors, "thermal": thermal}})
+    return base.model_copy(update={"sensors": {**base.sensors, "camera": camera, "thermal": thermal}})
 
 
 @pytest.fixture(scope="module")

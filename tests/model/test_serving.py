@@ -38,7 +38,12 @@ def data(raw: Batch, tmp_path_factory: pytest.TempPathFactory) -> PreparedDatase
     """The batch as stage prepare leaves it."""
     split = SplitSettings(val=0.2, test=0.2, seed=0)
     out = tmp_path_factory.mktemp("artifacts") / "prepared"
-    prepare(DataSettings(raw=str(raw.root.parent), inbox="", quarantine="", size=list(SIZE), split=split), out)
+    prepare(
+        DataSettings(
+            raw=str(raw.root.parent), inbox="", quarantine="", size=list(SIZE), standardize="dataset", split=split
+        ),
+        out,
+    )
     return PreparedDataset(out)
 
 

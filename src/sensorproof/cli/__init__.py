@@ -7,6 +7,7 @@ import typer
 
 from sensorproof import __version__
 from sensorproof.cli import bench, platform, quarantine, registry, search
+from sensorproof.cli.adapt import adapt
 from sensorproof.cli.audit import audit
 from sensorproof.cli.compare import compare
 from sensorproof.cli.configure import configure
@@ -48,6 +49,7 @@ app.command()(validate)
 app.command()(ingest)
 app.command()(predict)
 app.command()(export)
+app.command()(adapt)
 app.command()(audit)
 app.add_typer(registry.app, name="registry")
 app.add_typer(platform.app, name="platform")

@@ -74,7 +74,7 @@ def _compare_arm(
 
 
 def prepare_dataset(dataset: BenchmarkDataset, settings: Settings, root: Path) -> Path:
-    """Prepare the arrays of a data set, unless they exist for the same files, image size and split.
+    """Prepare the arrays of a data set, unless they exist for the same files, image size, split and standardisation.
 
     Returns:
         The folder of the arrays.
@@ -84,7 +84,8 @@ def prepare_dataset(dataset: BenchmarkDataset, settings: Settings, root: Path) -
     stamps = [
         [path.relative_to(dataset.raw).as_posix(), path.stat().st_size, path.stat().st_mtime_ns] for path in files
     ]
-    source = {"files": hash_json(stamps), "size": dataset.size, "split": settings.data.split.model_dump()}
+    own = settings.data.model_dump(include={"split", "standardize"})
+    source = {"files": hash_json(stamps), "size": dataset.size, **own}
     if not (folder / "source.json").exists() or read_json(folder / "source.json") != source:
         prepare(settings.data.model_copy(update={"raw": dataset.raw, "size": dataset.size}), folder / "prepared")
         write_json(folder / "source.json", source)

@@ -22,6 +22,11 @@ StoredType = Literal["float16", "float32"]
 """Number types of prepared images."""
 
 
+Standardized = Literal["dataset", "frame", "field"]
+"""By which statistics a sensor's images are standardised: those of the training pixels, of the frame's own, or of the
+unlabelled frames of a field that `sensorproof adapt` was given."""
+
+
 class SensorInput(StrictModel):
     """One sensor as a model sees it: (value - lowest) / (highest - lowest), then standardised; invalid pixels are 0."""
 
@@ -32,18 +37,21 @@ class SensorInput(StrictModel):
     nodata: float | None
     """The value of empty pixels, in the sensor's own units."""
     mean: tuple[float, ...]
-    """Mean of the valid training pixels of each channel, after scaling."""
+    """Mean of the valid training pixels of each channel, or of the field's, after scaling."""
     std: tuple[float, ...]
     """Standard deviation of the same; 1 for a channel that is constant or never valid."""
     stored: StoredType = "float16"
     """The type that its prepared images are rounded to, in training and in serving."""
+    standardize: Standardized = "dataset"
+    """With `frame`, mean and deviation above are not used."""
 
     @model_serializer(mode="wrap")
-    def _omit_usual_type(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the usual type: the files, and the hashes of model folders, stay those of earlier versions."""
+    def _omit_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is usual: the files, and the hashes of model folders, stay those of earlier versions."""
         document: dict[str, Any] = handler(self)
-        if self.stored == "float16":
-            del document["stored"]
+        for key in ("stored", "standardize"):
+            if document[key] == SensorInput.model_fields[key].default:
+                del document[key]
         return document
 
 

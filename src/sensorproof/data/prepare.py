@@ -8,11 +8,12 @@ import pandas as pd
 
 from sensorproof.cache import prune
 from sensorproof.data.batch import Batch, BatchInfo, Sensor, read_batch
+from sensorproof.data.channel_statistics import ChannelStatistics
 from sensorproof.data.frame_table import SPLITS
 from sensorproof.data.metadata import PreparedMeta, SensorInput, StoredType
 from sensorproof.data.precision import choose_precision
 from sensorproof.data.prepare_shards import PrepareTask, prepare_all, prepare_tasks
-from sensorproof.data.prepared_arrays import ChannelStatistics, write_arrays
+from sensorproof.data.prepared_arrays import write_arrays
 from sensorproof.data.source_files import check_source
 from sensorproof.data.split_checks import check_classes, check_copies, check_sensors, check_splits
 from sensorproof.data.splits import assign_splits, describe_changes
@@ -20,6 +21,7 @@ from sensorproof.errors import BatchError, SensorproofError
 from sensorproof.files import atomic_folder, write_json
 from sensorproof.parallel import Progress, count_workers
 from sensorproof.settings import DataSettings
+from sensorproof.settings.data import Standardization
 
 _COLUMNS = ["frame_id", "batch", "sequence", "site", "condition", "split"]
 _KEPT_DAYS = 14.0
@@ -55,6 +57,7 @@ def prepare(
 
     Raises:
         BatchError: a batch is faulty as a whole, or two batches differ in classes or sensors.
+        SettingsError: `data.standardize` names a sensor that no batch has.
         SensorproofError: there is no batch, a split has no labelled frame or lacks a sensor, or the training labels
             show fewer than two classes, or a frame is in two splits under two names.
     """
@@ -63,6 +66,7 @@ def prepare(
     splits = assign_splits(batches, settings.split)
     table = _frame_table(batches, info, splits)
     sensors = sorted(info.sensors)
+    standardized = settings.standardization(sensors)
     check_splits(settings.raw, table)
     check_sensors(settings.raw, table, sensors)
     precision = choose_precision(batches, info, cache)
@@ -81,7 +85,7 @@ def prepare(
         good = table[table.fault == ""]
         meta = PreparedMeta(
             sensors={
-                name: _describe_sensor(sensor, contents.statistics[name], precision[name].stored)
+                name: _describe_sensor(sensor, contents.statistics[name], precision[name].stored, standardized[name])
                 for name, sensor in info.sensors.items()
             },
             reference=info.reference,
@@ -181,7 +185,9 @@ def _frame_table(batches: Sequence[Batch], info: BatchInfo, splits: Sequence[pd.
     return table[[*_COLUMNS, "labelled", *(f"present_{name}" for name in sorted(info.sensors)), "fault", *tags]]
 
 
-def _describe_sensor(sensor: Sensor, statistics: ChannelStatistics, stored: StoredType) -> SensorInput:
+def _describe_sensor(
+    sensor: Sensor, statistics: ChannelStatistics, stored: StoredType, standardized: Standardization
+) -> SensorInput:
     """Return what a model has to know of a sensor."""
     return SensorInput(
         kind=sensor.kind,
@@ -191,4 +197,5 @@ def _describe_sensor(sensor: Sensor, statistics: ChannelStatistics, stored: Stor
         mean=tuple(map(float, statistics.mean)),
         std=tuple(map(float, statistics.std)),
         stored=stored,
+        standardize=standardized,
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sensorproof.cache import hash_code, load_tree, save_tree
 from sensorproof.data.batch import Batch, BatchInfo, read_batch
+from sensorproof.data.channel_statistics import sum_up
 from sensorproof.data.fingerprint import fingerprint
 from sensorproof.data.frame_checks import load_frame
 from sensorproof.data.metadata import IGNORE, StoredType
@@ -144,16 +145,9 @@ def prepare_shard(task: PrepareTask) -> PreparedShard:
                 images[name][k] = rounded = round_image(fitted, task.stored[name])
                 digest.update(name.encode() + rounded.tobytes())
                 readable += 1
-                sums[name][k] = _sum_up(fitted)
+                sums[name][k] = sum_up(fitted)
             hashes.append(digest.hexdigest() if readable > 1 else "")
             if frame.label is not None and not faults:
                 labels[k] = resize_label(lookup[frame.label], task.size)
                 label_counts[k] = np.bincount(frame.label.ravel(), minlength=256)
     return PreparedShard(images, labels, sums, label_counts, hashes, all_faults)
-
-
-def _sum_up(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return number, sum and sum of squares (3, C) of the valid pixels of an image (C, H, W)."""
-    valid = np.isfinite(pixels)
-    values = np.where(valid, pixels, 0).astype(np.float64)
-    return np.stack([valid.sum((1, 2)), values.sum((1, 2)), (values**2).sum((1, 2))])

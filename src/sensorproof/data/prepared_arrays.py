@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sensorproof.data.batch import Batch, BatchInfo
+from sensorproof.data.channel_statistics import ChannelStatistics
 from sensorproof.data.frame_table import SPLITS
 from sensorproof.data.precision import StoredPrecision
 from sensorproof.data.prepare_shards import PreparedShard
@@ -20,7 +21,7 @@ from sensorproof.data.prepare_shards import PreparedShard
 class Contents:
     """What the pixels say, beside the arrays that they are written to."""
 
-    statistics: dict[str, "ChannelStatistics"]
+    statistics: dict[str, ChannelStatistics]
     """{sensor: statistics of its training pixels}."""
     label_counts: dict[str, NDArray[np.int64]]
     """{split: (256,) pixels of each value of the labels}."""
@@ -90,30 +91,3 @@ class _ArrayFile:
         if values is None:
             values = np.full((count, *self.shape[1:]), np.nan, self.stored)
         self.file.write(np.ascontiguousarray(values).data)
-
-
-class ChannelStatistics:
-    """Mean and standard deviation of each channel over valid pixels, one frame at a time.
-
-    scikit-learn's StandardScaler.partial_fit sums in another order: the last digit of mean and std would differ.
-    """
-
-    def __init__(self, channels: int) -> None:
-        self.count, self.total, self.squares = (np.zeros(channels) for _ in range(3))
-
-    def add(self, sums: NDArray[np.float64]) -> None:
-        """Count the pixels of one image by their number, sum and sum of squares (3, C)."""
-        self.count += sums[0]
-        self.total += sums[1]
-        self.squares += sums[2]
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """(C,) means; 0 for a channel that is never valid."""
-        return np.asarray(self.total / np.maximum(self.count, 1))
-
-    @property
-    def std(self) -> NDArray[np.float64]:
-        """(C,) standard deviations; 1 for a channel that is constant or never valid, so that it can be divided by."""
-        variance = self.squares / np.maximum(self.count, 1) - self.mean**2
-        return np.where(variance > 1e-10, np.sqrt(np.maximum(variance, 0)), 1.0)

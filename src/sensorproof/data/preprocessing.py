@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
+_FLAT = 1e-5
+"""A frame's channel with a smaller standard deviation, as a share of the range or of its mean, is constant."""
 Size = tuple[int, int]
 """Height and width in pixels."""
 
@@ -108,21 +110,47 @@ def round_image(fitted: NDArray[np.float32], stored: StoredType = "float16") -> 
 
 
 def standardize(pixels: NDArray[np.floating], sensor: SensorInput) -> "Tensor":
-    """Standardise prepared images by the mean and standard deviation of the training pixels, channel by channel.
+    """Standardise prepared images channel by channel, by the statistics that the sensor's description asks for.
 
     Args:
         pixels: (B, C, H, W), NaN where invalid.
-        sensor: gives mean and standard deviation.
+        sensor: gives mean and standard deviation, or says that each frame's own are used.
 
     Returns:
-        (B, C, H, W) float32. Invalid pixels are 0, the training mean.
+        (B, C, H, W) float32. Invalid pixels are 0, the mean.
     """
     import torch  # not at the top: the processes that measure alignment use this module and never need torch
 
+    values = torch.from_numpy(pixels).float()  # torch widens float16 faster than numpy
+    if sensor.standardize == "frame":
+        return standardize_frames(values, torch.isfinite(values))
     mean = torch.tensor(sensor.mean).reshape(1, -1, 1, 1)
     std = torch.tensor(sensor.std).reshape(1, -1, 1, 1)
-    standardized = (torch.from_numpy(pixels).float() - mean) / std  # torch widens float16 faster than numpy
+    standardized = (values - mean) / std
     return torch.nan_to_num(standardized, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def standardize_frames(values: "Tensor", valid: "Tensor") -> "Tensor":
+    """Standardise every channel of every image by the mean and standard deviation of its own valid pixels.
+
+    So a gain or an offset of the sensor changes nothing. A channel that is constant, or has no valid pixel, becomes 0.
+
+    Args:
+        values: (B, C, H, W) float32.
+        valid: the same shape, or (B, 1, H, W), bool; what an invalid pixel holds does not matter.
+
+    Returns:
+        (B, C, H, W), 0 where invalid.
+    """
+    import torch
+
+    valid = valid.expand_as(values)
+    number = valid.sum((2, 3), keepdim=True).clamp_min(1)
+    mean = torch.where(valid, values, 0.0).sum((2, 3), keepdim=True) / number
+    deviations = torch.where(valid, values - mean, 0.0)
+    std = (deviations.square().sum((2, 3), keepdim=True) / number).sqrt()
+    flat = std <= _FLAT * mean.abs().clamp_min(1.0)  # what rounding leaves of a constant
+    return torch.where(flat, 0.0, deviations / torch.where(flat, 1.0, std))
 
 
 def label_lookup(info: BatchInfo) -> NDArray[np.uint8]:

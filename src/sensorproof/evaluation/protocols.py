@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sensorproof.data.preprocessing import standardize, standardize_frames
 from sensorproof.documents.protocols import NoiseTable, ProtocolScores, SubsetTable
 from sensorproof.evaluation.cases import CaseCounts
 from sensorproof.evaluation.degradations import STREAM, degradation_names, degrade, earlier_place
@@ -90,7 +91,7 @@ class _Protocols:
                     thinned = {n: self._set_to_zero(n, share, rows, x) for n, x in inputs.items()}
                     self._count_missing(f"rmm {share:g}", sound, self.cases.model.encode(thinned), target)
             if "nm" in self.protocols:
-                self._count_noise(rows, inputs, sound, target)
+                self._count_noise(rows, pixels, inputs, sound, target)
             if "degradations" in self.protocols:
                 self.recent = {name: _append(self.recent.get(name), stages) for name, stages in sound.items()}
                 self._count_degradations(rows, pixels, sound, target)
@@ -115,19 +116,40 @@ class _Protocols:
         return inputs * (torch.from_numpy(draws).to(inputs) >= share)
 
     def _count_noise(
-        self, rows: NDArray[np.int64], inputs: Mapping[str, Tensor], sound: Features, target: Tensor
+        self,
+        rows: NDArray[np.int64],
+        pixels: Mapping[str, NDArray[np.floating]],
+        inputs: Mapping[str, Tensor],
+        sound: Features,
+        target: Tensor,
     ) -> None:
         present = self._present(rows)
+        clean = {name: self._without_frame_statistics(name, pixels[name], x) for name, x in inputs.items()}
         for level in LEVELS:
-            noisy = self.cases.model.encode({n: self._add_noise(n, level, rows, x) for n, x in inputs.items()})
+            noisy = self.cases.model.encode(
+                {n: self._add_noise(n, level, rows, x, pixels[n]) for n, x in clean.items()}
+            )
             self.cases.add(("nm", level), noisy, present, target)
             for name in self.sensors:
                 self.cases.add(("nm", level, name), {**sound, name: noisy[name]}, present, target)
 
-    def _add_noise(self, name: str, level: str, rows: NDArray[np.int64], inputs: Tensor) -> Tensor:
-        images = inputs.cpu().numpy()
-        noisy = [add_noise(image, level, self._rng(_NOISE, name, row)) for image, row in zip(images, rows, strict=True)]
-        return torch.from_numpy(np.stack(noisy)).to(inputs)
+    def _without_frame_statistics(self, name: str, pixels: NDArray[np.floating], inputs: Tensor) -> Tensor:
+        """Return images standardised by the data set, in whose deviations noise is measured for every model."""
+        sensor = self.frames.sensors[name]
+        if sensor.standardize != "frame":
+            return inputs
+        return standardize(pixels, sensor.model_copy(update={"standardize": "dataset"})).to(inputs)
+
+    def _add_noise(
+        self, name: str, level: str, rows: NDArray[np.int64], clean: Tensor, pixels: NDArray[np.floating]
+    ) -> Tensor:
+        """Return noisy images as the model sees them: the sensor adds the noise, before a frame's own statistics."""
+        images = clean.cpu().numpy()
+        added = [add_noise(image, level, self._rng(_NOISE, name, row)) for image, row in zip(images, rows, strict=True)]
+        noisy = torch.from_numpy(np.stack(added)).to(clean)
+        if self.frames.sensors[name].standardize != "frame":
+            return noisy
+        return standardize_frames(noisy, torch.from_numpy(np.isfinite(pixels)).to(noisy.device))
 
     def _count_degradations(
         self,

@@ -6,6 +6,13 @@ from sensorproof.documents import Evaluation
 from sensorproof.models import ModelDescription
 from sensorproof.registration.results import Run
 
+_STATISTICS = {
+    "dataset": "the training frames",
+    "frame": "each frame",
+    "field": "unlabelled frames of the field",
+}
+"""{how a sensor's images are standardised: whose statistics these are}."""
+
 
 def write_card(run: Run, description: ModelDescription, evaluation: Evaluation) -> str:
     """Write the model card of one training, as Markdown.
@@ -46,10 +53,11 @@ def _model(run: Run, description: ModelDescription) -> Iterator[str]:
             str(sensor.channels),
             f"{sensor.range[0]:g} to {sensor.range[1]:g}",
             _or_none(sensor.nodata),
+            _STATISTICS[sensor.standardize],
         )
         for name, sensor in sorted(description.sensors.items())
     ]
-    yield _table(("sensor", "kind", "channels", "range", "value of empty pixels"), rows)
+    yield _table(("sensor", "kind", "channels", "range", "value of empty pixels", "standardised by"), rows)
     yield "Classes: " + ", ".join(f"{each.id} {each.name}" for each in description.classes) + "."
 
 

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from torch.utils._sympy.value_ranges import ValueRanges
 
 from sensorproof.data.metadata import SensorInput
-from sensorproof.data.preprocessing import LARGEST_FLOAT16
+from sensorproof.data.preprocessing import LARGEST_FLOAT16, standardize_frames
 from sensorproof.models import ModelDescription, Segmenter
 
 PRESENT = "present"
@@ -38,7 +38,7 @@ class _Normalizer(nn.Module):
         super().__init__()
         low, high = sensor.range
         self.stored: torch.dtype = getattr(torch, sensor.stored)
-        self.nodata = sensor.nodata
+        self.nodata, self.by_frame = sensor.nodata, sensor.standardize == "frame"
         for name, values in {"low": [low], "span": [high - low], "mean": sensor.mean, "std": sensor.std}.items():
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1))
 
@@ -48,7 +48,10 @@ class _Normalizer(nn.Module):
         valid = scaled.abs() <= LARGEST_FLOAT16  # false of NaN and infinity
         if self.nodata is not None:
             valid = valid & (pixels != self.nodata).any(1, keepdim=True)
-        standardized = (scaled.to(self.stored).float() - self.mean) / self.std
+        rounded = scaled.to(self.stored).float()
+        if self.by_frame:
+            return standardize_frames(rounded, valid)
+        standardized = (rounded - self.mean) / self.std
         return torch.where(valid, standardized, torch.zeros_like(standardized))
 
 

@@ -1,10 +1,15 @@
 """The section `data`: where the batches are and how they become tensors."""
 
-from typing import Annotated, Self
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
 
+from sensorproof.errors import SettingsError
 from sensorproof.settings.strict_model import Fraction, StrictModel
+
+Standardization = Literal["dataset", "frame"]
+"""By the mean and deviation of the training pixels, or of the frame's own pixels."""
 
 
 class SplitSettings(StrictModel):
@@ -29,4 +34,20 @@ class DataSettings(StrictModel):
     quarantine: str
     size: Annotated[list[Annotated[int, Field(ge=1, le=8192)]], Field(min_length=2, max_length=2)]
     """Height and width in pixels at which models train and are scored."""
+    standardize: Standardization | dict[str, Standardization]
+    """How a model's inputs are standardised: all alike, or {sensor: how}, where the sensors not named are `dataset`."""
     split: SplitSettings
+
+    def standardization(self, sensors: Iterable[str]) -> dict[str, Standardization]:
+        """Return how each sensor is standardised.
+
+        Raises:
+            SettingsError: `standardize` names others.
+        """
+        names, given = sorted(sensors), self.standardize
+        if not isinstance(given, dict):
+            return dict.fromkeys(names, given)
+        if unknown := sorted(set(given) - set(names)):
+            fault = f"data.standardize: names {', '.join(unknown)}, which no batch has"
+            raise SettingsError("params.yaml", fault, f"name some of {', '.join(names)}")
+        return {name: given.get(name, "dataset") for name in names}

@@ -32,7 +32,9 @@ def make_thermal(root: Path, span: int, claimed: tuple[float, float] = (0, 65535
 def test_sixteen_bits_of_a_narrow_scene_keep_their_levels(tmp_path: Path, span: int) -> None:
     batch = make_thermal(tmp_path / "raw/yard", span)
     split = SplitSettings(val=0.2, test=0.2, seed=0)
-    settings = DataSettings(raw=str(batch.parent), inbox="", quarantine="", size=list(SIZE), split=split)
+    settings = DataSettings(
+        raw=str(batch.parent), inbox="", quarantine="", size=list(SIZE), standardize="dataset", split=split
+    )
     meta, _, warnings = prepare(settings, tmp_path / "out")
     assert (meta.sensors["thermal"].stored, meta.sensors["camera"].stored) == ("float32", "float16")
     assert len(warnings) == 1

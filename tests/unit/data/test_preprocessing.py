@@ -98,6 +98,59 @@ def test_standardised_pixels_have_mean_0_and_invalid_ones_are_0() -> None:
     assert standardized.tolist() == [[[[0.0, 1.0, 0.0]], [[0.0, -2.0, 0.0]]]]
 
 
+BY_FRAME = SensorInput(
+    kind="other", channels=2, range=(0.0, 1.0), nodata=None, mean=(0.5, 0.25), std=(0.25, 0.125), standardize="frame"
+)
+
+
+@given(st.integers(0, 99), st.floats(0.05, 20), st.floats(-3, 3))
+def test_by_the_frame_a_gain_and_an_offset_of_a_sensor_change_nothing(seed: int, gain: float, offset: float) -> None:
+    pixels = np.random.default_rng(seed).uniform(0, 1, (3, 2, 7, 5)).astype(np.float32)
+    pixels[0, :, :3] = np.nan
+    expected = standardize(pixels, BY_FRAME)
+    changed = pixels.copy()
+    changed[1] = gain * pixels[1] + np.float32(offset)
+    torch.testing.assert_close(standardize(changed, BY_FRAME), expected, atol=2e-4, rtol=0)
+    assert not torch.allclose(standardize(changed + 1, sensor_by_data_set()), standardize(pixels, sensor_by_data_set()))
+
+
+def sensor_by_data_set() -> SensorInput:
+    return BY_FRAME.model_copy(update={"standardize": "dataset"})
+
+
+def test_by_the_frame_each_channel_of_each_image_has_mean_0_and_deviation_1_over_its_valid_pixels() -> None:
+    rng = np.random.default_rng(0)
+    pixels = (rng.normal([[[[0.2]], [[5.0]]]], [[[[0.1]], [[0.01]]]], (4, 2, 16, 16))).astype(np.float16)
+    pixels[:, 0, :8], pixels[1] = np.nan, np.nan
+    standardized = standardize(pixels, BY_FRAME)
+    valid = torch.from_numpy(np.isfinite(pixels))
+    assert standardized.dtype == torch.float32
+    assert (standardized[~valid] == 0).all()
+    for k in (0, 2, 3):
+        for channel in range(2):
+            own = standardized[k, channel][valid[k, channel]]
+            assert float(own.mean()) == pytest.approx(0, abs=1e-4)
+            assert float(own.std(correction=0)) == pytest.approx(1, abs=1e-4)
+    alone = torch.cat([standardize(pixels[k : k + 1], BY_FRAME) for k in range(4)])
+    torch.testing.assert_close(alone, standardized)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 60000.0, np.nan])
+@pytest.mark.parametrize("stored", [np.float16, np.float32])
+def test_by_the_frame_an_image_of_one_value_or_none_is_0(value: float, stored: type) -> None:
+    pixels = np.full((1, 2, 33, 31), value, stored)
+    assert (standardize(pixels, BY_FRAME) == 0).all()
+    pixels[0, 1, :, 0] = np.nan
+    assert (standardize(pixels, BY_FRAME) == 0).all()
+
+
+def test_what_is_usual_is_not_written_into_a_description() -> None:
+    """So that model folders and prepared data of earlier versions keep their hashes."""
+    assert not {"stored", "standardize"} & set(sensor_by_data_set().model_dump())
+    assert BY_FRAME.model_dump()["standardize"] == "frame"
+    assert SensorInput.model_validate(BY_FRAME.model_dump()) == BY_FRAME
+
+
 def test_labels_become_places_among_the_classes() -> None:
     info = BatchInfo.model_validate(info_of("yard"))
     lookup = label_lookup(info)

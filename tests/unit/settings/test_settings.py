@@ -22,6 +22,7 @@ STRENGTHS = DOCUMENT["compare"]["strengths"]
 
 OUT_OF_RANGE: dict[str, list[Any]] = {
     "data.size": [[0, 80], [64], [64, 80, 3], [64, 9000]],
+    "data.standardize": ["batch", {"camera": "none"}],
     "data.split.val": [-0.1, 1.5, NAN],
     "data.split.test": [-0.1, 1.5],
     "data.split.seed": [-1],
