@@ -28,6 +28,14 @@ def predict(
         Monitoring, typer.Option(help="leave failing sensors out, only report them, or do not look for them")
     ] = Monitoring.AUTO,
     shard: Annotated[str, typer.Option(metavar="I/N", help="predict only the I-th of N stretches of frames")] = "1/1",
+    own_size: Annotated[
+        bool, typer.Option("--own-size", help="give the model each frame at its own size, not at that of its training")
+    ] = False,
+    window: Annotated[
+        tuple[int, int] | None,
+        typer.Option(min=1, metavar="H W", help="the same, in windows that slide over the frame"),
+    ] = None,
+    overlap: Annotated[float, typer.Option(help="share of a window's side that neighbours have in common")] = 0.25,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="replace predictions that are there already")] = False,
 ) -> None:
@@ -36,6 +44,9 @@ def predict(
     from sensorproof.serving.shards import Shard
 
     share = Shard.parse(shard)
+    from sensorproof.models.windows import Windows
+
+    windows = Windows(window, overlap) if window else None
     frames = read_batch(batch)
     from sensorproof.loading import load_model
     from sensorproof.serving.batches import predict_batch
@@ -50,6 +61,7 @@ def predict(
             monitor=monitor.value,
             force=force,
             shard=share,
+            own_size=windows or own_size,
             progress=progress,
         )
     finally:

@@ -17,6 +17,7 @@ from sensorproof.evaluation.protocols import score_protocols
 from sensorproof.evaluation.silent import score_silent_failures
 from sensorproof.evaluation.subsets import Observer, SubsetScores, all_subsets, count_subsets, subset_name
 from sensorproof.models import Segmenter, load_model
+from sensorproof.models.windows import Windows
 from sensorproof.monitoring.monitor import load_monitor
 from sensorproof.settings import Settings
 from sensorproof.training.loop import choose_device
@@ -43,7 +44,7 @@ def count_holdout(
     """
     where = choose_device(settings.train.device)
     model.to(where)
-    counts = count_subsets(model, _test_batches(data, settings), observe=observe)
+    counts = count_subsets(model, _test_batches(data, settings), observe=observe, windows=_windows(settings))
     sites, sequences, conditions = (
         tuple(map(str, data.frames.loc[data.rows("test")][column])) for column in ("site", "sequence", "condition")
     )
@@ -62,6 +63,11 @@ def count_holdout(
 def _test_batches(data: PreparedDataset, settings: Settings) -> Iterator[TensorBatch]:
     where = choose_device(settings.train.device)
     return (batch.to(where) for batch in data.ordered("test", settings.evaluate.batch_size))
+
+
+def _windows(settings: Settings) -> Windows | None:
+    window = settings.evaluate.window
+    return Windows((window[0], window[1]), settings.evaluate.overlap) if window else None
 
 
 def score_run(

@@ -16,6 +16,7 @@ from sensorproof.documents.runs import Scores
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.metrics import FrameCounter, iou_of_counts, mean_of_classes
 from sensorproof.models import Segmenter
+from sensorproof.models.windows import Windows, predict_subsets
 
 Observer = Callable[[str, Tensor, Tensor, Tensor, int], None]
 """Sees a subset's name, logits (B, K, H, W), target (B, H, W), which frames count (B,), and what marks other pixels."""
@@ -103,17 +104,19 @@ def count_subsets(
     batches: Iterable[TensorBatch],
     ignore_index: int = IGNORE,
     observe: Observer | None = None,
+    windows: Windows | None = None,
 ) -> NDArray[np.uint32]:
     """Count, for every frame and subset of the sensors, the pixels that the scores are made of.
 
-    Each sensor is encoded once per frame. A frame that lacks a sensor is scored, in the subsets with that sensor, with
-    the others of the subset. Where it has no sensor of a subset, its counts are 0.
+    Each sensor is encoded once per frame, or once per window. A frame that lacks a sensor is scored, in the subsets
+    with that sensor, with the others of the subset. Where it has no sensor of a subset, its counts are 0.
 
     Args:
         model: in any mode; it is left in evaluation mode.
         batches: on the model's device.
         ignore_index: marks pixels of the target that do not count.
         observe: is called with each subset and batch; see `calibration.CalibrationCounts.add`.
+        windows: to predict in; None for whole images.
 
     Returns:
         (F, S, K, 3): frames in order, subsets as `all_subsets` has them, classes, and see `metrics.frame_counts`.
@@ -121,12 +124,12 @@ def count_subsets(
     model.eval()
     parts = []
     for batch in batches:
-        features = model.encode(batch.inputs)
         subsets: list[Tensor | None] = []
         counter: FrameCounter | None = None
-        available = [tuple(name for name in subset if name in features) for subset in all_subsets(model.sensors)]
+        available = [tuple(name for name in subset if name in batch.inputs) for subset in all_subsets(model.sensors)]
         size = batch.target.shape[-2:]
-        decoded = model.decode_subsets(features, batch.present, [each for each in available if each], size)
+        given = [each for each in available if each]
+        decoded = predict_subsets(model, batch.inputs, batch.present, given, size, windows)
         for subset, names in zip(all_subsets(model.sensors), available, strict=True):
             if not names:
                 subsets.append(None)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sensorproof.data.batch import Batch
 from sensorproof.data.frame_checks import load_frame
 from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.models.windows import Windows
 from sensorproof.monitoring.monitor import MonitorMode
 from sensorproof.monitoring.stream import MEMORY, Stream
 from sensorproof.serving.pictures import CONFIDENCE_SCALE, write_pictures
@@ -57,6 +58,7 @@ def predict_batch(
     monitor: MonitorMode = "auto",
     force: bool = False,
     shard: Shard | None = None,
+    own_size: bool | Windows = False,
     progress: Callable[[int, int], None] = lambda done, frames: None,
 ) -> Outcome:
     """Predict the frames of a batch, or of one shard of it, into the folder `out`, or go on after a kill.
@@ -80,6 +82,7 @@ def predict_batch(
             sequence are a stream, in the order of frames.csv.
         force: replace predictions that are there already.
         shard: the frames to predict; by default all.
+        own_size: give the model each frame at its own size, whole or in windows; see `Predictor.predict`.
         progress: called with the number of frames that are done and the number of all frames of the shard.
 
     Returns:
@@ -94,13 +97,13 @@ def predict_batch(
     left_out = predictor.check_without(without)
     check_fits(predictor, batch)
     _check_outside(out, batch)
-    record = make_record(predictor, batch, left_out, CONFIDENCE_SCALE, monitor)
+    record = make_record(predictor, batch, left_out, CONFIDENCE_SCALE, monitor, own_size)
     folder = PredictionFolder(out, record, batch)
     part = folder.begin(shard, force)
     waiting: list[Shard] = []
     if part is not None:
         try:
-            _predict_rest(predictor, batch, folder, part, shard, progress)
+            _predict_rest(predictor, batch, folder, part, shard, own_size, progress)
             waiting = folder.finish(part, shard)
         finally:
             part.close()
@@ -113,6 +116,7 @@ def _predict_rest(
     folder: PredictionFolder,
     part: OpenPart,
     shard: Shard,
+    own_size: bool | Windows,
     progress: Callable[[int, int], None],
 ) -> None:
     """Predict the frames of a shard that are not done; a frame counts as done when its row is written."""
@@ -129,7 +133,7 @@ def _predict_rest(
     for start in range(begin - begin % _AT_ONCE, rows.stop, _AT_ONCE):
         chunk = [read(batch, row, wanted) for row in range(start, min(start + _AT_ONCE, len(batch.frames)))]
         ordered = {frame.frame_id: streams.of_row(row) for row, frame in enumerate(chunk, start)}
-        predictions = _predict(predictor, chunk, mode, ordered)
+        predictions = _predict(predictor, chunk, mode, ordered, own_size)
         for row, frame in enumerate(chunk, start):
             if first <= row < rows.stop:
                 prediction = predictions.get(frame.frame_id)
@@ -165,17 +169,21 @@ class _Streams:
 
 
 def _predict(
-    predictor: Predictor, chunk: Sequence[_Readable], mode: MonitorMode, streams: Mapping[str, Stream | None]
+    predictor: Predictor,
+    chunk: Sequence[_Readable],
+    mode: MonitorMode,
+    streams: Mapping[str, Stream | None],
+    own_size: bool | Windows,
 ) -> dict[str, Prediction]:
     """Return {frame_id: prediction} of one pass. What the model refuses becomes a fault of its frame."""
     frames = [frame for frame in chunk if frame.images]
     own = [streams[frame.frame_id] for frame in frames]
     try:
-        predictions = predictor.predict([frame.images for frame in frames], monitor=mode, stream=own)
+        predictions = predictor.predict([frame.images for frame in frames], monitor=mode, stream=own, own_size=own_size)
         return {frame.frame_id: prediction for frame, prediction in zip(frames, predictions, strict=True)}
     except SensorproofError as error:
         if len(frames) > 1:
-            each = (_predict(predictor, [frame], mode, streams) for frame in frames)
+            each = (_predict(predictor, [frame], mode, streams, own_size) for frame in frames)
             return {key: value for predicted in each for key, value in predicted.items()}
         frames[0].faults.append(("", f"frame: {error.fault}"))
         return {}

@@ -10,6 +10,7 @@ from sensorproof.documents.base import Document
 from sensorproof.errors import SensorproofError
 from sensorproof.hashing import hash_file, hash_json
 from sensorproof.models import ModelDescription, Segmenter
+from sensorproof.models.windows import Windows
 from sensorproof.monitoring.monitor import MonitorMode
 from sensorproof.reporting.palette import class_colors
 from sensorproof.serving.predictor import Predictor
@@ -37,6 +38,8 @@ class PredictionRecord(Document):
     """The sensors that were left out, sorted."""
     monitor: MonitorMode
     """What was done about sensors that fail; `off` for a model without a monitor."""
+    resolution: str = "training"
+    """At which size the model was given the frames: that of its `training`, their `own`, or their own in windows."""
     confidence: str
     """The scale of the confidence pictures."""
     classes: tuple[ClassColor, ...]
@@ -53,17 +56,30 @@ class PredictionRecord(Document):
             return f"another batch ({other.batch}, not {self.batch})"
         if self.batch_hash != other.batch_hash:
             return f"another batch ({other.batch}, but not as it is now)"
-        if (self.without, self.monitor) != (other.without, other.monitor):
+        if (self.without, self.monitor, self.resolution) != (other.without, other.monitor, other.resolution):
             return f"other options ({_options(other)}, not {_options(self)})"
         return "" if self == other else "another version of sensorproof"
 
 
 def _options(record: PredictionRecord) -> str:
-    return " ".join([*(f"--without {name}" for name in record.without), f"--monitor {record.monitor}"])
+    own = [] if record.resolution == "training" else [f"at their {record.resolution} size"]
+    return " ".join([*(f"--without {name}" for name in record.without), f"--monitor {record.monitor}", *own])
+
+
+def describe_resolution(own_size: bool | Windows) -> str:
+    """Say at which size a model is given its frames; see `PredictionRecord.resolution`."""
+    if isinstance(own_size, Windows):
+        return f"own, in windows of {own_size.size[0]} x {own_size.size[1]} with an overlap of {own_size.overlap:g}"
+    return "own" if own_size else "training"
 
 
 def make_record(
-    predictor: Predictor, batch: Batch, without: set[str], scale: int, monitor: MonitorMode
+    predictor: Predictor,
+    batch: Batch,
+    without: set[str],
+    scale: int,
+    monitor: MonitorMode,
+    own_size: bool | Windows = False,
 ) -> PredictionRecord:
     """Describe predictions that are to be made.
 
@@ -73,6 +89,7 @@ def make_record(
         without: sensors to leave out.
         scale: the value of a confidence of 1 in the pictures.
         monitor: what to do about sensors that fail.
+        own_size: see `Predictor.predict`.
     """
     classes = predictor.description.classes
     colors = class_colors([each.name for each in classes])
@@ -82,6 +99,7 @@ def make_record(
         batch_hash=hash_json([hash_file(batch.root / name) for name in ("batch.yaml", "frames.csv")]),
         without=tuple(sorted(without)),
         monitor=monitor if predictor.monitor else "off",
+        resolution=describe_resolution(own_size),
         confidence=f"value / {scale}",
         classes=tuple(ClassColor(id=c.id, name=c.name, color=x) for c, x in zip(classes, colors, strict=True)),
     )

@@ -1,7 +1,7 @@
 """Predict label maps from raw sensor arrays, by the same preprocessing as in training."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ from sensorproof.data.preprocessing import mark_invalid, prepare_image, standard
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 from sensorproof.models import ModelDescription, Segmenter, load_model
 from sensorproof.models.segmenter import Features
+from sensorproof.models.windows import Windows, predict_subsets
 from sensorproof.monitoring.monitor import Monitor, MonitorMode, load_monitor
 from sensorproof.monitoring.stream import Stream, Verdict
 from sensorproof.serving.classification import classify
@@ -136,6 +137,7 @@ class Predictor:
         without: Sequence[str] = (),
         monitor: MonitorMode = "auto",
         stream: Stream | Sequence[Stream | None] | None = None,
+        own_size: bool | Windows = False,
     ) -> list[Prediction]:
         """Segment frames in one pass.
 
@@ -148,6 +150,8 @@ class Predictor:
                 alone (`report`), or do not look (`off`). A model without a monitor believes every sensor.
             stream: from `open_stream`, if the frames are the next ones of one stream in the order of time, so that
                 frozen and displaced sensors are noticed; or one for each frame. By default each frame is by itself.
+            own_size: give the model each frame at `size` and not at the size of its training; whole, or in windows that
+                slide over it. A sensor that is partly lost is then left out.
 
         Returns:
             One prediction a frame.
@@ -155,7 +159,8 @@ class Predictor:
         Raises:
             SensorproofError: a sensor is unknown, its array has another shape or holds no numbers, or a frame has no
                 sensor at all.
-            UsageError: `without` names an unknown sensor, or all of them; or `monitor` is unknown.
+            UsageError: `without` names an unknown sensor, or all of them; or `monitor` is unknown; or a window is
+                larger than a frame.
         """
         if monitor not in get_args(MonitorMode):
             raise UsageError("monitor", f"is {short_name(monitor)!r}", f"use one of {list(get_args(MonitorMode))}")
@@ -170,10 +175,16 @@ class Predictor:
         sizes = [size or self.natural_size(frame) for frame in usable]
         prepared = self._prepare(usable)
         with torch.inference_mode():
-            features = self.model.encode(prepared.inputs)
+            watched = self.monitor is not None and monitor != "off"
+            features = self.model.encode(prepared.inputs) if watched or own_size is False else {}
             verdicts = self._judge(prepared, features, monitor, stream)
             out = [{name: v for name, v in each.items() if v.failing and monitor == "auto"} for each in verdicts]
-            decoded = [self._decode(features, prepared.present, row, size, out[row]) for row, size in enumerate(sizes)]
+            if own_size is False:
+                decoded = [self._decode(features, prepared.present, k, size, out[k]) for k, size in enumerate(sizes)]
+            else:
+                windows = own_size if isinstance(own_size, Windows) else None
+                out = [{name: replace(v, usable=None) for name, v in each.items()} for each in out]
+                decoded = [self._predict_own(usable[k], size, out[k], windows) for k, size in enumerate(sizes)]
         return [
             self._answer(decoded[row], frames[row], usable[row], omitted, out[row], verdicts[row])
             for row in range(len(frames))
@@ -219,6 +230,16 @@ class Predictor:
         places, confidence = classify(self.model.decode_coarsely(own, weights).float(), size)
         return np.asarray(self.ids[places[0].cpu().numpy()]), confidence[0].cpu().numpy()
 
+    def _predict_own(
+        self, frame: Usable, size: tuple[int, int], failing: Collection[str], windows: Windows | None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Class ids and confidence of one frame, which the network is given at its own size."""
+        inputs, present = self.tensors([{name: pixels for name, pixels in frame.items() if name not in failing}], size)
+        (logits,) = predict_subsets(self.model, inputs, present, [sorted(inputs)], size, windows)
+        best, places = logits.float().max(1)
+        confidence = (best - logits.float().logsumexp(1)).exp()
+        return np.asarray(self.ids[places[0].cpu().numpy()]), confidence[0].cpu().numpy()
+
     def _answer(
         self,
         decoded: tuple[NDArray[np.uint8], NDArray[np.float32]],
@@ -245,23 +266,30 @@ class Predictor:
         chosen = reference if reference is not None else max(frame.values(), key=lambda x: x.shape[1] * x.shape[2])
         return chosen.shape[1], chosen.shape[2]
 
-    def tensors(self, frames: Sequence[Usable]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return {sensor: (B, C, H, W)} and presence {sensor: (B,) bool} of the sensors that any frame has."""
-        prepared = self._prepare(frames)
+    def tensors(
+        self, frames: Sequence[Usable], size: tuple[int, int] | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return {sensor: (B, C, H, W)} and presence {sensor: (B,) bool} of the sensors that any frame has.
+
+        Args:
+            frames: from `present`.
+            size: (H, W) of the tensors; by default that of training.
+        """
+        prepared = self._prepare(frames, size)
         return prepared.inputs, prepared.present
 
-    def _prepare(self, frames: Sequence[Usable]) -> _Prepared:
+    def _prepare(self, frames: Sequence[Usable], size: tuple[int, int] | None = None) -> _Prepared:
         """Prepare frames as in training."""
-        prepared = _Prepared({}, {}, {})
+        prepared, size = _Prepared({}, {}, {}), size or self.description.size
         for name in self.sensors:
             here = [name in frame for frame in frames]
             if not any(here):
                 continue
             described = self.description.sensors[name]
-            pixels = np.full((len(frames), described.channels, *self.description.size), np.nan, described.stored)
+            pixels = np.full((len(frames), described.channels, *size), np.nan, described.stored)
             for row, frame in enumerate(frames):
                 if name in frame:
-                    pixels[row] = prepare_image(frame[name], described, self.description.size, described.stored)
+                    pixels[row] = prepare_image(frame[name], described, size, described.stored)
             prepared.pixels[name] = pixels
             prepared.inputs[name] = standardize(pixels, described).to(self.device)
             prepared.present[name] = torch.tensor(here, device=self.device)

@@ -108,6 +108,13 @@ class Settings(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _has_windows_within_images(self) -> Self:
+        window, size = self.evaluate.window, self.data.size
+        if window and (window[0] > size[0] or window[1] > size[1]):
+            raise ValueError(f"evaluate.window is {window}, larger than the images of data.size, {size}")
+        return self
+
+    @model_validator(mode="after")
     def _searches_what_the_candidate_can_train(self) -> Self:
         space = self.search.space
         if self.promotion.candidate != "regularized_dropout" or not self.search.enabled:
