@@ -1,6 +1,6 @@
 # `make repro` and `make test` are all a user needs; each sets up what it uses.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro retrain up down test integration lint types check docs lock clean
+.PHONY: help setup repro retrain field-day up down test integration lint types check docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,7 @@ export PREFECT_HOME := $(CURDIR)/.prefect
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/site
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment
 
@@ -41,6 +41,9 @@ repro: setup ## Run the whole pipeline; only what changed runs again
 
 retrain: setup ## The same stages as a Prefect flow, without a server
 	python pipelines/flows/retraining.py
+
+field-day: setup ## Show a day of field data, from the inbox to a new champion, in a temporary project
+	python examples/field_day.py
 
 up: setup ## Start MLflow, Prefect, a worker and the Optuna dashboard on this machine
 	sensorproof platform up

@@ -5,7 +5,7 @@ Runs happen in the folder where the worker was started, which is the project: no
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +36,7 @@ class Deployment:
     description: str
     schedule: CronSchedule | IntervalSchedule | None = None
     second_run: ConcurrencyLimitStrategy | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 def deployments(settings: ScheduleSettings) -> list[Deployment]:
@@ -44,14 +45,15 @@ def deployments(settings: ScheduleSettings) -> list[Deployment]:
         Deployment(
             "nightly",
             "pipelines/flows/retraining.py:retraining",
-            "Reproduce every stage that is out of date",
+            "Reproduce every stage that is out of date, if a retraining is due",
             CronSchedule(cron=settings.retraining, timezone=settings.timezone),
             ConcurrencyLimitStrategy.ENQUEUE,
+            {"when_due": True},
         ),
         Deployment(
             "polling",
             "pipelines/flows/field_data.py:field_data",
-            "Ingest what is complete in the inbox, then start a retraining",
+            "Ingest what is complete in the inbox, then start a retraining if one is due",
             IntervalSchedule(interval=timedelta(seconds=settings.polling_s)),
             ConcurrencyLimitStrategy.CANCEL_NEW,
         ),
@@ -78,6 +80,7 @@ def register(settings: ScheduleSettings) -> Iterator[str]:
                 path=".",
                 pull_steps=_HERE,
                 tags=[POOL],
+                parameters=each.parameters,
                 schedules=[DeploymentScheduleCreate(schedule=each.schedule, active=True)] if each.schedule else [],
                 concurrency_limit=1 if each.second_run else None,
                 concurrency_options=ConcurrencyOptions(collision_strategy=each.second_run) if each.second_run else None,

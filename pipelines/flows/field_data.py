@@ -1,4 +1,4 @@
-"""Flow `field_data`: ingest what is complete in data/inbox or in a bucket, then start a retraining.
+"""Flow `field_data`: ingest what is complete in data/inbox or in a bucket, then start a retraining if one is due.
 
 Run it by hand or as the deployment `field-data/polling`. A refused batch stays in the inbox with a note beside it and
 fails the run once; the other batches are ingested all the same. Each batch is ingested by a process of its own, which
@@ -19,7 +19,10 @@ from retraining import REFUSED, check_server, report, retraining
 
 from sensorproof.adapters import dvc
 from sensorproof.console import report_errors
+from sensorproof.documents.field import RetrainingDecision
 from sensorproof.errors import RejectedError, SensorproofError
+from sensorproof.field.follow import describe, follow_field
+from sensorproof.field.history import unrecorded
 from sensorproof.hashing import hash_json
 from sensorproof.ingestion import (
     IngestResult,
@@ -80,13 +83,28 @@ def push(result: IngestResult) -> Any:
         return Failed(message=f"{result.name} is ingested but not pushed: {error}")
 
 
+@task(task_run_name="record drift")
+def follow() -> Any:
+    """Record drift, confidence and alarms of each new batch; decide whether to retrain."""
+    settings = load_settings()
+    try:
+        result = run_apart(follow_field, settings, limit_s=3600 * settings.ingestion.max_hours)
+    except SensorproofError as error:
+        return Failed(message=f"drift is not recorded yet: {error}")
+    for record in result.new:
+        get_run_logger().info(describe(record))
+    return result.decision
+
+
 @flow(name="field-data", log_prints=True, task_runner=RUNNER)
 def field_data(quiet_period_s: float = QUIET_PERIOD_S, retrain: bool = True) -> State[Any]:
-    """Ingest every complete batch of the inbox, push it, and start a retraining on old and new data.
+    """Ingest every complete batch of the inbox, push it, record its drift, and start a retraining if one is due.
+
+    A retraining is on old and new data. The result has the decision and its reasons.
 
     Args:
         quiet_period_s: seconds without a change after which a batch counts as complete.
-        retrain: start the flow `retraining` if something was ingested.
+        retrain: start the flow `retraining` if something was ingested and `schedule.retrain_when` asks for it.
     """
     try:
         settings = load_settings()
@@ -112,14 +130,22 @@ def field_data(quiet_period_s: float = QUIET_PERIOD_S, retrain: bool = True) -> 
     done += [f"{name} still incomplete" for name in (*(each.name for each in inbox.incomplete), *fetched.incomplete)]
     done += [f"{batch.name} refused before" for batch in inbox.refused]
     done += [f"{path.name} is neither a folder nor an archive" for path in inbox.ignored]
-    if ingested and retrain:
+    decision: RetrainingDecision | None = None
+    if ingested or unrecorded(settings):
+        followed = follow(return_state=True)
+        faults += [] if followed.is_completed() else [followed]
+        decision = followed.result() if followed.is_completed() else None
+        print(decision.describe() if decision else "retrain: the rules could not be asked")
+        done += [decision.describe()] if decision else []
+    if ingested and retrain and (decision is None or decision.retrain):
         trained = hand_over(settings)
         done.append(f"retraining: {trained.message or trained.name}")
         faults += [trained] if trained.is_failed() or trained.is_crashed() else []
     if faults:
         name = REFUSED if all(state.name == REFUSED for state in faults) else "Failed"
         return Failed(name=name, message="; ".join([*(str(state.message) for state in faults), *done]))
-    return Completed(message="; ".join(done) or f"nothing in {settings.data.inbox}")
+    result = {"ingested": [r.name for r in ingested], "decision": decision.to_json() if decision else None}
+    return Completed(message="; ".join(done) or f"nothing in {settings.data.inbox}", data=result)
 
 
 def hand_over(settings: Settings) -> State[Any]:
@@ -130,7 +156,13 @@ def hand_over(settings: Settings) -> State[Any]:
     if runtime.deployment.id is None:
         return retraining(return_state=True)
     try:
-        run: Any = run_deployment(RETRAINING, timeout=0, as_subflow=False, idempotency_key=idempotency_key(settings))
+        run: Any = run_deployment(
+            RETRAINING,
+            parameters={"when_due": False},
+            timeout=0,
+            as_subflow=False,
+            idempotency_key=idempotency_key(settings),
+        )
     except ObjectNotFound:
         return retraining(return_state=True)
     return Completed(message=f"handed over to run {run.name!r}")
@@ -147,7 +179,7 @@ def main() -> None:
     """Run the flow here and now; without starting a Prefect server if there is nothing to do."""
     settings = load_settings()
     idle = settings.ingestion.s3 is None and not is_interrupted(settings) and not scan(settings, 0).ready
-    if idle and not (unpublished(settings) and dvc.has_remote()):
+    if idle and not (unpublished(settings) and dvc.has_remote()) and not unrecorded(settings):
         print(f"nothing new in {settings.data.inbox}")
         return
     check_server()

@@ -20,6 +20,7 @@ from sensorproof.artifacts import SUMMARY
 from sensorproof.console import report_errors
 from sensorproof.documents import Summary
 from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError, UsageError
+from sensorproof.field.decision import decide_retraining
 from sensorproof.locks import BusyError, locked
 from sensorproof.registration import find_loss
 from sensorproof.settings import load_settings
@@ -61,11 +62,23 @@ def reproduce(stage: str) -> Any:
 
 
 @flow(name="retraining", log_prints=True)
-def retraining() -> State[Any]:
-    """Reproduce every stage that is out of date. If one fails, the flow fails with its line."""
+def retraining(when_due: bool = False) -> State[Any]:
+    """Reproduce every stage that is out of date. If one fails, the flow fails with its line.
+
+    Args:
+        when_due: only if a rule of `schedule.retrain_when` asks for it, as every night.
+    """
     try:
         with locked(LOCK, wait=False):
-            return run_stages()
+            decision = decide_retraining(load_settings()) if when_due else None
+            if decision is not None and not decision.retrain:
+                return Completed(name="NotDue", message=decision.describe(), data=decision.to_json())
+            state = run_stages()
+            return (
+                state
+                if decision is None
+                else state.model_copy(update={"message": f"{state.message}; {decision.describe()}"})
+            )
     except BusyError as error:
         return Completed(name="Skipped", message=str(error))
     except SensorproofError as error:

@@ -29,6 +29,8 @@ REPORT = _ARTIFACTS / "report.html"
 REPORT_FOLDER = _ARTIFACTS / "report"
 REGISTRY = _ARTIFACTS / "registry.json"
 SUMMARY = _ARTIFACTS / "summary.json"
+FIELD = _ARTIFACTS / "field"
+"""The history of the ingested batches, as a page and a picture."""
 
 
 def run_folder(arm: str, seed: int) -> Path:

@@ -147,7 +147,10 @@ def test_field_data_comes_in_and_is_handed_over_to_a_run_of_its_own(site: Site) 
     listing = hash_files(batch)
     state = site.end_of(site.start("field-data/polling", quiet_period_s=0))
     assert state["type"] == "COMPLETED", state
-    assert "second ingested (9 frames, 0 quarantined); retraining: handed over to run" in state["message"]
+    assert (
+        "second ingested (9 frames, 0 quarantined); retrain: there is no champion yet; retraining: handed over"
+        in state["message"]
+    )
     assert hash_files(site.root / "data/raw/second") == listing
     (run,) = site.runs("retraining")
     state = site.end_of(run["id"])
@@ -185,7 +188,7 @@ def test_a_second_run_waits_and_a_cancelled_one_takes_its_stage_with_it(site: Si
     wait_for(lambda: not is_alive(stage), site.worker_log)
     state = site.end_of(second)
     assert state["type"] == "COMPLETED", state
-    assert state["message"].endswith(": last ran")
+    assert state["message"].endswith(": last ran; retrain: there is no champion yet")
 
 
 def is_alive(pid: int) -> bool:

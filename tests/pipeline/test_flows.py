@@ -19,12 +19,14 @@ from sensorproof.adapters.optuna import Source, run_search
 from sensorproof.artifacts import PREPARED, QUARANTINED
 from sensorproof.data.simulator import SimulationConfig, simulate_batch
 from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.field.history import read_history
 from sensorproof.files import dump_yaml
 from sensorproof.hashing import hash_json
 from sensorproof.ingestion import transaction
 from sensorproof.ingestion.file_manifest import hash_files
 from sensorproof.ingestion.ledger import read_entries
 from sensorproof.locks import locked
+from sensorproof.settings import load_settings
 
 PIPELINE = """\
 stages:
@@ -181,9 +183,35 @@ def test_batches_come_in_and_are_trained_on(here: Path, field_data: ModuleType) 
     (entry,) = [e for e in read_entries(Path("data/ingested.jsonl")) if e.action == "ingested"]
     assert (entry.batch, entry.frames, entry.content) == ("good", 9, hash_json(listing))
     assert sorted(path.name for path in Path("data/inbox").iterdir()) == ["broken", "broken.refused.yaml", "loose.txt"]
+    assert "retrain: there is no champion yet" in state.message
+    (recorded,) = read_history(load_settings())
+    assert (recorded.batch, recorded.frames, recorded.no_champion) == ("good", 9, "there is no champion yet")
+    assert Path("artifacts/field/index.html").exists()
     state = field_data.field_data(quiet_period_s=0, return_state=True)
     assert state.is_completed()
+    assert state.result() == {"ingested": [], "decision": None}
     assert state.message == "broken refused before; loose.txt is neither a folder nor an archive"
+
+
+def test_the_result_has_the_decision_and_its_reasons(here: Path, field_data: ModuleType) -> None:
+    simulate_batch(Path("data/inbox/good"), SimulationConfig("good", (48, 60), 3, 1, 3, 5, 0, 0.0))
+    state = field_data.field_data(quiet_period_s=0, retrain=False, return_state=True)
+    result = state.result()
+    assert result["ingested"] == ["good"]
+    assert result["decision"] == {
+        "retrain": True,
+        "reasons": ["there is no champion yet"],
+        "champion": None,
+        "new_frames": None,
+        "notes": [],
+    }
+    assert not Path("dvc.lock").exists()
+
+
+def test_the_nightly_run_says_why_it_runs(here: Path, retraining: ModuleType) -> None:
+    state = retraining.retraining(when_due=True, return_state=True)
+    assert state.message.endswith(": prepare, train@0, train@1 ran; retrain: there is no champion yet")
+    assert list(state.result()) == ["prepare", "train@0", "train@1"]
 
 
 def test_a_batch_that_another_run_ingests_is_left_to_it(here: Path, field_data: ModuleType) -> None:

@@ -34,7 +34,7 @@ def measure_drift(batch: pd.DataFrame, training: pd.DataFrame, settings: DriftCh
         training: the same of training frames.
         settings: the limit of the area under the curve, and the number of frames to compare, evenly spread.
     """
-    new, old = _wide_table(batch, settings.max_frames), _wide_table(training, settings.max_frames)
+    new, old = wide_table(batch, settings.max_frames), wide_table(training, settings.max_frames)
     strongest = _differences(new, old)
     groups = _grouping(new, old)
 
@@ -68,8 +68,13 @@ def measure_drift(batch: pd.DataFrame, training: pd.DataFrame, settings: DriftCh
     return record(reason, round(auc, 4), round(effect, 3), drifted)
 
 
-def _wide_table(statistics: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Return a row per frame, indexed by site and sequence, and a column per statistic and sensor."""
+def wide_table(statistics: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return a row per frame, indexed by site and sequence, and a column per statistic and sensor.
+
+    Args:
+        statistics: a row per frame and sensor, see `image_statistics`.
+        most: largest number of frames, evenly spread.
+    """
     table = statistics.pivot_table(
         index=["site", "sequence", "frame_id"], columns="sensor", values=list(STATISTICS), dropna=False, observed=True
     )

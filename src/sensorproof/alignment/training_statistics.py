@@ -1,6 +1,6 @@
 """Image statistics of the training data that a batch is compared with: the data that were there before it."""
 
-from collections.abc import Set
+from collections.abc import Collection, Set
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ def training_statistics(
     most: int,
     quarantined: Set[tuple[str, str]] = frozenset(),
     how: Measuring = Measuring(),
+    batches: Collection[str] | None = None,
 ) -> pd.DataFrame | None:
     """Return the statistics of training frames, evenly spread over the batches before this one.
 
@@ -33,11 +34,12 @@ def training_statistics(
         most: largest number of frames.
         quarantined: (batch, frame id) of frames to leave out.
         how: processes, and where statistics are kept.
+        batches: names of the batches to compare with, if not those before this one.
 
     Returns:
         A row per frame and sensor, see `image_statistics`; None if there is no training frame.
     """
-    others = _batches_before(batch, Path(settings.raw))
+    others = _other_batches(batch, Path(settings.raw), batches)
     if not others:
         return None
     frames = [
@@ -55,10 +57,12 @@ def training_statistics(
     return table.reset_index(drop=True) if len(table) else None
 
 
-def _batches_before(batch: Batch, raw: Path) -> list[Batch]:
-    """Return the batches of the raw data that count as being there before this one."""
+def _other_batches(batch: Batch, raw: Path, names: Collection[str] | None) -> list[Batch]:
+    """Return the batches of these names, or those of the raw data that count as being there before this one."""
     roots = sorted(p.parent for p in raw.glob("*/batch.yaml") if not p.parent.name.startswith("."))
     others = [read_batch(root) for root in roots if root.name != batch.name]
+    if names is not None:
+        return [other for other in others if other.name in names]
     if batch.root.resolve() not in {root.resolve() for root in roots}:
         return others
     return [other for other in others if (first_time(other), other.name) < (first_time(batch), batch.name)]

@@ -11,6 +11,7 @@ from sensorproof.cli.adapt import adapt
 from sensorproof.cli.audit import audit
 from sensorproof.cli.compare import compare
 from sensorproof.cli.configure import configure
+from sensorproof.cli.drift import drift
 from sensorproof.cli.export import export
 from sensorproof.cli.figure import figure
 from sensorproof.cli.importing import import_data
@@ -47,6 +48,7 @@ app.command()(simulate)
 app.command(name="import")(import_data)
 app.command()(validate)
 app.command()(ingest)
+app.command()(drift)
 app.command()(predict)
 app.command()(export)
 app.command()(adapt)

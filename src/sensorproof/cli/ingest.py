@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sensorproof.errors import SensorproofError
 from sensorproof.progress import Progress
 from sensorproof.settings import load_settings
 
@@ -20,6 +21,7 @@ def ingest(
 
     Exit code 3: result in, with frames quarantined. 4: refused; nothing has changed.
     """
+    from sensorproof.field.follow import describe, follow_field
     from sensorproof.ingestion import ingest_batch, publish
 
     settings = load_settings()
@@ -33,5 +35,13 @@ def ingest(
         print(f"warning: {Path(result.source) / relative} appeared after the copy and stays there")
     if push and publish(result, settings):
         print("pushed to the DVC remote")
+    try:
+        followed = follow_field(settings)
+    except SensorproofError as error:
+        print(f"warning: drift is not recorded yet; repeat with `sensorproof drift`: {error}")
+    else:
+        for record in followed.new:
+            print(describe(record))
+        print(followed.decision.describe())
     print(f"commit {target}.dvc and run `make repro` (or `dvc repro`)")
     raise typer.Exit(result.exit_code)

@@ -1,14 +1,11 @@
 """The ledger of ingested batches: a line of JSON for each event, only ever appended to."""
 
-import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from sensorproof.documents.base import Document
+from sensorproof.documents.lines import append_line, read_lines
 from sensorproof.locks import locked
 
 _LOCK = "ingestion-ledger"
@@ -38,15 +35,7 @@ def now() -> str:
 
 def read_entries(path: Path) -> list[LedgerEntry]:
     """Return all entries, the oldest first; a line that a power cut left incomplete does not count."""
-    return list(_parse(path)) if path.is_file() else []
-
-
-def _parse(path: Path) -> Iterator[LedgerEntry]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield LedgerEntry.model_validate_json(line)
-        except ValidationError:
-            continue
+    return read_lines(path, LedgerEntry)
 
 
 def record(path: Path, entry: LedgerEntry) -> None:
@@ -62,20 +51,7 @@ def record(path: Path, entry: LedgerEntry) -> None:
         ]
         if same and same[-1].reason == entry.reason:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            if file.tell() and _ends_open(path):
-                file.write(b"\n")
-            file.write(entry.model_dump_json().encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _ends_open(path: Path) -> bool:
-    """Return whether the last line was cut off."""
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+        append_line(path, entry)
 
 
 def not_pushed(entries: list[LedgerEntry]) -> list[LedgerEntry]:

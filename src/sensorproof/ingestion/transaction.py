@@ -86,16 +86,16 @@ def ingest_batch(
         for result in recover_interrupted(settings):
             if result.source == str(source.resolve()) and _is_finished(source, raw / result.name):
                 return result
-        with _as_folder(source, raw / _UNPACKED / claim, settings) as folder:
-            try:
+        try:
+            with _as_folder(source, raw / _UNPACKED / claim, settings) as folder:
                 review = review_batch(folder, settings, progress)
-            except DuplicateError as error:
-                _record_rejection(source, "duplicate", error, settings)
-                raise
-            except RejectedError as error:
-                _record_rejection(source, "refused", error, settings)
-                raise
-            return _place(source, folder, review, settings, move)
+                return _place(source, folder, review, settings, move)
+        except DuplicateError as error:
+            _record_rejection(source, "duplicate", error, settings)
+            raise
+        except RejectedError as error:
+            _record_rejection(source, "refused", error, settings)
+            raise
 
 
 def ingest_at_once(source: Path, settings: Settings) -> IngestResult:

@@ -20,7 +20,7 @@ from sensorproof.settings.evaluation import (
 )
 from sensorproof.settings.ingestion import ArchiveLimits, IngestionSettings
 from sensorproof.settings.renamed import find_renamed
-from sensorproof.settings.schedule import ScheduleSettings
+from sensorproof.settings.schedule import RetrainWhenSettings, ScheduleSettings
 from sensorproof.settings.search import ChoiceSettings, PruningSettings, SearchSettings, SpaceSettings
 from sensorproof.settings.strict_model import StrictModel, validate_document
 from sensorproof.settings.training import (
@@ -67,6 +67,7 @@ __all__ = [
     "PruningSettings",
     "RegularizerSettings",
     "ReportSettings",
+    "RetrainWhenSettings",
     "Scale",
     "Scales",
     "ScheduleSettings",

@@ -23,6 +23,8 @@ class IngestionSettings(StrictModel):
     """Address of a folder in a bucket; each folder or archive in it is a batch. None for none."""
     ledger: str
     """File with a line for each batch that was ingested, recognised as a duplicate, or pushed."""
+    history: str
+    """File with a line for each ingested batch: its drift, and the champion's answers to it."""
     commit: bool
     """Whether to commit the .dvc file of a new batch to git."""
     max_hours: PositiveFloat

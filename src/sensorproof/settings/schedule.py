@@ -1,11 +1,24 @@
-"""The section `schedule`: when the flows run by themselves."""
+"""The section `schedule`: when the flows run by themselves, and when they retrain."""
 
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from sensorproof.settings.strict_model import StrictModel
+
+
+class RetrainWhenSettings(StrictModel):
+    """When an ingestion or the nightly schedule starts a retraining: if any of these holds; None is no rule."""
+
+    new_frames: NonNegativeInt | None
+    """So many labelled frames since the champion's training; 0 always holds."""
+    drifted_batches: PositiveInt | None
+    """So many batches since then that differ from what it was trained on, by `validation.drift`."""
+    alarms: Annotated[float, Field(gt=0, le=1)] | None
+    """A batch since then in so large a share of whose frames the champion's monitor found a sensor failing."""
+    days: PositiveFloat | None
+    """So many days since the last retraining."""
 
 
 class ScheduleSettings(StrictModel):
@@ -16,6 +29,7 @@ class ScheduleSettings(StrictModel):
     timezone: str
     polling_s: PositiveInt
     """Seconds between two looks into the inbox."""
+    retrain_when: RetrainWhenSettings
 
     @field_validator("timezone")
     @classmethod

@@ -136,6 +136,10 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "schedule.retraining": ["2 o'clock"],
     "schedule.timezone": ["Mars/Olympus"],
     "schedule.polling_s": [0],
+    "schedule.retrain_when.new_frames": [-1, 0.5],
+    "schedule.retrain_when.drifted_batches": [0],
+    "schedule.retrain_when.alarms": [0.0, 1.1],
+    "schedule.retrain_when.days": [0.0, INFINITY],
     "compare.datasets": [
         [],
         [COMPARED | {"size": [8]}],
@@ -156,6 +160,7 @@ WITHOUT_RANGE = {
     "data.quarantine",
     "ingestion.ledger",
     "ingestion.commit",
+    "ingestion.history",
     "model.pretrained",
     "train.mixed_precision",
     "train.horizontal_flip",
