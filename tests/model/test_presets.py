@@ -10,14 +10,12 @@ from typer.testing import CliRunner
 from helpers.muses_miniature import write_muses
 from helpers.paths import ROOT
 from helpers.public_datasets import WRITERS
-from helpers.transformers_models import save_encoder
 from sensorproof.cli import app
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.prepare import prepare
 from sensorproof.errors import UsageError
 from sensorproof.experiment import RunSpec, fit
 from sensorproof.models import build_model, describe_model
-from sensorproof.models.segmenter import BACKBONES
 from sensorproof.settings import Settings, load_settings
 
 PRESETS = sorted(path.parent.name for path in (ROOT / "examples").glob("*/params.yaml"))
@@ -96,7 +94,7 @@ def test_a_preset_trains_on_what_the_importer_writes(
     meta, _, _ = prepare(data, tmp_path / "prepared")
     assert min(meta.frames.values()) > 0
     if model.pretrained:
-        save_encoder(build_model(describe_model(model, meta)), BACKBONES["tiny"], tmp_path / model.pretrained)
+        build_model(describe_model(model, meta)).encoder.save_pretrained(tmp_path / model.pretrained)
     prepared = PreparedDataset(tmp_path / "prepared")
     for arm in ("baseline", settings.promotion.candidate):
         train = settings.train.model_copy(update={"device": "cpu", "steps": 3})

@@ -4,7 +4,6 @@ import pytest
 import torch
 from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 
-from helpers.transformers_models import save_encoder, their_config
 from sensorproof.data.batch import Class
 from sensorproof.data.metadata import SensorInput
 from sensorproof.errors import SensorproofError, UsageError
@@ -74,12 +73,6 @@ def test_decode_of_encode_is_forward(model: Segmenter) -> None:
     torch.testing.assert_close(model.decode(model.encode(inputs())), model(inputs()))
 
 
-def plain_head(model: Segmenter, stages: list[torch.Tensor]) -> torch.Tensor:
-    """The logits of transformers' decode head with the model's own parameters."""
-    head = SegformerDecodeHead(their_config(BACKBONES["tiny"])).double()
-    return torch.func.functional_call(head.eval(), dict(model.decoder.named_parameters()), (stages,))
-
-
 @pytest.mark.parametrize("size", [(32, 48), (33, 47), (65, 31)])
 def test_encoder_and_decoder_do_what_the_modules_of_transformers_do(model: Segmenter, size: tuple[int, int]) -> None:
     """The reordered work against the plain one, stem by stem and stage by stage, with its gradients.
@@ -94,12 +87,12 @@ def test_encoder_and_decoder_do_what_the_modules_of_transformers_do(model: Segme
     camera = inputs(*size)["camera"].double()
     maps, expected = torch.nn.functional.pad(model.stems["camera"](camera), (0, max(0, 32 - size[1]))), []
     for stage in model.encoder.stages:
-        maps = stage(stage.patch_embeddings.proj(maps))
+        maps = stage(maps)
         expected.append(maps)
     found = model.encode({"camera": camera})["camera"]
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs[..., : ours.shape[-1]], atol=1e-10, rtol=1e-9)
-    logits, head = model.decoder(expected), plain_head(model, expected)
+    logits, head = model.decoder(expected), SegformerDecodeHead.forward(model.decoder, expected)
     torch.testing.assert_close(logits, head, atol=1e-10, rtol=1e-9)
     parameters = list(model.parameters())
     ours, theirs = (
@@ -153,7 +146,7 @@ def test_a_truncated_model_is_one_line(model: Segmenter, tmp_path) -> None:
 def test_pretrained_weights_are_taken_and_others_refused(tmp_path) -> None:
     torch.manual_seed(1)
     source = Segmenter(CHANNELS, 4, "tiny", 16)
-    save_encoder(source, BACKBONES["tiny"], tmp_path / "tiny")
+    source.encoder.save_pretrained(tmp_path / "tiny")
     taken = build_model(describe(), tmp_path / "tiny")
     for name, tensor in source.encoder.state_dict().items():
         torch.testing.assert_close(taken.encoder.state_dict()[name], tensor)

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 from torch.nn.functional import linear
+from transformers import SegformerConfig
+from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 
-from sensorproof.models.segformer import DecodeHead
 from sensorproof.resizing import resize
 
-_DROPOUT = 0.1
 
-
-class Decoder(DecodeHead):
+class Decoder(SegformerDecodeHead):
     """Decode head that maps the stages [(B, C_j, H_j, W_j)] to logits (B, K, H_1, W_1).
 
     The projection of a stage and its part of the fusion are both linear per pixel, and bilinear resizing commutes with
@@ -21,11 +21,11 @@ class Decoder(DecodeHead):
     mmsegmentation).
     """
 
-    def __init__(self, widths: Sequence[int], decoder_width: int, classes: int) -> None:
-        super().__init__(widths, decoder_width, classes)
-        self.dropout = nn.Dropout2d(_DROPOUT)
+    def __init__(self, config: SegformerConfig) -> None:
+        super().__init__(config)
+        self.dropout = torch.nn.Dropout2d(config.classifier_dropout_prob)  # type: ignore[assignment]
 
-    def forward(self, stages: Sequence[Tensor]) -> Tensor:
+    def forward(self, stages: Sequence[Tensor]) -> Tensor:  # type: ignore[override]
         """Decode; see the class."""
         return self.classify(self.project(stages))
 

@@ -1,13 +1,14 @@
 """SegFormer's encoder over several sensors, in two thirds of the time.
 
-Any SegFormer checkpoint fits; only the order of the work differs. A sensor's stem and the first patch embedding are
-both linear, so one convolution replaces the two. The gradient with respect to the image between them, which takes most
-of that embedding's time, is not needed then.
+The modules and their weights are those of transformers, so any SegFormer checkpoint fits; only the order of the work
+is our own. A sensor's stem and the first patch embedding are both linear, so one convolution replaces the two.
+The gradient with respect to the image between them, which takes most of that embedding's time, is not needed then.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
+from transformers.models.segformer.modeling_segformer import SegformerStage
 
 
 def build_stem(channels: int) -> nn.Conv2d:
@@ -38,3 +39,16 @@ def embed(images: Tensor, stem: nn.Conv2d, patches: nn.Conv2d, inside: Tensor) -
     bias = torch.einsum("okhw,k->ohw", patches.weight, stem.bias)[:, None]
     stride, padding = patches.stride, patches.padding
     return conv2d(images, weight, patches.bias, stride, padding) + conv2d(inside, bias, None, stride, padding)
+
+
+def run_stage(stage: SegformerStage, maps: Tensor) -> Tensor:
+    """Run a stage after its patch embedding: (B, C, H, W) to the same shape, in the layout channels_last.
+
+    The stage's own forward pass would copy its result to another layout and back.
+    """
+    height, width = maps.shape[-2:]
+    tokens: Tensor = stage.patch_embeddings.layer_norm(maps.flatten(2).transpose(1, 2))
+    for block in stage.blocks:
+        tokens = block(tokens, height, width)
+    normalized: Tensor = stage.layer_norm(tokens)
+    return normalized.transpose(1, 2).unflatten(2, (height, width))

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, pad
+from transformers import SegformerConfig, SegformerModel
 
 from sensorproof.errors import UsageError
 from sensorproof.models.decoder import Decoder
 from sensorproof.models.description import ModelDescription
-from sensorproof.models.encoder import build_stem, embed
-from sensorproof.models.segformer import Encoder, Shape
+from sensorproof.models.encoder import build_stem, embed, run_stage
 from sensorproof.resizing import enlarge, resize
 
 Features = dict[str, list[Tensor]]
@@ -23,14 +23,19 @@ _STRIDE = 4
 SMALLEST = 32
 """Shorter sides are padded to this while encoding: the first stage's attention pools 8 x 8 of its pixels."""
 
-BACKBONES: dict[str, Shape] = {
-    "tiny": Shape((1, 1, 1, 1), (16, 32, 64, 96), (1, 2, 4, 6), 0.0),
-    "mit_b0": Shape((2, 2, 2, 2), (32, 64, 160, 256)),
-    "mit_b1": Shape((2, 2, 2, 2), (64, 128, 320, 512)),
-    "mit_b2": Shape((3, 4, 6, 3), (64, 128, 320, 512)),
-    "mit_b3": Shape((3, 4, 18, 3), (64, 128, 320, 512)),
-    "mit_b4": Shape((3, 8, 27, 3), (64, 128, 320, 512)),
-    "mit_b5": Shape((3, 6, 40, 3), (64, 128, 320, 512)),
+BACKBONES: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "depths": [1, 1, 1, 1],
+        "hidden_sizes": [16, 32, 64, 96],
+        "num_attention_heads": [1, 2, 4, 6],
+        "drop_path_rate": 0.0,
+    },
+    "mit_b0": {"depths": [2, 2, 2, 2], "hidden_sizes": [32, 64, 160, 256]},
+    "mit_b1": {"depths": [2, 2, 2, 2], "hidden_sizes": [64, 128, 320, 512]},
+    "mit_b2": {"depths": [3, 4, 6, 3], "hidden_sizes": [64, 128, 320, 512]},
+    "mit_b3": {"depths": [3, 4, 18, 3], "hidden_sizes": [64, 128, 320, 512]},
+    "mit_b4": {"depths": [3, 8, 27, 3], "hidden_sizes": [64, 128, 320, 512]},
+    "mit_b5": {"depths": [3, 6, 40, 3], "hidden_sizes": [64, 128, 320, 512]},
 }
 
 
@@ -63,11 +68,12 @@ class Segmenter(nn.Module):
         if reserved := sorted(name for name in channels if hasattr(nn.ModuleDict, name)):
             fix = "rename them in batch.yaml"
             raise UsageError("sensors", f"{reserved} are names that torch keeps for itself", fix)
-        shape = BACKBONES[backbone]
+        shape = BACKBONES[backbone] | {"num_channels": 3, "num_labels": classes}
+        config = SegformerConfig(decoder_hidden_size=decoder_channels, **shape)
         self.sensors = tuple(sorted(channels))
         self.stems = nn.ModuleDict({name: build_stem(channels[name]) for name in self.sensors})
-        self.encoder = Encoder(shape)
-        self.decoder = Decoder(shape.widths, decoder_channels, classes)
+        self.encoder = SegformerModel(config)
+        self.decoder = Decoder(config)
 
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
         """Segment a batch.
@@ -117,7 +123,7 @@ class Segmenter(nn.Module):
         maps = torch.cat([embed(pad(x, margin), stems[name], first, inside) for name, x in images])
         stages = []
         for j, stage in enumerate(modules):
-            maps = stage(stage.patch_embeddings.proj(maps) if j else maps)
+            maps = run_stage(stage, stage.patch_embeddings.proj(maps) if j else maps)
             stride = _STRIDE * 2**j
             stages.append(maps[..., : (height - 1) // stride + 1, : (width - 1) // stride + 1])
         return stages
@@ -250,8 +256,6 @@ def build_model(description: ModelDescription, pretrained: Path | None = None) -
 
 def _load_encoder(model: Segmenter, folder: Path) -> None:
     """Load the encoder's weights from a local checkpoint (safetensors only: no pickle is read)."""
-    from transformers import SegformerModel  # not at the top: it takes seconds, and most models are built without
-
     try:
         loaded: Any = SegformerModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True

@@ -6,12 +6,12 @@ from itertools import combinations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.preprocessing import standardize
 from sensorproof.models import Segmenter
 from sensorproof.monitoring.agreement import PairAgreement
-from sensorproof.monitoring.logistic import fit_logistic
 from sensorproof.monitoring.measures import ImageMeasures, Pair, match_pairs, measure_frames, predict_alone
 from sensorproof.monitoring.monitor import Monitor, MonitorDescription, MonitoredPair, MonitoredSensor
 from sensorproof.monitoring.normal_range import NormalRange, upper_limit
@@ -155,9 +155,10 @@ def fit_agreement(same: NDArray[np.float64], other: NDArray[np.float64]) -> Pair
     measures = [0, 1]
     truth = np.r_[np.ones(len(same)), np.zeros(len(other))]
     while measures and min(len(same), len(other)) >= _FEWEST:
-        found, constant = fit_logistic(np.r_[same, other][:, measures], truth)
-        weights = dict(zip(measures, map(float, found), strict=True))
+        model = LogisticRegression(class_weight="balanced").fit(np.r_[same, other][:, measures], truth)
+        weights = dict(zip(measures, map(float, model.coef_[0]), strict=True))
         if min(weights.values()) >= 0:
+            constant = float(model.intercept_[0])
             return PairAgreement(edges=weights.get(0, 0.0), predictions=weights.get(1, 0.0), constant=constant)
         measures.remove(min(weights, key=lambda measure: weights[measure]))
     return PairAgreement(edges=0.0, predictions=0.0, constant=0.0)

@@ -1,9 +1,7 @@
 """Contexts for extra passes through a model in training: they leave no trace, and can be differentiated twice."""
 
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -50,7 +48,7 @@ def without_trace(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Run passes that leave no trace: no gradients, random numbers drawn, statistics updated or code compiled."""
     with (
         torch.random.fork_rng(_rng_devices(device)),
-        _without_compiled_code(),
+        torch.compiler.set_stance("force_eager"),
         torch.no_grad(),
         evaluating(model),
     ):
@@ -60,16 +58,8 @@ def without_trace(model: nn.Module, device: torch.device) -> Iterator[None]:
 @contextmanager
 def twice_differentiable() -> Iterator[None]:
     """Use the plain attention kernel and no compiled code: fused kernels and compiled code lack second derivatives."""
-    with _without_compiled_code(), sdpa_kernel(SDPBackend.MATH), without_reentrant_checkpoints():
+    with torch.compiler.set_stance("force_eager"), sdpa_kernel(SDPBackend.MATH), without_reentrant_checkpoints():
         yield
-
-
-def _without_compiled_code() -> AbstractContextManager[Any]:
-    """Run a compiled model as it was written.
-
-    Nothing is compiled where torch._dynamo was never imported; `set_stance` would import it, which takes seconds.
-    """
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 class RngSnapshot:

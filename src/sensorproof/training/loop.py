@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from sensorproof.data.dataset import TrainingSampler
@@ -16,7 +17,6 @@ from sensorproof.models import Segmenter
 from sensorproof.objectives.base import Objective
 from sensorproof.settings import TrainSettings
 from sensorproof.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
-from sensorproof.training.optimizer import EagerAdamW
 
 _DECAY_POWER = 0.9
 """Power of the polynomial decay of the learning rate, as in DeepLab (arXiv 1606.00915)."""
@@ -130,12 +130,12 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> EagerAdamW:
+def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:
     """Build AdamW with weight decay on matrices and kernels only, not on biases and normalisations."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
     free = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return EagerAdamW(groups, lr=learning_rate, fused=True)
+    return AdamW(groups, lr=learning_rate, fused=True)
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
