@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from sensorproof.data.crops import Crop, CropSampler
 from sensorproof.data.dataset import PreparedDataset, TrainingSampler
 from sensorproof.data.frame_table import Split
 from sensorproof.documents.history import Row
 from sensorproof.documents.runs import TrainingRecord
-from sensorproof.evaluation.subsets import SubsetScores, score_subsets
+from sensorproof.evaluation.subsets import SubsetScores, all_subsets, count_subsets, score_counts, score_subsets
 from sensorproof.hashing import hash_json
 from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model
 from sensorproof.objectives.build import OBJECTIVE_VERSION, REGULARIZED, build_objective
 from sensorproof.settings import Arm, ModelSettings, RegularizerSettings, TrainSettings
 from sensorproof.training.loop import TrainingRun, choose_device, train
+from sensorproof.training.processes import Processes, gather_documents
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,7 @@ class RunSpec:
     def key(self, data: PreparedDataset) -> str:
         """Hash all that determines the result, data and objective version included; it names the checkpoint."""
         sections = {name: part.model_dump() for name, part in vars(self).items() if hasattr(part, "model_dump")}
-        for irrelevant in ("arms", "seeds", "checkpoint_every"):
-            sections["train"].pop(irrelevant)
+        sections["train"] = self.train.changes
         if self.arm not in REGULARIZED:
             sections["regularizer"] = {"strength": self.regularizer.strength}
         return hash_json([OBJECTIVE_VERSION, self.arm, self.seed, self.steps, sections, data.digest])[:16]
@@ -72,22 +74,24 @@ def fit(
     data: PreparedDataset,
     *,
     checkpoints: Path | None = None,
+    readers: int = 0,
     progress: Callable[[int, Row], None] = lambda step, row: None,
 ) -> FitResult:
-    """Train a model and score it on the validation split.
+    """Train a model and score it on the validation split; every process of torchrun calls it and has the result.
 
     Args:
         spec: what to train.
         data: the prepared data.
         checkpoints: a folder for checkpoints, from which an interrupted training resumes, or None for none.
+        readers: processes that read batches ahead; see `train`.
         progress: called with step and row whenever a row of the history is recorded.
     """
     description = describe_model(spec.model, data.meta)
     model = new_model(spec, description)
     checkpoint = checkpoints / f"{spec.key(data)}.safetensors" if checkpoints else None
-    run = train_model(model, spec, data, checkpoint=checkpoint, progress=progress)
+    run = train_model(model, spec, data, checkpoint=checkpoint, readers=readers, progress=progress)
     validation = score_split(model, data, "val", spec.train.device, spec.train.batch_size)
-    if checkpoint is not None:
+    if checkpoint is not None and Processes.current().first:
         checkpoint.unlink(missing_ok=True)
     return FitResult(spec, model, description, run, validation)
 
@@ -102,7 +106,7 @@ def train_model(model: Segmenter, spec: RunSpec, data: PreparedDataset, **option
     """Train a new model as a spec says; `train` describes the options and what it raises."""
     return train(
         model,
-        TrainingSampler(data, spec.train.batch_size, spec.seed, spec.train.horizontal_flip),
+        make_sampler(data, spec.train, spec.seed),
         build_objective(spec.arm, spec.regularizer, spec.train.class_balance),
         spec.train,
         steps=spec.steps,
@@ -111,8 +115,23 @@ def train_model(model: Segmenter, spec: RunSpec, data: PreparedDataset, **option
     )
 
 
+def make_sampler(data: PreparedDataset, settings: TrainSettings, seed: int) -> TrainingSampler:
+    """Return the sampler of a training: of whole frames, or of crops.
+
+    Raises:
+        SensorproofError: there is nothing to cut the crops from.
+    """
+    options = data, settings.batch_size, seed, settings.horizontal_flip
+    if settings.crop is None:
+        return TrainingSampler(*options, settings.photometric)
+    crop = Crop((settings.crop[0], settings.crop[1]), (settings.crop_scale[0], settings.crop_scale[1]))
+    return CropSampler(*options, crop, settings.photometric)
+
+
 def score_split(model: Segmenter, data: PreparedDataset, split: Split, device: str, batch_size: int) -> SubsetScores:
     """Score a model on one split with every subset of its sensors; the model moves to the device.
+
+    The processes of torchrun share out the frames, and all of them have the scores.
 
     Args:
         model: any model of ours with the sensors of the data.
@@ -126,5 +145,14 @@ def score_split(model: Segmenter, data: PreparedDataset, split: Split, device: s
     """
     where = choose_device(device)
     model.to(where)
-    batches = (batch.to(where) for batch in data.ordered(split, batch_size))
-    return score_subsets(model, batches, data.meta.class_names)
+    processes = Processes.current()
+    if processes.count == 1:
+        batches = (batch.to(where) for batch in data.ordered(split, batch_size))
+        return score_subsets(model, batches, data.meta.class_names)
+    rows = data.rows(split)[processes.rank :: processes.count]
+    parts = (data.batch(rows[start : start + batch_size]).to(where) for start in range(0, len(rows), batch_size))
+    counts = np.zeros((1, len(all_subsets(model.sensors)), len(data.meta.classes), 3), np.int64)
+    if len(rows):
+        counts += count_subsets(model, parts).sum(0, dtype=np.int64)
+    totals = np.sum(gather_documents(counts.tolist()), axis=0)
+    return score_counts(totals, model.sensors, data.meta.class_names)

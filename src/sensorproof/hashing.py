@@ -37,10 +37,10 @@ def hash_prepared(folder: Path, rows: Sequence[int]) -> str:
     """Return the hash of all that a training can see of prepared data.
 
     Args:
-        folder: what stage prepare wrote: tables, pixels and labels.
+        folder: what stage prepare wrote: tables, pixels and labels, and the hashes of frames at their own resolution.
         rows: the rows of its arrays that are in use; the others are in quarantine or faulty.
     """
-    return hash_json([hash_files(folder, (path.name for path in folder.iterdir())), list(rows)])
+    return hash_json([hash_files(folder, (path.name for path in folder.iterdir() if path.is_file())), list(rows)])
 
 
 def new_dvc_md5() -> "hashlib._Hash":

@@ -40,7 +40,13 @@ def data(raw: Batch, tmp_path_factory: pytest.TempPathFactory) -> PreparedDatase
     out = tmp_path_factory.mktemp("artifacts") / "prepared"
     prepare(
         DataSettings(
-            raw=str(raw.root.parent), inbox="", quarantine="", size=list(SIZE), standardize="dataset", split=split
+            raw=str(raw.root.parent),
+            inbox="",
+            quarantine="",
+            size=list(SIZE),
+            standardize="dataset",
+            full_resolution=False,
+            split=split,
         ),
         out,
     )

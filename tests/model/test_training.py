@@ -3,88 +3,30 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
+from helpers.small_training import MODEL, REGULARIZER, TRAIN, run_small, write_small_data
 from sensorproof.benchmarks.added_sensor import KINDS, Kind, add_sensor
-from sensorproof.data.batch import Class
 from sensorproof.data.dataset import PreparedDataset, TrainingSampler, mirror
-from sensorproof.data.metadata import PreparedMeta, SensorInput
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.subsets import score_subsets
 from sensorproof.experiment import score_split
-from sensorproof.files import write_json
-from sensorproof.models import Segmenter, build_model, describe_model
-from sensorproof.objectives.base import Objective
-from sensorproof.objectives.build import NO_REGULARIZATION, build_objective
+from sensorproof.models import build_model, describe_model
+from sensorproof.objectives.build import build_objective
 from sensorproof.objectives.regularized import Regularized
-from sensorproof.settings import Arm, ModelSettings, TrainSettings
+from sensorproof.settings import Arm
 from sensorproof.training.loop import train
-
-MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
-TRAIN = TrainSettings(
-    arms=["baseline"],
-    seeds=[0],
-    device="cpu",
-    steps=30,
-    batch_size=4,
-    learning_rate=0.003,
-    weight_decay=0.01,
-    warmup_fraction=0.1,
-    mixed_precision=False,
-    horizontal_flip=True,
-    class_balance=0.0,
-    checkpoint_every=10,
-)
-REGULARIZER = NO_REGULARIZATION.model_copy(update={"strength": 0.1, "sigma": 0.3, "relevance_weighting": True})
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    """24 frames, two sensors: `one` shows the label, `two` its negative with noise and gaps."""
-    root = tmp_path_factory.mktemp("prepared")
-    rng = np.random.default_rng(0)
-    label = np.zeros((24, 32, 32), np.uint8)
-    for frame in label:
-        y, x = rng.integers(0, 20, 2)
-        frame[y : y + 12, x : x + 12] = 1
-    one = label[:, None].astype(np.float16)
-    two = (1 - one + rng.normal(0, 0.3, one.shape)).astype(np.float16)
-    two[:, :, :4] = np.nan
-    two[5] = np.nan
-    split = ["train"] * 16 + ["val"] * 4 + ["test"] * 4
-    table = pd.DataFrame({"frame_id": [str(i) for i in range(24)], "batch": "b", "split": split})
-    table = table.assign(labelled=True, present_one=True, present_two=np.arange(24) != 5, fault="")
-    table.to_csv(root / "frames.csv", index=False)
-    for name, array in {"one": one, "two": two, "label": label}.items():
-        np.save(root / f"{name}.npy", array)
-    sensor = {"kind": "other", "channels": 1, "range": (0, 1), "nodata": None, "mean": (0.5,), "std": (0.5,)}
-    meta = PreparedMeta(
-        sensors={"one": SensorInput(**sensor), "two": SensorInput(**sensor)},
-        reference="one",
-        classes=(Class(id=0, name="ground"), Class(id=1, name="box")),
-        size=(32, 32),
-        batches=("b",),
-        frames={"train": 16, "val": 4, "test": 4},
-    )
-    write_json(root / "meta.json", meta.model_dump(mode="json"))
-    return PreparedDataset(root)
-
-
-def run(
-    data: PreparedDataset, arm: Arm = "baseline", steps: int = 30, objective: Objective | None = None, **options
-) -> tuple[Segmenter, list]:
-    torch.manual_seed(0)
-    model = build_model(describe_model(MODEL, data.meta))
-    objective = objective or build_objective(arm, REGULARIZER)
-    result = train(model, TrainingSampler(data, 4, 0, True), objective, TRAIN, steps=steps, seed=0, **options)
-    return model, result.history
+    return write_small_data(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.mark.parametrize("arm", ["baseline", "regularized"])
 def test_an_easy_task_is_learnt(data: PreparedDataset, arm: Arm) -> None:
-    model, history = run(data, arm, steps=80)
+    model, history = run_small(data, arm, steps=80)
     assert history[-1]["cross_entropy"] < 0.5 * history[0]["cross_entropy"]
     assert score_split(model, data, "test", "cpu", 3).full > 70
 
@@ -97,19 +39,29 @@ def test_a_resumed_training_gives_the_same_weights_as_an_uninterrupted_one(
         if step == 20:
             raise KeyboardInterrupt
 
-    uninterrupted, _ = run(data, arm)
+    uninterrupted, _ = run_small(data, arm)
     with pytest.raises(KeyboardInterrupt):
-        run(data, arm, checkpoint=tmp_path / "state.safetensors", progress=interrupt)
-    resumed, history = run(data, arm, checkpoint=tmp_path / "state.safetensors")
+        run_small(data, arm, checkpoint=tmp_path / "state.safetensors", progress=interrupt)
+    resumed, history = run_small(data, arm, checkpoint=tmp_path / "state.safetensors")
     assert [row["step"] for row in history] == [10, 20, 30]
     for name, tensor in uninterrupted.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=0, atol=0)
 
 
+def test_a_setting_that_is_as_usual_does_not_rename_a_run() -> None:
+    """Otherwise every stored result of `sensorproof compare` would be trained again when a setting is added."""
+    assert set(TRAIN.changes) == {
+        "device", "steps", "batch_size", "learning_rate", "weight_decay", "warmup_fraction", "mixed_precision",
+        "horizontal_flip", "class_balance",
+    }  # fmt: skip
+    changed = TRAIN.model_copy(update={"precision": "float16", "hard_pixels": 0.7}).changes
+    assert (changed["precision"], changed["hard_pixels"]) == ("float16", 0.7)
+
+
 def test_a_broken_checkpoint_is_an_error_of_one_line(data: PreparedDataset, tmp_path: Path) -> None:
     (tmp_path / "state.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     with pytest.raises(SensorproofError, match="cannot be resumed"):
-        run(data, checkpoint=tmp_path / "state.safetensors")
+        run_small(data, checkpoint=tmp_path / "state.safetensors")
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(data: PreparedDataset) -> None:
@@ -192,7 +144,7 @@ def test_only_an_uninformative_sensor_loses_its_weight(data: PreparedDataset, tm
     for kind in kinds:
         add_sensor(data.root, tmp_path / kind, kind)
         objective = Regularized(REGULARIZER, "any")
-        run(PreparedDataset(tmp_path / kind), steps=260, objective=objective)
+        run_small(PreparedDataset(tmp_path / kind), steps=260, objective=objective)
         assert objective.regularizer.relevance is not None
         weights = objective.regularizer.relevance.weights(["one", "two", kind])
         assert min(weights["one"], weights["two"]) > 0.8

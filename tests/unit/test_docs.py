@@ -21,7 +21,7 @@ from sensorproof.documents import Summary
 from sensorproof.regularization import FunctionalEntropy
 
 DOCS = ROOT / "docs"
-MAPPINGS = {"compare.strengths", "search.space.strength", "validation.time.pairs"}
+MAPPINGS = {"train.photometric", "compare.strengths", "search.space.strength", "validation.time.pairs"}
 """Keys whose values are keyed by arm or sensor; `scales` may be one as well."""
 
 

@@ -1,8 +1,8 @@
 """Prepared arrays as standardised tensors, in batches that depend on nothing but seed and step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,16 @@ from torch import Tensor
 
 from sensorproof.data.frame_table import Split
 from sensorproof.data.metadata import PreparedMeta, read_meta, read_prepared_frames, usable_frames
+from sensorproof.data.photometric import change_light, draw_factors, strengths_of
 from sensorproof.data.preprocessing import standardize
 from sensorproof.errors import SensorproofError
 from sensorproof.hashing import hash_json, hash_prepared
+
+Images = Mapping[str, NDArray[np.floating]]
+"""{sensor: prepared images (B, C, H, W)}."""
+Standardize = Callable[[Images], dict[str, Tensor]]
+_LIGHT = 3
+"""The stream of random numbers for photometric augmentation."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,14 @@ class TensorBatch:
             {name: x.to(device, non_blocking=True) for name, x in self.inputs.items()},
             {name: x.to(device, non_blocking=True) for name, x in self.present.items()},
             self.target.to(device, non_blocking=True),
+        )
+
+    def pin_memory(self) -> "TensorBatch":
+        """Return the batch in memory from which a GPU can copy while it computes; `DataLoader` calls this."""
+        return TensorBatch(
+            {name: x.pin_memory() for name, x in self.inputs.items()},
+            {name: x.pin_memory() for name, x in self.present.items()},
+            self.target.pin_memory(),
         )
 
 
@@ -59,6 +74,8 @@ class PreparedDataset:
             self.meta = self.meta.model_copy(update={"sensors": {name: self.meta.sensors[name] for name in sensors}})
             self.frames = self.frames[self.frames[[f"present_{name}" for name in sensors]].any(axis=1)]
         self.sensors = sorted(self.meta.sensors)
+        self.stored_rows: NDArray[np.int64] = np.arange(len(frames))
+        """Where each row is in frames.csv."""
         self.present = {name: frames[f"present_{name}"].to_numpy(dtype=bool) for name in self.sensors}
         self.images = {name: np.load(root / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in self.sensors}
         self.labels: NDArray[np.uint8] = np.load(root / "label.npy", mmap_mode="r", allow_pickle=False)
@@ -81,17 +98,25 @@ class PreparedDataset:
             raise SensorproofError(self.root / "frames.csv", f"no labelled frame for {split}", fix)
         return selected.index.to_numpy(dtype=np.int64)
 
-    def batch(self, rows: NDArray[np.int64]) -> TensorBatch:
-        """Read some rows (B,) as standardised tensors; a row may repeat."""
+    def batch(self, rows: NDArray[np.int64], standardize: Standardize | None = None) -> TensorBatch:
+        """Read some rows (B,) as standardised tensors; a row may repeat.
+
+        Args:
+            rows: of the arrays.
+            standardize: maps {sensor: prepared images (B, C, H, W)} to {sensor: standardised images}; None for
+                `preprocessing.standardize` of each.
+        """
         # Read each row once and in the order on disk, then put them in the order asked for.
         unique = np.sort(np.unique(rows))
         places = np.searchsorted(unique, rows)
-        inputs, present = {}, {}
-        for name in self.sensors:
-            inputs[name] = standardize(self.images[name][unique][places], self.meta.sensors[name])
-            present[name] = torch.from_numpy(self.present[name][rows])
+        images = {name: self.images[name][unique][places] for name in self.sensors}
+        present = {name: torch.from_numpy(self.present[name][rows]) for name in self.sensors}
         target = torch.from_numpy(self.labels[unique][places].astype(np.int64))
-        return TensorBatch(inputs, present, target)
+        return TensorBatch((standardize or self.standardize)(images), present, target)
+
+    def standardize(self, images: Images) -> dict[str, Tensor]:
+        """Standardise {sensor: prepared images (B, C, H, W)}."""
+        return {name: standardize(own, self.meta.sensors[name]) for name, own in images.items()}
 
     def ordered(self, split: Split, size: int) -> Iterator[TensorBatch]:
         """Yield all labelled frames of a split, in order, in batches of `size`; the last may be smaller."""
@@ -108,24 +133,50 @@ class TrainingSampler:
         size: frames per batch.
         seed: of the order and of the flips.
         horizontal_flip: whether to mirror half of the frames left to right, at random.
+        photometric: {sensor: strength from 0 to 1} of random changes of light, gain and noise; sensors that the data
+            lack are passed over.
     """
 
-    def __init__(self, data: PreparedDataset, size: int, seed: int, horizontal_flip: bool) -> None:
+    def __init__(
+        self,
+        data: PreparedDataset,
+        size: int,
+        seed: int,
+        horizontal_flip: bool,
+        photometric: Mapping[str, float] | None = None,
+    ) -> None:
         self.data, self.size, self.seed, self.horizontal_flip = data, size, seed, horizontal_flip
+        self.photometric = strengths_of(photometric or {}, data.sensors)
         self.all_rows = data.rows("train")
 
-    def __call__(self, step: int) -> TensorBatch:
-        """Return the batch of a step, counted from 0."""
+    def __call__(self, step: int, samples: slice = slice(None)) -> TensorBatch:
+        """Return the batch of a step, counted from 0, or some of its samples; the others are not read."""
         first = step * self.size
         count = len(self.all_rows)
         epochs = range(first // count, (first + self.size - 1) // count + 1)
         stream = np.concatenate([np.random.default_rng([self.seed, e]).permutation(count) for e in epochs])
         offset = first - epochs[0] * count
-        batch = self.data.batch(self.all_rows[stream[offset : offset + self.size]])
+        batch = self._read(self.all_rows[stream[offset : offset + self.size]][samples], step, samples)
         if not self.horizontal_flip:
             return batch
         rng = np.random.default_rng([self.seed, step, 1])
-        return mirror(batch, torch.from_numpy(rng.random(self.size) < 0.5))
+        return mirror(batch, torch.from_numpy(rng.random(self.size)[samples] < 0.5))
+
+    def _read(self, rows: NDArray[np.int64], step: int, samples: slice) -> TensorBatch:
+        """Read the rows of some samples."""
+        return self.data.batch(rows, partial(self._standardize, step=step, samples=samples))
+
+    def _standardize(self, images: Images, step: int, samples: slice) -> dict[str, Tensor]:
+        """Change the light of the sensors that are to be changed, then standardise all."""
+        if not self.photometric:
+            return self.data.standardize(images)
+        rng = np.random.default_rng([self.seed, step, _LIGHT])
+        factors = draw_factors(rng, self.size, len(self.photometric))[samples]
+        changed = dict(images)
+        for k, (name, strength) in enumerate(self.photometric.items()):
+            kind = self.data.meta.sensors[name].kind
+            changed[name] = change_light(images[name], factors[:, k], strength, kind).numpy()
+        return self.data.standardize(changed)
 
 
 def mirror(batch: TensorBatch, selected: Tensor) -> TensorBatch:

@@ -10,6 +10,7 @@ from sensorproof.cache import prune
 from sensorproof.data.batch import Batch, BatchInfo, Sensor, read_batch
 from sensorproof.data.channel_statistics import ChannelStatistics
 from sensorproof.data.frame_table import SPLITS
+from sensorproof.data.full_writer import write_full_frames
 from sensorproof.data.metadata import PreparedMeta, SensorInput, StoredType
 from sensorproof.data.precision import choose_precision
 from sensorproof.data.prepare_shards import PrepareTask, prepare_all, prepare_tasks
@@ -40,7 +41,8 @@ def prepare(
 
     Writes frames.csv (one row per frame: frame_id, batch, sequence, site, condition, split, labelled,
     present_<sensor>, fault, and the tags of the batches), <sensor>.npy (N, C, H, W) float16 or float32 as in
-    prepare_image, label.npy (N, H, W) uint8 with places in `classes` or IGNORE, and meta.json. A frame with a fault
+    prepare_image, label.npy (N, H, W) uint8 with places in `classes` or IGNORE, and meta.json; where the settings ask
+    for it, also the frames of train and val at their own resolution (`data.full_writer`). A frame with a fault
     keeps its row, with the fault in it. A frame without a label has no split.
 
     Args:
@@ -94,6 +96,9 @@ def prepare(
             batches=tuple(batch.name for batch in batches),
             frames={split: int((good.split == split).sum()) for split in SPLITS},
         )
+        if settings.full_resolution:
+            wanted = ((table.fault == "") & table.split.isin(["train", "val"])).tolist()
+            write_full_frames(batches, wanted, info, stored, folder, count_workers(workers), progress)
         table.to_csv(folder / "frames.csv", index=False, lineterminator="\n")
         write_json(folder / "meta.json", meta.model_dump(mode="json"))
     if cache is not None:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.functional import linear
 from transformers import SegformerConfig
 from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 
+from sensorproof.models.shared_layers import BatchNorm2d, Dropout2d
 from sensorproof.resizing import resize
 
 
@@ -23,7 +23,8 @@ class Decoder(SegformerDecodeHead):
 
     def __init__(self, config: SegformerConfig) -> None:
         super().__init__(config)
-        self.dropout = torch.nn.Dropout2d(config.classifier_dropout_prob)  # type: ignore[assignment]
+        self.batch_norm = BatchNorm2d(config.decoder_hidden_size)
+        self.dropout = Dropout2d(config.classifier_dropout_prob)  # type: ignore[assignment]
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:  # type: ignore[override]
         """Decode; see the class."""

@@ -8,7 +8,9 @@ The gradient with respect to the image between them, which takes most of that em
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
-from transformers.models.segformer.modeling_segformer import SegformerStage
+from transformers.models.segformer.modeling_segformer import SegformerDropPath, SegformerStage
+
+from sensorproof.models.shared_layers import DropPath
 
 
 def build_stem(channels: int) -> nn.Conv2d:
@@ -20,6 +22,14 @@ def build_stem(channels: int) -> nn.Conv2d:
         for out in range(3):
             layer.weight[out, out % channels] = 1
     return layer
+
+
+def draw_paths_for_samples(encoder: nn.Module) -> None:
+    """Replace the encoder's stochastic depth by one that knows of shares of a batch; it has no weights."""
+    for module in encoder.modules():
+        for name, child in module.named_children():
+            if isinstance(child, SegformerDropPath):
+                setattr(module, name, DropPath(child.drop_prob))
 
 
 def embed(images: Tensor, stem: nn.Conv2d, patches: nn.Conv2d, inside: Tensor) -> Tensor:

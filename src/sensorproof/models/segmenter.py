@@ -12,7 +12,7 @@ from transformers import SegformerConfig, SegformerModel
 from sensorproof.errors import UsageError
 from sensorproof.models.decoder import Decoder
 from sensorproof.models.description import ModelDescription
-from sensorproof.models.encoder import build_stem, embed, run_stage
+from sensorproof.models.encoder import build_stem, draw_paths_for_samples, embed, run_stage
 from sensorproof.resizing import enlarge, resize
 
 Features = dict[str, list[Tensor]]
@@ -73,6 +73,7 @@ class Segmenter(nn.Module):
         self.sensors = tuple(sorted(channels))
         self.stems = nn.ModuleDict({name: build_stem(channels[name]) for name in self.sensors})
         self.encoder = SegformerModel(config)
+        draw_paths_for_samples(self.encoder)
         self.decoder = Decoder(config)
 
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:

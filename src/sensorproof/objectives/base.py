@@ -6,9 +6,11 @@ from typing import Protocol
 
 from torch import Tensor
 
+from sensorproof.batch_share import active_share
 from sensorproof.data.metadata import IGNORE
 from sensorproof.models import Segmenter
 from sensorproof.models.segmenter import Features
+from sensorproof.objectives.hard_pixels import hard_cross_entropy
 from sensorproof.regularization.losses import batch_cross_entropy
 
 Inputs = Mapping[str, Tensor]
@@ -32,6 +34,9 @@ class Loss:
 
 class Objective(Protocol):
     """What an arm minimises."""
+
+    hard_pixels: float | None
+    """See `CrossEntropyObjective`."""
 
     def __call__(self, model: Segmenter, inputs: Inputs, target: Tensor, present: Present, step: int) -> Loss:
         """Return the loss of a step.
@@ -63,14 +68,32 @@ class CrossEntropyObjective:
 
     Args:
         class_balance: of each cross-entropy; see `regularization.losses.pixel_weights`.
+
+    Attributes:
+        hard_pixels: the plain losses count only pixels whose true class has at most this probability (OHEM); None
+            for all. See `hard_pixels.hard_cross_entropy`.
     """
 
     def __init__(self, class_balance: float = 0.0) -> None:
         self.class_balance = class_balance
+        self.hard_pixels: float | None = None
 
-    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the mean over all valid pixels of the batch, a scalar."""
-        return batch_cross_entropy(logits, target, IGNORE, self.class_balance)
+    def cross_entropy(self, logits: Tensor, target: Tensor, sensor: str | None = None) -> Tensor:
+        """Return the mean over all valid pixels of the batch, a scalar; in a share of it, the share's part.
+
+        Args:
+            logits: (B, K, H, W).
+            target: (B, H, W), classes or IGNORE.
+            sensor: the samples are those that have this sensor; None if they are all.
+        """
+        if self.hard_pixels is None:
+            value = batch_cross_entropy(logits, target, IGNORE, self.class_balance)
+        else:
+            value = hard_cross_entropy(logits, target, IGNORE, self.class_balance, self.hard_pixels)
+        share = active_share()
+        if share is None:
+            return value
+        return value * (share.pixel_weight if sensor is None else share.sensor_weights[sensor])
 
     def plain_pass(self, model: Segmenter, inputs: Inputs, target: Tensor, present: Present) -> tuple[Features, Tensor]:
         """Return the encoder's features, for further decodings, and the cross-entropy of the fused prediction."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sensorproof.batch_share import active_share
 from sensorproof.errors import UsageError
 from sensorproof.models import Segmenter
 from sensorproof.objectives.base import CrossEntropyObjective, Inputs, Loss, Present
@@ -84,9 +85,13 @@ class SingleModality(CrossEntropyObjective):
         stacked = [_stack_rows(stage, list(rows.values())) for stage in stages]
         # The decoder sees the samples of all sensors as a batch of one sensor.
         logits = model.decode({next(iter(rows)): stacked}, None, target.shape[-2:])
-        parts = zip(logits.split([len(own) for own in rows.values()]), rows.values(), strict=True)
-        losses = [self.cross_entropy(own_logits, target[own]) for own_logits, own in parts]
-        single = torch.stack(losses).mean()
+        parts = zip(rows, logits.split([len(own) for own in rows.values()]), strict=True)
+        losses = [self.cross_entropy(own_logits, target[rows[n]], n) for n, own_logits in parts]
+        share = active_share()
+        if share is None:
+            single = torch.stack(losses).mean()
+        else:
+            single = torch.stack(losses).sum() / sum(weight > 0 for weight in share.sensor_weights.values())
         value = plain + self.strength * single
         return Loss(value, {"cross_entropy": plain.detach(), "single": single.detach()})
 

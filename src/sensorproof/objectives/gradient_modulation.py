@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from sensorproof.batch_share import BatchShare, active_share
 from sensorproof.data.metadata import IGNORE
 from sensorproof.models import Segmenter
 from sensorproof.objectives.base import CrossEntropyObjective, Inputs, Loss, Present
+from sensorproof.regularization.losses import batch_cross_entropy
 from sensorproof.regularization.model_contexts import evaluating
 from sensorproof.regularization.presence import presence_masks
 
@@ -57,15 +59,29 @@ class _GradientModulation(CrossEntropyObjective):
                     own = {name: [stage[rows].detach() for stage in features[name]]}
                     logits = model.decode(own, None, target.shape[-2:])
                     scores[name] = self.unimodal_score(logits, target[rows])
-        return scores
+        share = active_share()
+        return scores if share is None else _mean_over_ranks(share, scores, target)
 
     def unimodal_score(self, logits: Tensor, target: Tensor) -> float:
-        """Return how good a sensor's own prediction is; the method defines the unit."""
+        """Return how good a sensor's own prediction is, a mean over valid pixels; the method defines the unit."""
         raise NotImplementedError
 
     def factors(self, scores: Mapping[str, float]) -> dict[str, float]:
         """Return {sensor: factor of its gradient} from {sensor: unimodal score}."""
         raise NotImplementedError
+
+
+def _mean_over_ranks(share: BatchShare, scores: Mapping[str, float], target: Tensor) -> dict[str, float]:
+    """Return the scores {sensor: mean over valid pixels} of all processes that compute a share at the same time.
+
+    Where there is only one of them, the weights cancel.
+    """
+    names = sorted(share.sensor_weights)
+    # A share's weight of a sensor is in proportion to its valid pixels.
+    weights = [share.sensor_weights[name] if name in scores else 0.0 for name in names]
+    weighted = [weight * scores.get(name, 0.0) for name, weight in zip(names, weights, strict=True)]
+    sums = share.sum_over_ranks(torch.tensor([weights, weighted], dtype=torch.float64, device=target.device))
+    return {name: value / weight for name, weight, value in zip(names, *sums.tolist(), strict=True) if weight}
 
 
 class OGMGE(_GradientModulation):
@@ -96,7 +112,10 @@ class OGMGE(_GradientModulation):
         with torch.no_grad():
             for parameter in (*model.stems.parameters(), *model.encoder.parameters()):
                 if parameter.grad is not None and parameter.grad.numel() > 1:
-                    parameter.grad.add_(torch.randn_like(parameter.grad) * parameter.grad.std())
+                    grad = parameter.grad
+                    # Not randn_like: in another layout in memory it would draw other numbers for the same places.
+                    noise = torch.randn(grad.shape, dtype=grad.dtype, device=grad.device)
+                    grad.add_(noise * grad.std())
 
 
 class AGM(_GradientModulation):
@@ -113,7 +132,7 @@ class AGM(_GradientModulation):
 
     def unimodal_score(self, logits: Tensor, target: Tensor) -> float:
         """Return s_m, in nats per pixel, at most 0."""
-        return -float(self.cross_entropy(logits, target))
+        return -float(batch_cross_entropy(logits, target, IGNORE, self.class_balance))
 
     def factors(self, scores: Mapping[str, float]) -> dict[str, float]:
         """Return {sensor: factor}, and update the running means of the scores."""

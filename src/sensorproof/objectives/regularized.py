@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sensorproof.batch_share import active_share
 from sensorproof.data.metadata import IGNORE
 from sensorproof.models import Segmenter
 from sensorproof.objectives.base import CrossEntropyObjective, Inputs, Loss, Present
@@ -58,10 +59,12 @@ class Regularized(CrossEntropyObjective):
         features, plain = self.plain_pass(model, inputs, target, fused)
         measured = step % MEASURE_EVERY == FIRST_MEASURED
         term = self.regularizer(model, inputs, target, present=present, features=features, return_information=measured)
-        parts = {"cross_entropy": plain.detach(), "regularizer": term.value.detach()}
+        share = active_share()
+        value = term.value if share is None else term.value * share.sample_weight
+        parts = {"cross_entropy": plain.detach(), "regularizer": value.detach()}
         for scale, information in term.information.items():
             parts |= {f"information/{scale}/{name}": value for name, value in information.items()}
-        return Loss(plain + term.value, parts)
+        return Loss(plain + value, parts)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the number of calls and the measured relevance of the sensors."""

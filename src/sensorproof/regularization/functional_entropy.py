@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sensorproof.batch_share import draw_permutation
 from sensorproof.regularization.checks import check_call
 from sensorproof.regularization.fisher_penalty import FisherInformationPenalty
 from sensorproof.regularization.missing_sensors import MissingSensors
@@ -239,7 +240,7 @@ class FunctionalEntropy(nn.Module):
         """Draw the samples on which the term is computed, from those with a sensor and a valid pixel."""
         usable = torch.stack(list(present.values())).any(0) & (target != self.ignore_index).flatten(1).any(1)
         rows = usable.nonzero()[:, 0]
-        order = torch.randperm(len(rows), device=rows.device)
+        order = draw_permutation(len(rows), rows.device)
         return rows[order[: max(1, round(len(target) * self.batch_fraction))]]
 
     def extra_repr(self) -> str:

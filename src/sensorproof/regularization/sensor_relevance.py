@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from sensorproof.batch_share import LABEL_STRIDE, BatchShare, active_share
 from sensorproof.regularization.losses import sample_cross_entropy
 
 _DECAY = 0.95
@@ -14,7 +15,7 @@ FLOOR = 0.05
 """The lowest weight: no sensor drops out, so that one which becomes useful is noticed."""
 _LEAST_RELEVANCE = 0.05
 """Relevance that the best sensor needs before sensors are told apart; below it their order is chance."""
-_STRIDE = 2
+_SPARSE = (..., slice(None, None, LABEL_STRIDE), slice(None, None, LABEL_STRIDE))
 """Every second pixel of every second row is enough for a running mean, at a quarter of the work."""
 
 
@@ -55,26 +56,41 @@ class SensorRelevance:
             target: (B, H, W), classes or ignore_index.
             losses: (B,), the samples' cross-entropies in nats per pixel.
         """
-        if len(target) < 2:
-            return  # there is no other label
-        masks = torch.stack(list(kept.values()))
-        rows = (masks.sum(0) == 1).nonzero()[:, 0]
-        if not len(rows):
-            return
-        with torch.no_grad():
-            shift = 1 + int(torch.randint(len(target) - 1, ()))  # neighbours in a batch may be alike
-            sparse = (..., slice(None, None, _STRIDE), slice(None, None, _STRIDE))
-            other_target = target[(rows + shift) % len(target)]
-            other_losses, valid = sample_cross_entropy(
-                logits[rows][sparse], other_target[sparse], self.ignore_index, self.class_balance
-            )
-            counted = (masks[:, rows] & (valid > 0)).to(other_losses)
-            sums = torch.stack([counted.sum(1), counted @ losses[rows].to(other_losses), counted @ other_losses])
-        for name, (count, own, other) in zip(kept, sums.T.tolist(), strict=True):
+        share = active_share()
+        labels, first = target[_SPARSE], 0
+        if share is not None and share.labels is not None and len(target) == share.samples:
+            labels, first = share.labels, share.start
+        sums = self._sum_up(torch.stack(list(kept.values())), logits, losses, labels, first)
+        observed = (
+            dict(zip(kept, sums.T.tolist(), strict=True)) if share is None else _sum_over_ranks(share, kept, sums)
+        )
+        for name, (count, own, other) in observed.items():
             if count:
                 self.own[name] = _DECAY * self.own.get(name, 0.0) + (1 - _DECAY) * own / count
                 self.other[name] = _DECAY * self.other.get(name, 0.0) + (1 - _DECAY) * other / count
                 self.times[name] = self.times.get(name, 0.0) + 1
+
+    def _sum_up(self, masks: Tensor, logits: Tensor, losses: Tensor, labels: Tensor, first: int) -> Tensor:
+        """Return (3, M) number, own losses and losses with another label, summed over the samples of a lone sensor.
+
+        Args:
+            masks: (M, B), the sensors that each sample keeps.
+            logits: see `observe`.
+            losses: see `observe`.
+            labels: (N, h, w), every second pixel of the labels to choose others from.
+            first: where the samples begin among them.
+        """
+        rows = (masks.sum(0) == 1).nonzero()[:, 0]
+        if len(labels) < 2 or not len(rows):
+            return losses.new_zeros(3, len(masks))
+        with torch.no_grad():
+            shift = 1 + int(torch.randint(len(labels) - 1, ()))  # neighbours in a batch may be alike
+            other_losses, valid = sample_cross_entropy(
+                logits[rows][_SPARSE], labels[(rows + first + shift) % len(labels)], self.ignore_index,
+                self.class_balance,
+            )  # fmt: skip
+            counted = (masks[:, rows] & (valid > 0)).to(other_losses)
+            return torch.stack([counted.sum(1), counted @ losses[rows].to(other_losses), counted @ other_losses])
 
     def relevance(self, name: str) -> float:
         """Return u_i in [0, 1]; 1 for a sensor that has not been observed."""
@@ -111,3 +127,12 @@ class SensorRelevance:
             {key.removeprefix(kind): float(value) for key, value in state.items() if key.startswith(kind)}
             for kind in self.KEYS
         )
+
+
+def _sum_over_ranks(share: BatchShare, kept: Mapping[str, Tensor], sums: Tensor) -> dict[str, list[float]]:
+    """Return {sensor: column of sums (3, M)}, over all processes; they may differ in the sensors that they have."""
+    names = sorted(share.sensor_weights)
+    whole = sums.new_zeros(3, len(names))
+    for name, column in zip(kept, sums.T, strict=True):
+        whole[:, names.index(name)] = column
+    return dict(zip(names, share.sum_over_ranks(whole).T.tolist(), strict=True))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from sensorproof.batch_share import draw_for_samples
 from sensorproof.regularization.options import Subsets
 
 _MANY = 30
@@ -33,10 +34,10 @@ def sample_subsets(present: Mapping[str, Tensor], names: Sequence[str], subsets:
     if subsets == "single":
         drawn = _systematic_sample(samples, sensors, device) == order
     elif sensors > _MANY:
-        drawn = torch.rand(available.shape, device=device) < 0.5
+        drawn = _uniform(available, permuted=True) < 0.5
     else:
         drawn = (1 + _systematic_sample(samples, 2**sensors - 1, device)) >> order & 1 == 1
-    return dict(zip(names, _keep_at_least_one(available & drawn, available), strict=True))
+    return dict(zip(names, _keep_at_least_one(available & drawn, available, permuted=True), strict=True))
 
 
 def modality_dropout(present: Mapping[str, Tensor], p: float) -> dict[str, Tensor]:
@@ -50,18 +51,29 @@ def modality_dropout(present: Mapping[str, Tensor], p: float) -> dict[str, Tenso
         {sensor: (B,) bool}, the sensors that each sample keeps.
     """
     available = torch.stack(list(present.values()))
-    kept = available & (torch.rand(available.shape, device=available.device) >= p)
+    kept = available & (_uniform(available) >= p)
     return dict(zip(present, _keep_at_least_one(kept, available), strict=True))
 
 
 def _systematic_sample(size: int, choices: int, device: torch.device) -> Tensor:
     """Draw (size,) integers below `choices` in random order; the counts of two choices differ by at most one."""
-    places = torch.randperm(size).double() + torch.rand((), dtype=torch.float64)  # not every device has float64
-    return (places * (choices / size)).long().clamp_max(choices - 1).to(device)
+
+    def draw(samples: int) -> Tensor:
+        places = torch.randperm(samples).double() + torch.rand((), dtype=torch.float64)  # not every device has float64
+        return (places * (choices / samples)).long().clamp_max(choices - 1)
+
+    return draw_for_samples(draw, size, permuted=True).to(device)
 
 
-def _keep_at_least_one(kept: Tensor, available: Tensor) -> Tensor:
+def _uniform(like: Tensor, *, permuted: bool = False) -> Tensor:
+    """Draw (M, B) numbers between 0 and 1, a column for every sample."""
+    return draw_for_samples(
+        lambda samples: torch.rand((len(like), samples), device=like.device), like.shape[1], permuted=permuted
+    )
+
+
+def _keep_at_least_one(kept: Tensor, available: Tensor, *, permuted: bool = False) -> Tensor:
     """Return `kept` (M, B), with one of the available sensors at random for a sample that would keep none."""
-    lottery = torch.where(available, torch.rand(available.shape, device=available.device), -1.0)
+    lottery = torch.where(available, _uniform(available, permuted=permuted), -1.0)
     spared = one_hot(lottery.argmax(0), len(available)).T.bool() & available
     return torch.where(kept.any(0), kept, spared)

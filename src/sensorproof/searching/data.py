@@ -63,6 +63,7 @@ class SearchData(PreparedDataset):
         frames = self.frames[self.frames.split.isin(["train", "val"])]
         kept = frames.index.to_numpy(dtype=np.int64)
         self.frames = _assign_fold(frames.reset_index(drop=True), folds, fold)
+        self.stored_rows = kept
         self.present = {name: values[kept] for name, values in self.present.items()}
         views: dict[str, Any] = {name: RowView(array, kept) for name, array in self.images.items()}
         labels: Any = RowView(self.labels, kept)

@@ -12,6 +12,8 @@ class ComputeSettings(StrictModel):
 
     workers: NonNegativeInt
     """Processes that measure and prepare frames; 0 for one on each processor."""
+    readers: NonNegativeInt
+    """Processes of each training that read its batches ahead; 0 reads them in the training itself."""
     engine: Literal["local", "dask"]
     """`local`: processes of the stage itself. `dask`: the flows hand the work to a Dask cluster first."""
     address: Annotated[str, Field(pattern=r"^(tcp|tls)://.+:\d+$")] | None

@@ -36,6 +36,8 @@ class DataSettings(StrictModel):
     """Height and width in pixels at which models train and are scored."""
     standardize: Standardization | dict[str, Standardization]
     """How a model's inputs are standardised: all alike, or {sensor: how}, where the sensors not named are `dataset`."""
+    full_resolution: bool
+    """Keep training and validation frames at their own resolution as well, to train on crops of them."""
     split: SplitSettings
 
     def standardization(self, sensors: Iterable[str]) -> dict[str, Standardization]:

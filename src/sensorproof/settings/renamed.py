@@ -20,6 +20,7 @@ KEYS = {
     "search.scales": "search.space.scales",
     "compare.sets": "compare.datasets",
     "compare.tuning_share": "compare.tuning_fraction",
+    "train.mixed_precision": "train.precision",
 }
 """Old dotted key -> its name."""
 

@@ -1,6 +1,6 @@
 """The sections `model`, `train`, `monitoring` and `regularizer`: what a training is made of."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -10,6 +10,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     Tag,
+    model_validator,
 )
 
 from sensorproof.settings.strict_model import Fraction, Seeds, StrictModel, distinct
@@ -53,12 +54,63 @@ class TrainSettings(StrictModel):
     weight_decay: NonNegativeFloat
     warmup_fraction: Fraction
     """Share of the steps over which the learning rate rises from zero."""
-    mixed_precision: bool
+    precision: Literal["float32", "bfloat16", "float16"]
+    """Of what may be computed in less than float32; float16 comes with scaled gradients."""
+    compile: bool
+    """Let torch.compile make one program of the encoder and one of the decoder."""
+    channels_last: bool
+    """Keep images in memory with the channels of a pixel side by side."""
+    accumulate: PositiveInt
+    """Parts in which each process computes its share of a batch, one after the other, to save memory."""
+    recompute: bool
+    """Keep no activations of the encoder's blocks for the backward pass, but compute them again."""
+    max_gradient_norm: PositiveFloat | None
+    """Longer gradients are shortened to it; None for no limit."""
+    hard_pixels: Annotated[float, Field(gt=0, lt=1)] | None
+    """The plain loss counts only pixels whose true class has at most this probability (OHEM); None for all."""
+    average_decay: Annotated[float, Field(ge=0, lt=1)] | None
+    """Of the running mean of the weights (EMA), which the trained model gets; None for the last weights."""
+    crop: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None
+    """Height and width of random crops of frames at their own resolution; None for whole frames at data.size."""
+    crop_scale: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
+    """The least and the largest factor by which frames are resized before they are cut."""
+    photometric: dict[str, Fraction]
+    """{sensor: strength} of random changes of contrast, brightness, saturation and noise."""
     horizontal_flip: bool
     """Mirror half of the training samples left to right."""
     class_balance: Fraction
     """Of every arm's cross-entropy: 0 weights the pixels of a sample equally, 1 its classes."""
     checkpoint_every: PositiveInt
+
+    @model_validator(mode="after")
+    def _has_an_order_of_scales(self) -> Self:
+        if self.crop_scale[0] > self.crop_scale[1]:
+            raise ValueError(f"crop_scale {self.crop_scale} is not in order: give the least factor first")
+        return self
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """All that may change a result, without what is as usual: a run keeps its name when a setting is added."""
+        document = self.model_dump(exclude={"arms", "seeds", "checkpoint_every"})
+        if self.precision != "float16":  # under the name that it had
+            del document["precision"]
+            document["mixed_precision"] = self.precision == "bfloat16"
+        return {name: value for name, value in document.items() if name not in _USUAL or value != _USUAL[name]}
+
+
+_USUAL: dict[str, Any] = {
+    "compile": False,
+    "channels_last": False,
+    "accumulate": 1,
+    "recompute": False,
+    "max_gradient_norm": None,
+    "hard_pixels": None,
+    "average_decay": None,
+    "crop": None,
+    "crop_scale": [1.0, 1.0],
+    "photometric": {},
+}
+"""Values with which training is as it was before a setting was there."""
 
 
 def name_scales(scales: list[Scale] | dict[Scale, float]) -> str:

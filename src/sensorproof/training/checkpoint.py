@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -16,6 +17,7 @@ from sensorproof.errors import SensorproofError
 from sensorproof.files import atomic_file
 from sensorproof.models import Segmenter
 from sensorproof.objectives.base import Objective
+from sensorproof.training.averaging import WeightAverage
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class TrainingState:
     optimizer: Optimizer
     schedule: LRScheduler
     objective: Objective
+    average: WeightAverage
+    scaler: GradScaler
 
 
 def save_checkpoint(path: Path, state: TrainingState, step: int, history: list[Row], seconds: float) -> None:
@@ -34,12 +38,14 @@ def save_checkpoint(path: Path, state: TrainingState, step: int, history: list[R
     for index, slots in state.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(t) for name, t in slots.items()}
     tensors |= {f"objective/{name}": t for name, t in state.objective.state_dict().items()}
+    tensors |= {f"average/{name}": t for name, t in state.average.state_dict().items()}
     tensors["rng/cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["rng/cuda"] = torch.cuda.get_rng_state()
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     rates = [group["lr"] for group in state.optimizer.param_groups]
     described = {"step": step, "history": history, "seconds": seconds, "learning_rates": rates}
+    described["scaler"] = state.scaler.state_dict()
     with atomic_file(path) as temporary:
         save_file(tensors, temporary, metadata={"state": json.dumps(described)})
 
@@ -65,6 +71,8 @@ def load_checkpoint(path: Path, state: TrainingState) -> tuple[int, list[Row], f
         state.schedule.last_epoch = described["step"]
         for group, rate in zip(state.optimizer.param_groups, described["learning_rates"], strict=True):
             group["lr"] = rate
+        if state.scaler.is_enabled():
+            state.scaler.load_state_dict(described["scaler"])
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise SensorproofError(path, f"cannot be resumed ({error})", "delete it to start again") from error
     return described["step"], described["history"], described["seconds"]
@@ -80,6 +88,7 @@ def _restore(tensors: dict[str, Tensor], state: TrainingState) -> None:
     groups = state.optimizer.state_dict()["param_groups"]
     state.optimizer.load_state_dict({"state": slots, "param_groups": groups})
     state.objective.load_state_dict(_with_prefix(tensors, "objective/"))
+    state.average.load_state_dict(_with_prefix(tensors, "average/"))
     torch.set_rng_state(tensors["rng/cpu"])
     if "rng/cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["rng/cuda"])

@@ -1,12 +1,14 @@
 """Plain torch training: one objective, one optimiser, one schedule; the same steps for every arm."""
 
+import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.amp import GradScaler
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -16,7 +18,12 @@ from sensorproof.errors import DivergedError, SensorproofError
 from sensorproof.models import Segmenter
 from sensorproof.objectives.base import Objective
 from sensorproof.settings import TrainSettings
+from sensorproof.training.acceleration import accelerated
+from sensorproof.training.averaging import WeightAverage
 from sensorproof.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from sensorproof.training.processes import Processes, own_device, share_out
+from sensorproof.training.reading import read_batches
+from sensorproof.training.step import Stepper
 
 _DECAY_POWER = 0.9
 """Power of the polynomial decay of the learning rate, as in DeepLab (arXiv 1606.00915)."""
@@ -34,6 +41,8 @@ class TrainingRun:
     """Wall time, parts before an interruption included."""
     resumed_at: int = 0
     """The step at which an interrupted training was resumed."""
+    waited: float = 0.0
+    """Seconds since then in which no step could be made, because its batch was still being read."""
 
 
 def train(
@@ -45,23 +54,27 @@ def train(
     steps: int,
     seed: int,
     checkpoint: Path | None = None,
+    readers: int = 0,
     progress: Callable[[int, Row], None] = lambda step, row: None,
     pauses: Collection[int] = (),
     at_pause: Callable[[int], None] = lambda step: None,
 ) -> TrainingRun:
     """Train the model in place and leave it on the device of settings.device.
 
-    Batches are a function of the step, so a resumed training gives the same result as an uninterrupted one.
+    Batches are a function of the step, so a resumed training gives the same result as an uninterrupted one. In the
+    processes of torchrun (see `processes.process_group`) each of them trains on its share of every batch, with the
+    result of one process within rounding; a checkpoint resumes on any number of them.
 
     Args:
         model: starts from its present weights.
         sampler: gives the batch of each step.
         objective: the loss to minimise.
-        settings: optimiser, schedule and device.
+        settings: optimiser, schedule, precision and device.
         steps: number of steps.
         seed: of all random draws of the training.
         checkpoint: a file. The state is saved there every settings.checkpoint_every steps; if it exists, the training
             resumes from it.
+        readers: processes that read batches ahead; 0 for none.
         progress: called with step and row whenever a row is recorded.
         pauses: numbers of steps after which the training pauses, to score the model. Scoring draws nothing at random,
             so a training with pauses gives the same result as one without.
@@ -70,60 +83,69 @@ def train(
 
     Raises:
         DivergedError: the loss is not finite.
-        SensorproofError: the device or the checkpoint cannot be used.
+        SensorproofError: the device or the checkpoint cannot be used, or a batch does not divide by the processes.
     """
+    processes = Processes.current()
+    samples = share_out(sampler.size, processes.count, settings.accumulate) * settings.accumulate
+    own = slice(processes.rank * samples, (processes.rank + 1) * samples)
     device = choose_device(settings.device)
     model.to(device).train()
     torch.manual_seed(seed)
+    objective.hard_pixels = settings.hard_pixels
     optimizer = build_optimizer(model, settings.learning_rate, settings.weight_decay)
     schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, settings.warmup_fraction))
-    state = TrainingState(model, optimizer, schedule, objective)
+    average = WeightAverage(model, settings.average_decay)
+    scaler = GradScaler(device.type, enabled=settings.precision == "float16")
+    state = TrainingState(model, optimizer, schedule, objective, average, scaler)
     run = TrainingRun()
-    if checkpoint is not None and checkpoint.exists():
-        run.resumed_at, run.history, run.seconds = load_checkpoint(checkpoint, state)
-    started = time.perf_counter() - run.seconds
-    for step in range(run.resumed_at, steps):
-        batch = sampler(step).to(device)
-        present = None if all(bool(p.all()) for p in batch.present.values()) else batch.present
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-            loss = objective(model, batch.inputs, batch.target, present, step)
-        optimizer.zero_grad(set_to_none=True)
-        loss.value.backward()
-        objective.after_backward(model)
-        optimizer.step()
-        schedule.step()
-        if (step + 1) % _RECORD_EVERY == 0 or step + 1 == steps:
-            run.history.append(_to_row(step + 1, loss.value, loss.parts))
-            progress(step + 1, run.history[-1])
-        run.seconds = time.perf_counter() - started
-        if checkpoint is not None and (step + 1) % settings.checkpoint_every == 0 and step + 1 < steps:
-            save_checkpoint(checkpoint, state, step + 1, run.history, run.seconds)
-        if step + 1 in pauses:
-            at_pause(step + 1)
-            model.train()
+    with accelerated(model, settings):
+        if checkpoint is not None and checkpoint.exists():
+            run.resumed_at, run.history, run.seconds = load_checkpoint(checkpoint, state)
+        started = time.perf_counter() - run.seconds
+        make_step = Stepper(model, objective, optimizer, scaler, settings, device, processes)
+        batches = read_batches(sampler, range(run.resumed_at, steps), own, readers, device)
+        for step in range(run.resumed_at, steps):
+            asked = time.perf_counter()
+            batch = next(batches)
+            run.waited += time.perf_counter() - asked
+            loss = make_step(batch, step)
+            schedule.step()
+            average.update()
+            if (step + 1) % _RECORD_EVERY == 0 or step + 1 == steps:
+                run.history.append(_to_row(step + 1, make_step.mean_over_processes(loss)))
+                progress(step + 1, run.history[-1])
+            run.seconds = time.perf_counter() - started
+            save = checkpoint is not None and (step + 1) % settings.checkpoint_every == 0 and step + 1 < steps
+            if checkpoint is not None and save and processes.first:
+                save_checkpoint(checkpoint, state, step + 1, run.history, run.seconds)
+            if step + 1 in pauses:
+                with average.applied():
+                    at_pause(step + 1)
+                model.train()
+        average.apply()
     model.eval()
     return run
 
 
-def _to_row(step: int, value: Tensor, parts: dict[str, Tensor]) -> Row:
+def _to_row(step: int, losses: dict[str, float]) -> Row:
     """Build one row of the history; a loss that is not finite stops the training."""
-    if not torch.isfinite(value):
+    if not math.isfinite(losses["loss"]):
         fix = "lower train.learning_rate or regularizer.strength"
-        raise DivergedError(f"training step {step}", f"the loss is {float(value.detach())}", fix)
-    return {STEP: step, "loss": float(value.detach())} | {name: float(part) for name, part in parts.items()}
+        raise DivergedError(f"training step {step}", f"the loss is {losses['loss']}", fix)
+    return {STEP: step} | losses
 
 
 def choose_device(name: str) -> torch.device:
     """Find the device to compute on.
 
     Args:
-        name: `auto` (the first GPU, else the CPU), `cpu`, `cuda` or `cuda:1`.
+        name: `auto` (the first GPU, or that of this process of torchrun; else the CPU), `cpu`, `cuda` or `cuda:1`.
 
     Raises:
         SensorproofError: there is no such device.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return own_device()
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SensorproofError("train.device", f"{name} does not exist", "set it to auto or cpu")

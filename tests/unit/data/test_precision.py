@@ -33,7 +33,13 @@ def test_sixteen_bits_of_a_narrow_scene_keep_their_levels(tmp_path: Path, span: 
     batch = make_thermal(tmp_path / "raw/yard", span)
     split = SplitSettings(val=0.2, test=0.2, seed=0)
     settings = DataSettings(
-        raw=str(batch.parent), inbox="", quarantine="", size=list(SIZE), standardize="dataset", split=split
+        raw=str(batch.parent),
+        inbox="",
+        quarantine="",
+        size=list(SIZE),
+        standardize="dataset",
+        full_resolution=False,
+        split=split,
     )
     meta, _, warnings = prepare(settings, tmp_path / "out")
     assert (meta.sensors["thermal"].stored, meta.sensors["camera"].stored) == ("float32", "float16")

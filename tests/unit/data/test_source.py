@@ -97,7 +97,13 @@ def test_prepare_says_where_a_faulty_file_is(batch: Path, tmp_path: Path) -> Non
     (source / "camera/f003.png").write_bytes(b"")
     split = SplitSettings(val=0.2, test=0.2, seed=0)
     settings = DataSettings(
-        raw=str(batch.parent), inbox="", quarantine="", size=[6, 8], standardize="dataset", split=split
+        raw=str(batch.parent),
+        inbox="",
+        quarantine="",
+        size=[6, 8],
+        standardize="dataset",
+        full_resolution=False,
+        split=split,
     )
     _, table, _ = prepare(settings, tmp_path / "prepared")
     assert table.fault[3].startswith(f"{source / 'camera/f003.png'}: is not a whole image")
@@ -133,7 +139,13 @@ def test_tags_are_columns_of_the_batch_and_of_the_prepared_data(batch: Path, tmp
     edit_frames(batch, lambda rows: [row.update(failure=f"kind {k % 2}") for k, row in enumerate(rows)])
     split = SplitSettings(val=0.2, test=0.2, seed=0)
     settings = DataSettings(
-        raw=str(batch.parent), inbox="", quarantine="", size=[6, 8], standardize="dataset", split=split
+        raw=str(batch.parent),
+        inbox="",
+        quarantine="",
+        size=[6, 8],
+        standardize="dataset",
+        full_resolution=False,
+        split=split,
     )
     _, table, _ = prepare(settings, tmp_path / "prepared")
     assert table.failure.tolist() == ["kind 0", "kind 1"] * 4

@@ -20,7 +20,9 @@ SPLIT_OF = ("train", "train", "val", "test")
 
 def settings_of(raw: Path) -> DataSettings:
     split = SplitSettings(val=0.2, test=0.2, seed=0)
-    return DataSettings(raw=str(raw), inbox="", quarantine="", size=[12, 16], standardize="dataset", split=split)
+    return DataSettings(
+        raw=str(raw), inbox="", quarantine="", size=[12, 16], standardize="dataset", full_resolution=False, split=split
+    )
 
 
 @pytest.fixture

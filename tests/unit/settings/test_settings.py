@@ -27,6 +27,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "data.split.test": [-0.1, 1.5],
     "data.split.seed": [-1],
     "compute.workers": [-1, 1.5],
+    "compute.readers": [-1, 0.5],
     "compute.engine": ["ray"],
     "compute.address": ["scheduler:8786", 5],
     "ingestion.s3": ["bucket/folder", 5],
@@ -44,6 +45,14 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "train.learning_rate": [0.0, -1.0, INFINITY],
     "train.weight_decay": [-0.1],
     "train.warmup_fraction": [1.1],
+    "train.precision": ["float8", 16],
+    "train.accumulate": [0],
+    "train.max_gradient_norm": [0.0, NAN],
+    "train.hard_pixels": [0.0, 1.0],
+    "train.average_decay": [-0.1, 1.0],
+    "train.crop": [[0, 8], [8], [8, 8, 8]],
+    "train.crop_scale": [[1.0], [0.0, 1.0]],
+    "train.photometric": [{"camera": 1.1}],
     "train.checkpoint_every": [0],
     "train.class_balance": [-0.1, 1.1, NAN],
     "regularizer.strength": [-0.1, INFINITY],
@@ -158,11 +167,14 @@ WITHOUT_RANGE = {
     "data.raw",
     "data.inbox",
     "data.quarantine",
+    "data.full_resolution",
     "ingestion.ledger",
     "ingestion.commit",
     "ingestion.history",
     "model.pretrained",
-    "train.mixed_precision",
+    "train.channels_last",
+    "train.compile",
+    "train.recompute",
     "train.horizontal_flip",
     "regularizer.relevance_weighting",
     "evaluate.specialists",
@@ -170,7 +182,7 @@ WITHOUT_RANGE = {
     "search.silent_failures",
     "validation.time.pairs",
 }
-OPEN = {"validation.time.pairs", "compare.strengths", "search.space.strength"}
+OPEN = {"train.photometric", "validation.time.pairs", "compare.strengths", "search.space.strength"}
 """Mappings whose keys are the user's own."""
 
 

@@ -1,0 +1,123 @@
+"""Random crops of frames at their own resolution: one window, scale and flip for all sensors and the label."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sensorproof.data.dataset import PreparedDataset, TensorBatch, TrainingSampler
+from sensorproof.data.full_frames import FullFrames
+from sensorproof.data.metadata import IGNORE
+from sensorproof.data.preprocessing import Size, resize_image, resize_label
+from sensorproof.errors import SensorproofError
+
+_PLACE, _SCALE = 2, 4
+"""Streams of random numbers, apart from those of the order (none), the flips (1) and the light (3)."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What to cut."""
+
+    size: Size
+    """Height and width in pixels of the result."""
+    scales: tuple[float, float]
+    """The least and the largest factor by which a frame is resized before it is cut."""
+
+
+class CropSampler(TrainingSampler):
+    """Shuffled batches of crops. Batch k depends on the seed and k alone, as with its base.
+
+    A frame is resized by a factor drawn between the scales, on a logarithmic scale, but never to less than the crop;
+    only the window that the crop shows is read and resized.
+
+    Args:
+        data: the prepared data.
+        size: crops per batch.
+        seed: of order, windows, flips and light.
+        horizontal_flip: whether to mirror half of the crops left to right, at random.
+        crop: what to cut.
+        photometric: see `TrainingSampler`.
+
+    Raises:
+        SensorproofError: frames at their own resolution were not prepared, or a training frame is smaller than the
+            crop.
+    """
+
+    def __init__(
+        self,
+        data: PreparedDataset,
+        size: int,
+        seed: int,
+        horizontal_flip: bool,
+        crop: Crop,
+        photometric: dict[str, float] | None = None,
+    ) -> None:
+        super().__init__(data, size, seed, horizontal_flip, photometric)
+        self.crop, self.full = crop, FullFrames(data.root)
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Stop before the training if frames are missing, or smaller than the crop."""
+        rows = self.data.stored_rows[self.all_rows].tolist()
+        where = "train.crop"
+        if absent := [row for row in rows if row not in self.full.frames]:
+            fault = f"{len(absent)} of {len(rows)} training frames are not there at their own resolution"
+            raise SensorproofError(where, fault, "run `dvc repro prepare`")
+        height, width = self.crop.size
+        sizes = {row: self.full.frames[row].size for row in rows}
+        if small := [row for row, (h, w) in sizes.items() if h < height or w < width]:
+            least = min(sizes[row][0] for row in small), min(sizes[row][1] for row in small)
+            fault = f"{height} x {width} is larger than {len(small)} of {len(rows)} training frames"
+            fix = f"set it to at most {least[0]} x {least[1]}, or leave out frame {self._name(small[0])} and its like"
+            raise SensorproofError(where, fault, fix)
+
+    def _name(self, stored_row: int) -> str:
+        """Return the frame_id of a row."""
+        place = int(np.flatnonzero(self.data.stored_rows == stored_row)[0])
+        return str(self.data.frames.frame_id[place])
+
+    def _read(self, rows: NDArray[np.int64], step: int, samples: slice) -> TensorBatch:
+        """Cut a crop of each row."""
+        places = np.random.default_rng([self.seed, step, _PLACE]).random((self.size, 2))[samples]
+        scales = np.random.default_rng([self.seed, step, _SCALE]).random(self.size)[samples]
+        images, labels = self._empty(len(rows))
+        present = {name: torch.from_numpy(self.data.present[name][rows]) for name in self.data.sensors}
+        for k, row in enumerate(self.data.stored_rows[rows].tolist()):
+            window = choose_window(self.full.frames[row].size, self.crop, float(scales[k]), places[k].tolist())
+            pixels, label = self.full.read(row, self.data.sensors, window)
+            labels[k] = resize_label(label, self.crop.size)
+            for name, own in pixels.items():
+                sensor = self.data.meta.sensors[name]
+                images[name][k] = resize_image(own.astype(np.float32), self.crop.size, sensor)
+        target = torch.from_numpy(labels.astype(np.int64))
+        return TensorBatch(self._standardize(images, step, samples), present, target)
+
+    def _empty(self, count: int) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.uint8]]:
+        """Return images without a valid pixel, and labels that do not count."""
+        shapes: dict[str, Any] = {n: (count, s.channels, *self.crop.size) for n, s in self.data.meta.sensors.items()}
+        images = {name: np.full(shape, np.nan, np.float32) for name, shape in shapes.items()}
+        return images, np.full((count, *self.crop.size), IGNORE, np.uint8)
+
+
+def choose_window(frame: Size, crop: Crop, scale: float, place: Sequence[float]) -> tuple[slice, slice]:
+    """Return the rows and columns of a frame that a crop shows.
+
+    Args:
+        frame: its height and width, each at least that of the crop.
+        crop: what to cut.
+        scale: from 0, the least factor, to 1, the largest.
+        place: from 0 to 1, of the window's rows and columns.
+    """
+    low, high = np.log(crop.scales)
+    least = max(crop.size[0] / frame[0], crop.size[1] / frame[1])
+    factor = max(float(np.exp(low + scale * (high - low))), least)
+    window = []
+    for side, wanted, where in zip(frame, crop.size, place, strict=True):
+        length = min(side, max(1, round(wanted / factor)))
+        start = int(where * (side - length + 1))
+        window.append(slice(start, start + length))
+    return window[0], window[1]

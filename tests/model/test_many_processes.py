@@ -1,0 +1,127 @@
+"""A training on the processes of torchrun, or one that is killed again and again, is the training of one process."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from helpers.small_training import finish, read_outcome, run_apart, run_small, start_small, write_small_data
+from sensorproof.data.dataset import PreparedDataset
+from sensorproof.experiment import score_split
+from sensorproof.settings import Arm, ModelSettings
+
+DEEP = ModelSettings(backbone="mit_b0", decoder_channels=16, pretrained=None)
+TASK: dict[str, Any] = {"steps": 20, "changes": {"batch_size": 8, "class_balance": 0.5}, "double": True}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    write_small_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with every sensor in every training frame: single_modality decodes as many samples as have a sensor."""
+    folder = tmp_path_factory.mktemp("complete")
+    write_small_data(folder, absent=20)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared(root: Path, complete: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every arm, trained on two processes."""
+    out = tmp_path_factory.mktemp("shared")
+    roots = {"single_modality": str(complete)}
+    finish(start_small(root, out, 2, arms=list(get_args(Arm)), roots=roots, model=DEEP.model_dump(), **TASK))
+    return out
+
+
+@pytest.mark.parametrize("arm", get_args(Arm))
+def test_two_processes_have_the_loss_curve_of_one(root: Path, complete: Path, shared: Path, arm: Arm) -> None:
+    """Normalisation, dropout, stochastic depth, subsets, relevance and OGM-GE's noise are those of the whole batch."""
+    data = PreparedDataset(complete if arm == "single_modality" else root)
+    model, history = run_small(data, arm, model=DEEP, **TASK)
+    outcome = read_outcome(shared / arm)
+    assert [row["step"] for row in outcome.history] == [10, 20]
+    for one, two in zip(history, outcome.history, strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-8)
+        assert two["cross_entropy"] == pytest.approx(one["cross_entropy"], rel=1e-8)
+    for name, tensor in model.state_dict().items():
+        if "running" in name:
+            torch.testing.assert_close(outcome.weights[name], tensor, rtol=1e-6, atol=1e-8)
+
+
+def test_a_training_resumes_on_another_number_of_processes(root: Path, tmp_path: Path) -> None:
+    changes = {"batch_size": 8, "average_decay": 0.9}
+    task = {"steps": 30, "changes": changes, "double": True}
+    _, expected = run_small(PreparedDataset(root), "regularized_dropout", **task)
+    checkpoint = str(tmp_path / "state.safetensors")
+    process = start_small(root, tmp_path / "killed", 2, arm="regularized_dropout", checkpoint=checkpoint, **task)
+    kill_after(process, "step 20")
+    said: list[int] = []
+    _, history = run_small(
+        PreparedDataset(root),
+        "regularized_dropout",
+        checkpoint=Path(checkpoint),
+        progress=lambda step, row: said.append(step),
+        **task,
+    )
+    assert said in ([20, 30], [30])
+    assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in expected], rel=1e-8)
+
+
+def test_a_training_killed_five_times_ends_with_the_weights_of_one_left_alone(root: Path, tmp_path: Path) -> None:
+    changes = {"checkpoint_every": 7, "average_decay": 0.9, "accumulate": 2}
+    task = {"arm": "regularized_dropout", "steps": 100, "changes": changes, "readers": 1}
+    alone = run_apart(root, tmp_path / "alone", **task)
+    checkpoint, out = str(tmp_path / "state.safetensors"), tmp_path / "out"
+    for step in (10, 30, 50, 70, 90):
+        kill_after(start_small(root, out, checkpoint=checkpoint, **task), f"step {step}")
+        assert not (out / "weights.safetensors").exists()
+    last = run_apart(root, out, checkpoint=checkpoint, **task)
+    assert "step 70\n" not in last.log
+    assert last.history == alone.history
+    for name, tensor in alone.weights.items():
+        torch.testing.assert_close(last.weights[name], tensor, rtol=0, atol=0)
+
+
+def kill_after(process: subprocess.Popen[str], line: str) -> None:
+    """Kill a training and all that it started as soon as it says a line."""
+    assert process.stdout is not None
+    said = []
+    for text in process.stdout:
+        said.append(text)
+        if text.strip() == line:
+            break
+    else:
+        pytest.fail("".join(said))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_batch_that_does_not_divide_stops_before_the_first_step(root: Path, tmp_path: Path) -> None:
+    process = start_small(root, tmp_path / "out", 2, changes={"batch_size": 5})
+    log, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert (
+        "train.batch_size: a batch of 5 does not divide by processes x train.accumulate = 2 x 1; set it to a multiple"
+        in log
+    )
+    assert "step" not in log.split("train.batch_size")[0]
+
+
+def test_processes_share_out_an_evaluation(root: Path, tmp_path: Path) -> None:
+    task: dict[str, Any] = {"steps": 5, "changes": {"batch_size": 8}, "double": True}
+    data = PreparedDataset(root)
+    model, _ = run_small(data, **task)
+    expected = score_split(model.float(), data, "train", "cpu", 3)
+    scores = run_apart(root, tmp_path / "out", 2, score=True, **task).scores
+    assert scores["support"] == expected.support
+    assert scores["subsets"] == pytest.approx(expected.subsets, abs=0.05)
