@@ -109,6 +109,34 @@ def evaluation(json: _Json = None) -> None:
 
 
 @app.command()
+def training(
+    json: _Json = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1")] = "auto",
+    sensors: Annotated[int, typer.Option(min=1, help="sensors of three channels")] = 4,
+    side: Annotated[int, typer.Option(min=32, help="height and width of the images in pixels")] = 1024,
+    backbone: Annotated[str, typer.Option(help="tiny, mit_b0 … mit_b5")] = "mit_b0",
+    samples: Annotated[int, typer.Option(min=1, help="frames of a step")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="steps of each kind")] = 20,
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "bfloat16",
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="torch.compile")] = True,
+) -> None:
+    """Frames per second, memory and share of the device's peak of training at size, against a plain float32 loop."""
+    from sensorproof.benchmarks.training import Workload, bench_training
+    from sensorproof.errors import UsageError
+    from sensorproof.models.segmenter import BACKBONES
+    from sensorproof.settings import load_settings
+    from sensorproof.training.step import TYPES
+
+    for option, value, known in (("--backbone", backbone, BACKBONES), ("--precision", precision, TYPES)):
+        if value not in known:
+            raise UsageError(option, f"{value} is unknown", f"choose from {', '.join(known)}")
+    settings = load_settings()
+    changes = {"precision": precision, "compile": compiled, "channels_last": True}
+    work = Workload(sensors=sensors, size=(side, side), backbone=backbone, samples=samples, rounds=rounds)
+    report(bench_training(work, settings.train.model_copy(update=changes), settings.regularizer, device), json)
+
+
+@app.command()
 def ingest(
     json: _Json = None,
     frames: Annotated[int, typer.Option(min=32, help="large frames to validate and prepare")] = 1000,
