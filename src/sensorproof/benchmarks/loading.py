@@ -56,7 +56,12 @@ def measure_loading(
             batch = plain(0)
     finally:
         torch.set_num_threads(threads)
-    copy = _median([_seconds(lambda: (batch.to(device), _wait(device))) for _ in range(3)])
+
+    def move() -> None:
+        batch.to(device)
+        _wait(device)
+
+    copy = _median([_seconds(move) for _ in range(3)])
     return {
         "loading/read_s": read,
         "loading/augment_s": max(0.0, whole - read),

@@ -193,7 +193,7 @@ def _peak(device: torch.device, dtype: torch.dtype) -> float:
     """Return the operations per second of a large matrix product."""
     side = _PROBE[device.type]
     factor = torch.randn(side, side, device=device).to(dtype)
-    times = [_measure(lambda number: torch.mm(factor, factor), device)[0] for _ in range(_PROBES)]  # type: ignore[arg-type,return-value]
+    times = [_measure(lambda number: torch.mm(factor, factor), device)[0] for _ in range(_PROBES)]  # type: ignore[arg-type]
     return 2 * side**3 / min(times)
 
 
