@@ -164,14 +164,16 @@ def _summarize(
         return Registration(match, reliability, 0.0, 0.0, None, None, vectors, size)
     # Tiles at the border may have moved less than the others. Each window is centred on the frame's displacement.
     middle = np.round(whole.displacement[0]).astype(int)
-    windows = windows_around(surface, middle - moves, local_window(grid))
+    reach = min(_TILE_REACH, grid.reach)
+    # In a small image, whose tiles lie on one another, the vote needs less than the search for the tiles' own peaks.
+    windows = windows_around(surface, middle - moves, max(local_window(grid), reach + 1))
     critical = (settings.critical_px - settings.margin_px) / grid.step
     vote = vote_locally(windows, grid, critical)
     chance = float(np.linalg.norm(surface)) / np.sqrt(n * surface.size)
     certainty = (vote.score - vote.second_best) / (np.sqrt(2) * chance) if chance > 0 else 0.0
     field = fit_vote(windows, grid, vote).scaled(grid.step)
     field = replace(field, shift=field.shift + middle * grid.step)
-    peaks = find_peaks(windows, min(_TILE_REACH, grid.reach))
+    peaks = find_peaks(windows, reach)
     reliable = (peaks.reliability >= settings.reliability) & (peaks.height >= _TILE_HEIGHT * vote.score)
     vectors[reliable] = (peaks.displacement + middle)[reliable] * grid.step
     displacement = whole.displacement[0]

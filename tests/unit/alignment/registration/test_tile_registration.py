@@ -112,3 +112,17 @@ def test_lengths_are_in_pixels_of_the_reference_whatever_the_sensors_resolution(
     reference, sensor = make_pair(6, fault_injection.shift(6, 0))
     small = cv2.resize(sensor, (SIZE[1] // 2, SIZE[0] // 2), interpolation=cv2.INTER_AREA)
     assert registered(reference, small).shift == pytest.approx([0, 6], abs=0.4)
+
+
+@pytest.mark.parametrize("size", [(24, 24), (24, 25), (25, 25), (24, 40), (30, 30)])
+def test_an_image_of_hardly_more_than_a_tile_is_registered_or_unmeasurable(size: tuple[int, int]) -> None:
+    """Its tiles lie on one another, so they say nothing of scale and rotation."""
+    for k in range(6):
+        reference, sensor = make_pair(3 * k)
+        shown, moved = reference[: size[0], : size[1]], sensor[2 : 2 + size[0], : size[1]]
+        registration = registered(shown, moved)
+        if registration.shift is not None:
+            assert np.isfinite(registration.shift).all()
+            assert registration.corner_px < 12
+    blank = registered(np.full(size, 7, np.float32), np.full(size, 9, np.float32))
+    assert blank.shift is None
