@@ -47,7 +47,7 @@ def render_field_history(records: Sequence[FieldRecord], decision: RetrainingDec
         .render(
             records=list(records),
             decision=decision,
-            state="no" if decision.retrain else "yes",
+            state="unproven" if decision.retrain else "yes",
             title=_title(records, decision),
             drifted=sum(bool(record.drift and record.drift.drifted) for record in records),
             latest=next((record.champion for record in reversed(records) if record.champion), None),
