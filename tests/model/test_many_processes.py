@@ -48,10 +48,11 @@ def test_two_processes_have_the_loss_curve_of_one(root: Path, complete: Path, sh
     data = PreparedDataset(complete if arm == "single_modality" else root)
     model, history = run_small(data, arm, model=DEEP, **TASK)
     outcome = read_outcome(shared / arm)
+    tolerance = 1e-6 if arm in {"ogm_ge", "agm"} else 1e-8  # their factors are made of probabilities in float32
     assert [row["step"] for row in outcome.history] == [10, 20]
     for one, two in zip(history, outcome.history, strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], rel=1e-8)
-        assert two["cross_entropy"] == pytest.approx(one["cross_entropy"], rel=1e-8)
+        assert two["loss"] == pytest.approx(one["loss"], rel=tolerance)
+        assert two["cross_entropy"] == pytest.approx(one["cross_entropy"], rel=tolerance)
     for name, tensor in model.state_dict().items():
         if "running" in name:
             torch.testing.assert_close(outcome.weights[name], tensor, rtol=1e-6, atol=1e-8)

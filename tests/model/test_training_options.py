@@ -60,7 +60,7 @@ def test_a_batch_in_parts_is_the_batch_but_for_its_normalisation(
     Eight steps, as the tenth measures what sensors contribute, for which a part has fewer samples than a batch.
     """
     monkeypatch.setattr("sensorproof.models.decoder.BatchNorm2d", nn.InstanceNorm2d)
-    own = complete if arm == "single_modality" else data
+    own = data if arm == "modality_dropout" else complete  # the others draw by which sensors a part has at all
     _, expected = run_small(own, arm, 8, model=DEEP, double=True)
     for parts in (2, 4):
         _, history = run_small(own, arm, 8, changes={"accumulate": parts}, model=DEEP, double=True)

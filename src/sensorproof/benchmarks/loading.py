@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from sensorproof.data.batch import Class
 from sensorproof.data.crops import Crop, CropSampler
-from sensorproof.data.dataset import PreparedDataset
+from sensorproof.data.dataset import PreparedDataset, TensorBatch
 from sensorproof.data.full_frames import FOLDER, INDEX, LABEL, FullIndex, StoredFrame
 from sensorproof.data.metadata import PreparedMeta, SensorInput
 from sensorproof.files import write_json
@@ -56,12 +56,7 @@ def measure_loading(
             batch = plain(0)
     finally:
         torch.set_num_threads(threads)
-
-    def move() -> None:
-        batch.to(device)
-        _wait(device)
-
-    copy = _median([_seconds(move) for _ in range(3)])
+    copy = _median([_seconds(lambda: _copy(batch, device)) for _ in range(3)])
     return {
         "loading/read_s": read,
         "loading/augment_s": max(0.0, whole - read),
@@ -113,7 +108,8 @@ def _seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _wait(device: torch.device) -> None:
-    """Wait until a GPU has done what it was asked for."""
+def _copy(batch: TensorBatch, device: torch.device) -> None:
+    """Copy a batch to the device, and wait until it is there."""
+    batch.to(device)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
