@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+from flow_events import send
 from frames import spread
 from prefect import State, flow, get_run_logger, task
 from prefect.client.schemas import TaskRun
@@ -18,7 +19,7 @@ from prefect.states import Completed, Failed
 from sensorproof.adapters import dvc
 from sensorproof.artifacts import SUMMARY
 from sensorproof.console import report_errors
-from sensorproof.documents import Summary
+from sensorproof.documents import PromotionRecord, Summary
 from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError, UsageError
 from sensorproof.field.decision import decide_retraining
 from sensorproof.locks import BusyError, locked
@@ -95,10 +96,22 @@ def run_stages() -> State[Any]:
     for stage, before in dvc.stage_graph().items():
         states[stage] = reproduce(stage, wait_for=[states[name] for name in sorted(before)], return_state=True)
         if not states[stage].is_completed():
+            if states[stage].name == REFUSED:
+                send("refused", f"stage {stage}", str(states[stage].message))
             return Failed(name=states[stage].name, message=states[stage].message)
     results = {stage: state.result() for stage, state in states.items()}
     ran = [stage for stage, result in results.items() if result["ran"]]
+    if "register" in ran:
+        announce(Summary.read(SUMMARY).promotion)
     return Completed(message=f"{key()}: {', '.join(ran) or 'no stage'} ran{decision()}", data=results)
+
+
+def announce(promotion: PromotionRecord) -> None:
+    """Send the decision on the candidate as an event."""
+    about = promotion.model if promotion.version is None else f"{promotion.model} version {promotion.version}"
+    text = {"promoted": "is champion", "waiting": "passed all gates and waits for `sensorproof registry approve`"}
+    outcome = text.get(promotion.decision, f"was refused: {'; '.join(promotion.reasons)}")
+    send(promotion.decision, about, "; ".join([f"{about} {outcome}", *promotion.skipped]))
 
 
 def is_current() -> bool:
@@ -118,12 +131,12 @@ def unchanged() -> str:
 
 
 def decision() -> str:
-    """Say what was decided on the candidate, if the pipeline has decided."""
+    """Say what was decided on the candidate and what was skipped, if the pipeline has decided."""
     if not SUMMARY.exists():
         return ""
     promotion = Summary.read(SUMMARY).promotion
     version = "" if promotion.version is None else f" version {promotion.version}"
-    return f"; {promotion.decision}: {promotion.model}{version}"
+    return "; ".join(["", f"{promotion.decision}: {promotion.model}{version}", *promotion.skipped])
 
 
 @report_errors

@@ -6,6 +6,7 @@ from functools import partial
 
 from sensorproof.adapters.dvc import locked_hash
 from sensorproof.artifacts import (
+    CHAMPION_START,
     EVALUATE,
     EVALUATION,
     PREPARED,
@@ -20,7 +21,16 @@ from sensorproof.compare.specialists import refer_to_specialists, train_speciali
 from sensorproof.console import report_errors
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.holdout import hash_holdout
-from sensorproof.documents import BASELINE, FIGURES, ScoredRun, SearchResult, ValidationRecord
+from sensorproof.documents import (
+    BASELINE,
+    FIGURES,
+    FineTuning,
+    HoldoutRecord,
+    RetrainingStart,
+    ScoredRun,
+    SearchResult,
+    ValidationRecord,
+)
 from sensorproof.evaluation.comparison import build_evaluation, compare_arms, summarize_data
 from sensorproof.evaluation.holdout import score_run
 from sensorproof.experiment import RunSpec
@@ -45,7 +55,9 @@ def main() -> None:
     """Write artifacts/evaluate and artifacts/evaluation.json."""
     settings = load_settings()
     data = PreparedDataset(PREPARED, QUARANTINED)
-    folders = [run_folder(arm, seed) for arm in settings.train.arms for seed in settings.train.seeds]
+    start = RetrainingStart.read(CHAMPION_START).champion
+    trained = settings.train.arms if start is None else [settings.promotion.candidate]
+    folders = [run_folder(arm, seed) for arm in trained for seed in settings.train.seeds]
     holdout = hash_holdout(data)
     scored = [score_run(folder, hash_model(folder / "model"), data, settings, holdout) for folder in folders]
     with atomic_folder(EVALUATE) as folder:
@@ -55,7 +67,13 @@ def main() -> None:
     quarantined = ValidationRecord.read(VERDICT).frames.quarantined
     summary = summarize_data(data, locked_hash("prepare", settings.data.raw), quarantined)
     search = SearchResult.read(SEARCH / "trials.json")
-    comparison = compare_arms(scored, settings)
+    comparison, fine_tuning = None, None
+    if start is None:
+        comparison = compare_arms(scored, settings)
+    else:
+        skipped = tuple(arm for arm in settings.train.arms if arm not in trained)
+        fine_tuning = FineTuning.of(start, skipped, HoldoutRecord(hash=holdout, frames=len(data.rows("test"))))
+        summary = summary.model_copy(update={"trained_on": tuple(sorted({*summary.trained_on, *start.trained_on}))})
     evaluation = build_evaluation(
         [run for run, _ in scored],
         summary,
@@ -64,8 +82,9 @@ def main() -> None:
         git_commit(),
         comparison,
         [counts for _, counts in scored],
+        fine_tuning,
     )
-    if settings.evaluate.specialists:
+    if settings.evaluate.specialists and fine_tuning is None:
         runs = [run for run, _ in scored]
         reference = refer_to_specialists(runs, _train_specialists(runs, settings), settings.evaluate.confidence)
         evaluation = evaluation.model_copy(update={"specialists": reference})

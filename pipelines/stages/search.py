@@ -2,21 +2,24 @@
 
 from functools import partial
 
-from sensorproof.artifacts import SEARCH
+from sensorproof.artifacts import CHAMPION_START, SEARCH
 from sensorproof.console import report_errors
-from sensorproof.documents import ArmSettings, SearchResult
+from sensorproof.documents import ArmSettings, ChampionStart, RetrainingStart, SearchResult
 from sensorproof.files import atomic_folder
 from sensorproof.objectives.build import NO_REGULARIZATION, REGULARIZED
 from sensorproof.searching.progress import describe_settings
 from sensorproof.searching.space import to_values
-from sensorproof.settings import Settings, load_settings
+from sensorproof.settings import FineTuneSettings, Settings, load_settings
 
 
 @report_errors
 def main() -> None:
     """Write artifacts/search."""
     settings = load_settings()
-    train = settings.train
+    train, start = settings.train, RetrainingStart.read(CHAMPION_START)
+    if start.champion is not None and start.fine_tune is not None:
+        fine_tune(start.champion, start.fine_tune, settings)
+        return
     chosen = ArmSettings(
         regularizer=settings.regularizer, class_balance=train.class_balance, learning_rate=train.learning_rate
     )
@@ -25,6 +28,24 @@ def main() -> None:
         print("search: not enabled; regularizer and train are used as params.yaml has them")
         return
     search(settings, chosen)
+
+
+def fine_tune(start: ChampionStart, tuning: FineTuneSettings, settings: Settings) -> None:
+    """Keep the champion's settings for the candidate, and skip the search and the other arms."""
+    chosen = ArmSettings(
+        regularizer=start.regularizer, class_balance=start.class_balance, learning_rate=tuning.learning_rate
+    )
+    candidate = settings.promotion.candidate
+    with atomic_folder(SEARCH) as folder:
+        SearchResult(trials=(), best=start.regularizer).write(folder / "trials.json")
+        for arm in settings.train.arms:
+            own = (
+                {"fine_tuning_steps": tuning.steps} if arm == candidate else {"skipped": "retraining.mode is fine_tune"}
+            )
+            chosen.model_copy(update=own).write(folder / "arms" / f"{arm}.json")
+    print(
+        f"search: skipped, as retraining.mode is fine_tune; the settings are those of champion version {start.version}"
+    )
 
 
 def search(settings: Settings, given: ArmSettings) -> None:

@@ -13,9 +13,10 @@ from sensorproof.data.dataset import PreparedDataset, TrainingSampler
 from sensorproof.data.frame_table import Split
 from sensorproof.documents.history import Row
 from sensorproof.documents.runs import TrainingRecord
+from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.subsets import SubsetScores, all_subsets, count_subsets, score_counts, score_subsets
-from sensorproof.hashing import hash_json
-from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model
+from sensorproof.hashing import hash_files, hash_json
+from sensorproof.models import ModelDescription, Segmenter, build_model, describe_model, load_model
 from sensorproof.objectives.build import OBJECTIVE_VERSION, REGULARIZED, build_objective
 from sensorproof.settings import Arm, ModelSettings, RegularizerSettings, TrainSettings
 from sensorproof.training.loop import TrainingRun, choose_device, train
@@ -32,6 +33,8 @@ class RunSpec:
     model: ModelSettings
     train: TrainSettings
     regularizer: RegularizerSettings
+    start: Path | None = None
+    """The model folder whose weights the training starts from; None for new weights."""
 
     def key(self, data: PreparedDataset) -> str:
         """Hash all that determines the result, data and objective version included; it names the checkpoint."""
@@ -39,6 +42,8 @@ class RunSpec:
         sections["train"] = self.train.changes
         if self.arm not in REGULARIZED:
             sections["regularizer"] = {"strength": self.regularizer.strength}
+        if self.start is not None:
+            sections["start"] = hash_files(self.start, ("model.json", "model.safetensors"))
         return hash_json([OBJECTIVE_VERSION, self.arm, self.seed, self.steps, sections, data.digest])[:16]
 
 
@@ -97,9 +102,20 @@ def fit(
 
 
 def new_model(spec: RunSpec, description: ModelDescription) -> Segmenter:
-    """Build the model with which the training of a spec starts."""
+    """Build the model with which the training of a spec starts.
+
+    Raises:
+        SensorproofError: the model to start from cannot be loaded, or has other sensors, classes or another backbone.
+    """
     torch.manual_seed(spec.seed)
-    return build_model(description, Path(spec.model.pretrained) if spec.model.pretrained else None)
+    if spec.start is None:
+        return build_model(description, Path(spec.model.pretrained) if spec.model.pretrained else None)
+    model, own = build_model(description), load_model(spec.start)[0].state_dict()
+    if {name: x.shape for name, x in model.state_dict().items()} != {name: x.shape for name, x in own.items()}:
+        fix = "set retraining.mode: all"
+        raise SensorproofError(spec.start, "has other sensors, classes or another backbone than the data", fix)
+    model.load_state_dict(own)
+    return model
 
 
 def train_model(model: Segmenter, spec: RunSpec, data: PreparedDataset, **options: Any) -> TrainingRun:

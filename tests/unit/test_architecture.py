@@ -58,7 +58,9 @@ def says_nothing(file: Path) -> bool:
     return file.name == "__init__.py" and len(ast.parse(file.read_text()).body) <= 1
 
 
-@pytest.mark.parametrize("stage", ["prepare", "validate", "search", "train", "evaluate", "report", "register"])
+@pytest.mark.parametrize(
+    "stage", ["prepare", "validate", "champion", "search", "train", "evaluate", "report", "register"]
+)
 def test_a_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
     """Otherwise a change of that code would leave its old results in place."""
     dependencies = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
@@ -73,7 +75,7 @@ def test_a_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
     assert forgotten == set()
 
 
-STAGES = ["prepare", "validate", "search", "train", "evaluate", "report", "registry", "register"]
+STAGES = ["prepare", "validate", "champion", "search", "train", "evaluate", "report", "registry", "register"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

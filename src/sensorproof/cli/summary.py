@@ -19,14 +19,15 @@ def summary(path: Annotated[Path, typer.Argument(help="a summary.json")] = SUMMA
     for arm, scores in document.arms.items():
         statistics = [scores.figure(figure) for figure in FIGURES]
         print(f"{arm:<20}" + "".join(f"{s.mean:>8.1f} ± {s.std:<3.1f}" for s in statistics))
-    for figure in FIGURES:
-        gain = document.gain.figure(figure)
+    for figure, gain in document.gains.items():
         low, high = gain.ci95
         known = low is not None and high is not None
         interval = f"interval {low:+.1f} to {high:+.1f}" if known else "one seed, no interval"
         print(f"gain in {figure}: {gain.value:+.1f} points ({interval})")
     promotion = document.promotion
     print(f"{promotion.decision}: {promotion.model} version {promotion.version}")
+    for text in promotion.skipped:
+        print(f"  skipped  {text}")
     for gate in promotion.gates:
         print(f"  {'passed' if gate.passed else 'FAILED'}  {describe_gate(gate)}")
     if promotion.holdout is not None:

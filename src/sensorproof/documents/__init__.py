@@ -14,6 +14,7 @@ from sensorproof.documents.evaluation import (
     Gains,
     SearchSummary,
 )
+from sensorproof.documents.fine_tuning import ChampionStart, FineTuning, RetrainingStart, SkippedRun
 from sensorproof.documents.promotion import GateRecord, PromotionRecord, RegistryState, Summary
 from sensorproof.documents.runs import (
     CANDIDATE,
@@ -43,6 +44,7 @@ __all__ = [
     "ArmSettings",
     "ArmSummary",
     "BatchRecord",
+    "ChampionStart",
     "ComparedArm",
     "Comparison",
     "DataSummary",
@@ -51,6 +53,7 @@ __all__ = [
     "DriftRecord",
     "Estimate",
     "Evaluation",
+    "FineTuning",
     "FrameCounts",
     "Gain",
     "Gains",
@@ -60,11 +63,13 @@ __all__ = [
     "PairRecord",
     "PromotionRecord",
     "RegistryState",
+    "RetrainingStart",
     "RunScores",
     "ScoredRun",
     "Scores",
     "SearchResult",
     "SearchSummary",
+    "SkippedRun",
     "Statistic",
     "Summary",
     "TrainingRecord",

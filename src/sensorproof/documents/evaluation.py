@@ -9,6 +9,7 @@ from sensorproof.documents.base import Document
 from sensorproof.documents.calibration import CalibrationSummary
 from sensorproof.documents.comparison import Comparison, Estimate
 from sensorproof.documents.contributions import Contributions
+from sensorproof.documents.fine_tuning import FineTuning
 from sensorproof.documents.groups import GroupTables
 from sensorproof.documents.optional import OmitsNone
 from sensorproof.documents.protocols import ProtocolScores
@@ -136,13 +137,20 @@ class Evaluation(OmitsNone):
     params_hash: str
     git_commit: str | None
     arms: dict[str, ArmSummary]
-    gain: Gains
-    """Of the candidate over the baseline."""
+    gain: Gains | None = None
+    """Of the candidate over the baseline; None if it was fine-tuned, without a baseline."""
     search: SearchSummary
     comparison: Comparison | None = None
     """Of the candidate with the baseline, frame by frame; evaluations of earlier versions have none."""
     specialists: SpecialistReference | None = None
     """None unless `evaluate.specialists` asks for them."""
+    fine_tuning: FineTuning | None = None
+    """None where every arm was trained anew."""
+
+    @property
+    def gains(self) -> dict[str, Gain]:
+        """{figure: gain}; empty where there is no baseline."""
+        return {} if self.gain is None else {figure: self.gain.figure(figure) for figure in FIGURES}
 
     @classmethod
     def parse(cls, document: Any, where: str | Path) -> Self:

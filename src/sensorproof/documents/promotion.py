@@ -1,6 +1,8 @@
 """artifacts/summary.json: the evaluation, and the decision on the candidate."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from sensorproof.documents.base import Document
 from sensorproof.documents.comparison import HoldoutRecord
@@ -90,6 +92,15 @@ class PromotionRecord(Document):
     """One a gate that failed, with the gate's name; empty where the candidate was promoted."""
     holdout: HoldoutRecord | None = None
     """The frames that the candidate and the champion were both scored on."""
+    skipped: tuple[str, ...] = ()
+    """What was not compared, and why; left out where nothing was skipped."""
+
+    @model_serializer(mode="wrap")
+    def _omit_nothing_skipped(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        if not self.skipped:
+            del document["skipped"]
+        return document
 
 
 class RegistryState(Document):

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from sensorproof.documents.base import Document
+from sensorproof.documents.optional import OmitsNone
 from sensorproof.settings import ChoiceSettings, RegularizerSettings, TrainSettings
 
 Values = dict[str, float | str]
@@ -121,12 +122,16 @@ class SearchResult(Document):
     """Of each training; a trial has one for each fold and seed."""
 
 
-class ArmSettings(Document):
+class ArmSettings(OmitsNone):
     """artifacts/search/arms/<arm>.json: what an arm is trained with besides the section `train`."""
 
     regularizer: RegularizerSettings
     class_balance: float
     learning_rate: float
+    fine_tuning_steps: int | None = None
+    """Train so many steps, from the weights in artifacts/champion; None for a new model."""
+    skipped: str | None = None
+    """Why the arm is not trained."""
 
     def apply(self, train: TrainSettings) -> TrainSettings:
         """Return the section `train` with these settings in place of its own."""

@@ -16,6 +16,7 @@ from sensorproof.documents.evaluation import (
     Gains,
     SearchSummary,
 )
+from sensorproof.documents.fine_tuning import FineTuning
 from sensorproof.documents.runs import ScoredRun
 from sensorproof.documents.search import SearchResult
 from sensorproof.errors import SensorproofError
@@ -41,6 +42,7 @@ def build_evaluation(
     commit: str,
     comparison: Comparison | None = None,
     counts: Sequence[PixelCounts] = (),
+    fine_tuning: FineTuning | None = None,
 ) -> Evaluation:
     """Build artifacts/evaluation.json.
 
@@ -52,6 +54,7 @@ def build_evaluation(
         commit: of the code.
         comparison: of the candidate with the baseline, see `compare_arms`.
         counts: the pixel counts of each run, for what each sensor contributes, and the tables by group.
+        fine_tuning: how the candidate was fine-tuned, without a baseline; None if every arm was trained anew.
     """
     by_arm = {arm: [run for run in runs if run.arm == arm] for arm in dict.fromkeys(run.arm for run in runs)}
     confidence = settings.evaluate.confidence
@@ -68,9 +71,12 @@ def build_evaluation(
         params_hash=settings.hash,
         git_commit=commit,
         arms=arms,
-        gain=compute_gains(by_arm[settings.promotion.candidate], by_arm[BASELINE], confidence),
+        gain=None
+        if fine_tuning is not None
+        else compute_gains(by_arm[settings.promotion.candidate], by_arm[BASELINE], confidence),
         search=SearchSummary(trials=len(search.trials), best=search.best.model_dump()),
         comparison=comparison,
+        fine_tuning=fine_tuning,
     )
 
 

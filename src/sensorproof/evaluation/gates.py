@@ -4,7 +4,8 @@ Every gate is evaluated and reported. What could not be measured (a score that i
 cannot be scored) fails, with the reason.
 
 The first model has no champion to beat: the gates `gain_champion`, `inference_time` and `parameters` are left out, and
-losses are measured against the baseline.
+losses are measured against the baseline. A candidate that was fine-tuned has no baseline: `gain_baseline` is left out
+where it is compared with a champion, and fails, as all others, where there is none.
 """
 
 import math
@@ -86,11 +87,16 @@ def evaluate_gates(
     if faults:
         thresholds = [*_thresholds(settings), *([] if data_faults is None else [(names.DATA, 0.0)])]
         gates += [_unmeasured(name, threshold, f"see {names.COMPLETE}") for name, threshold in thresholds]
+    elif evaluation.fine_tuning is not None and champion is None:
+        why = "it was fine-tuned without a baseline, and there is no champion to compare it with"
+        gates += [_unmeasured(name, threshold, why) for name, threshold in _thresholds(settings)]
     else:
         gates += _judge_scores(evaluation, settings, champion)
     if data_faults is not None and not faults:
         gates.append(Gate(names.DATA, float(len(data_faults)), 0.0, not data_faults, "; ".join(data_faults)))
     left_out: tuple[str, ...] = () if champion is not None else names.AGAINST_CHAMPION
+    if evaluation.fine_tuning is not None and champion is not None:
+        left_out += (names.GAIN_BASELINE,)
     if not any(arm.silent for arm in evaluation.arms.values()):
         left_out += names.OF_SILENT_FAILURES
     return [gate for gate in gates if gate.name not in left_out]
@@ -127,11 +133,11 @@ def _judge_scores(
     evaluation: Evaluation, settings: PromotionSettings, champion: ChampionTrial | None
 ) -> Iterator[Gate]:
     """Yield the gates of `_thresholds` for a complete evaluation."""
-    gain = evaluation.gain.mean
     over_baseline = evaluation.comparison.mean if evaluation.comparison else None
-    if over_baseline is None:  # an evaluation of an earlier version
-        over_baseline = Estimate(value=gain.value, interval=gain.ci95)
-    yield _judge_gain(names.GAIN_BASELINE, over_baseline, settings.min_gain_baseline, "the baseline")
+    if over_baseline is None and evaluation.gain is not None:  # an evaluation of an earlier version
+        over_baseline = Estimate(value=evaluation.gain.mean.value, interval=evaluation.gain.mean.ci95)
+    if over_baseline is not None:
+        yield _judge_gain(names.GAIN_BASELINE, over_baseline, settings.min_gain_baseline, "the baseline")
     trial = champion or ChampionTrial(0)
     over = f"champion version {trial.version}" if champion else "the baseline"
     measured = champion.comparison if champion else evaluation.comparison
@@ -147,6 +153,7 @@ def _judge_scores(
     if champion and measured:
         yield _judge_gain(names.GAIN_CHAMPION, measured.mean, settings.min_gain_champion, over)
     if measured is None:  # an evaluation of an earlier version has neither groups nor intervals of single figures
+        assert evaluation.gain is not None
         full, worst = evaluation.gain.full, evaluation.arms[settings.candidate].worst.mean
         yield _judge_full(Estimate(value=full.value, interval=full.ci95), settings.max_loss_full, over)
         yield _judge_worst(Estimate(value=worst, interval=(None, None)), settings.min_worst)
@@ -233,13 +240,15 @@ def _judge_silent(
     evaluation: Evaluation, settings: PromotionSettings, champion: ChampionTrial | None
 ) -> Iterator[Gate]:
     """Yield the two gates of silent failures: against the champion, or the baseline if it has no monitor."""
-    ours, theirs = (evaluation.arms[arm].silent for arm in (settings.candidate, BASELINE))
+    arms = evaluation.arms
+    ours, theirs = (arms[arm].silent if arm in arms else None for arm in (settings.candidate, BASELINE))
     over = "the baseline"
     if champion is not None and champion.silent is not None:
         (ours, theirs), over = champion.silent, f"champion version {champion.version}"
     most, alarms = settings.max_loss_silent, settings.max_false_alarms
     if ours is None or theirs is None:
-        why = "candidate and baseline were not both tried with silent failures"
+        other = "champion" if evaluation.fine_tuning is not None else "baseline"
+        why = f"candidate and {other} were not both tried with silent failures"
         yield _unmeasured(names.SILENT_LOSS, most, why)
         yield _unmeasured(names.FALSE_ALARMS, alarms, f"see {names.SILENT_LOSS}")
         return
@@ -274,12 +283,15 @@ def _judge_ratio(name: str, what: str, ratio: Estimate | None, most: float) -> G
 def _find_faults(evaluation: Evaluation, candidate: str) -> list[str]:
     """List the arms and subsets that are missing, and the scores and gains that are not finite."""
     arms = evaluation.arms
-    faults = [f"arm {arm} is missing" for arm in dict.fromkeys((BASELINE, candidate)) if arm not in arms]
+    needed = (candidate,) if evaluation.fine_tuning is not None else (BASELINE, candidate)
+    faults = [f"arm {arm} is missing" for arm in dict.fromkeys(needed) if arm not in arms]
     subsets = {name for scores in arms.values() for name in scores.subsets}
     for arm, scores in arms.items():
         faults += _arm_faults(arm, scores, subsets)
     one_seed = candidate in arms and len(arms[candidate].seeds) == 1
-    for figure in FIGURES:
+    if evaluation.gain is None and evaluation.fine_tuning is None:
+        faults.append("gain is missing")
+    for figure in FIGURES if evaluation.gain is not None else ():
         gain = evaluation.gain.figure(figure)
         if not math.isfinite(gain.value):
             faults.append(f"gain.{figure}.value is {gain.value}")

@@ -52,7 +52,9 @@ def decide_promotion(
         champion = registry.with_alias(CHAMPION)
         judged = evaluate_version(registry, version, model, evaluation, settings, champion, open_data)
         gates, waits = judged.gates, settings.promotion.mode == "approve"
-        decision = PromotionDecision(version.number, gates, needs_approval=waits, holdout=judged.holdout)
+        decision = PromotionDecision(
+            version.number, gates, needs_approval=waits, holdout=judged.holdout, skipped=judged.skipped
+        )
         with registry.locked():
             if registry.aliases().get(CHAMPION) != (champion and champion.number):
                 continue
@@ -111,7 +113,9 @@ def promote(
     if not passed and not request.force:
         fix = "train a better one, or override with --force --reason …"
         raise RejectedError(f"{MODEL} version {version.number}", "; ".join(list_reasons(gates)), fix)
-    decision = PromotionDecision(version.number, gates, forced=not passed, holdout=judged.holdout)
+    decision = PromotionDecision(
+        version.number, gates, forced=not passed, holdout=judged.holdout, skipped=judged.skipped
+    )
     reason = request.reason or "all gates passed"
     if request.dry_run:
         _try(registry, version)

@@ -31,6 +31,8 @@ class Judgement:
 
     gates: list[Gate]
     holdout: HoldoutRecord | None
+    skipped: tuple[str, ...] = ()
+    """What was not compared, and why."""
 
 
 def evaluate_version(
@@ -56,10 +58,11 @@ def evaluate_version(
         champion: the present one, or None.
         open_data: opens the data that both are scored on.
     """
+    skipped = () if evaluation.fine_tuning is None else (evaluation.fine_tuning.describe(),)
     rival = None if champion is None or champion.number == version.number else champion
     if not evaluate_gates(evaluation, settings.promotion, None)[0].passed:
         trial = ChampionTrial(rival.number) if rival else None
-        return Judgement(evaluate_gates(evaluation, settings.promotion, trial, []), None)
+        return Judgement(evaluate_gates(evaluation, settings.promotion, trial, []), None, skipped)
     from sensorproof.data.holdout import hash_holdout
 
     try:
@@ -68,7 +71,7 @@ def evaluate_version(
     except (SensorproofError, OSError) as error:
         trial = ChampionTrial(rival.number, fault="see data") if rival else None
         faults = [f"the prepared data cannot be read: {_describe(error)}"]
-        return Judgement(evaluate_gates(evaluation, settings.promotion, trial, faults), None)
+        return Judgement(evaluate_gates(evaluation, settings.promotion, trial, faults), None, skipped)
     faults = _find_data_faults(evaluation, settings, holdout)
     if hash_model(model) != version.tags.get(tag.MODEL_HASH):
         faults.append("its model folder is not the one that was registered")
@@ -76,7 +79,7 @@ def evaluate_version(
     if rival is not None:
         faults += _find_shown_sequences(registry, rival, data)
         trial = _try_against(registry, rival, model, data, settings, holdout.hash)
-    return Judgement(evaluate_gates(evaluation, settings.promotion, trial, faults), holdout)
+    return Judgement(evaluate_gates(evaluation, settings.promotion, trial, faults), holdout, skipped)
 
 
 def _try_against(
@@ -111,8 +114,9 @@ def _find_data_faults(evaluation: Evaluation, settings: Settings, holdout: Holdo
     faults = []
     if present != then:
         faults.append(f"it was evaluated on data {then[:12]}, the present data are {present[:12]}")
-    if evaluation.comparison is not None and evaluation.comparison.holdout != holdout:
-        scored = evaluation.comparison.holdout
+    judged = evaluation.comparison or evaluation.fine_tuning
+    if judged is not None and judged.holdout != holdout:
+        scored = judged.holdout
         faults.append(
             f"it was evaluated on a hold-out of {scored.frames} frames ({scored.hash[:12]}), the present one has "
             f"{holdout.frames} ({holdout.hash[:12]})"

@@ -29,6 +29,8 @@ class PromotionDecision:
     """Who refused it although it passed, and why."""
     holdout: HoldoutRecord | None = None
     """What candidate and champion were scored on; None in decisions of earlier versions."""
+    skipped: tuple[str, ...] = ()
+    """What was not compared, and why."""
 
     @property
     def outcome(self) -> Literal["promoted", "refused", "waiting"]:
@@ -48,6 +50,7 @@ class PromotionDecision:
             gates=tuple(gate.to_record() for gate in self.gates),
             reasons=(*list_reasons(self.gates), *([f"{_APPROVAL}: {self.turned_down}"] if self.turned_down else [])),
             holdout=self.holdout,
+            skipped=self.skipped,
         )
 
     def tags(self) -> dict[str, str]:
@@ -59,6 +62,7 @@ class PromotionDecision:
             tag.HOLDOUT: json.dumps(record.holdout and record.holdout.to_json()),
             tag.FORCED: "yes" if self.forced else "no",
             tag.REASONS: "\n".join(record.reasons) or tag.NO_REASON,
+            **({tag.SKIPPED: json.dumps(record.skipped)} if record.skipped else {}),
         }
 
     @classmethod
@@ -70,7 +74,8 @@ class PromotionDecision:
         forced, waiting = tags.get(tag.FORCED) == "yes", tags[tag.DECISION] == "waiting"
         known = json.loads(tags.get(tag.HOLDOUT, "null"))
         holdout = None if known is None else HoldoutRecord.parse(known, f"tag {tag.HOLDOUT}")
-        return cls(version, gates, forced, waiting, reasons.get(_APPROVAL, ""), holdout)
+        skipped = tuple(map(str, json.loads(tags.get(tag.SKIPPED, "[]"))))
+        return cls(version, gates, forced, waiting, reasons.get(_APPROVAL, ""), holdout, skipped)
 
     @staticmethod
     def is_refused_by_hand(tags: Mapping[str, str]) -> bool:
@@ -89,6 +94,7 @@ class PromotionDecision:
         for gate in self.gates:
             mark = "passed" if gate.passed else f"**failed**: {gate.reason}"
             lines.append(f"- {describe_gate(gate.to_record())}: {mark}")
+        lines += [f"- skipped: {text}" for text in self.skipped]
         if self.holdout is not None:
             lines += ["", f"Hold-out: {self.holdout.frames} frames, SHA-256 {self.holdout.hash}"]
         return "\n".join(lines)

@@ -96,6 +96,8 @@ def _decision(version: Version) -> Iterator[Fact]:
     for gate in decision.gates:
         mark = "passed" if gate.passed else f"failed: {gate.reason}"
         yield "", f"{describe_gate(gate.to_record())}: {mark}"
+    for text in decision.skipped:
+        yield "skipped", text
     if decision.holdout is not None:
         yield "hold-out", f"{decision.holdout.frames} frames; SHA-256 {decision.holdout.hash}"
     if tag.APPROVED_BY in tags:

@@ -9,13 +9,13 @@ from pydantic import BaseModel
 from sensorproof.adapters import mlflow_tags as tag
 from sensorproof.adapters.mlflow_runs import DataSet, Record
 from sensorproof.artifacts import EVALUATION, REPORT, REPORT_FOLDER
-from sensorproof.documents import FIGURES, FIGURES_AND_SPREAD, Evaluation
+from sensorproof.documents import FIGURES_AND_SPREAD, Evaluation
 from sensorproof.evaluation import metric_names
 from sensorproof.hashing import hash_file
 from sensorproof.registration.results import Run
 from sensorproof.settings import Settings
 
-_SECTIONS = ("data", "model", "train", "regularizer", "search", "evaluate")
+_SECTIONS = ("data", "model", "train", "regularizer", "search", "retraining", "evaluate")
 """The parts of params.yaml that determine the scores; MLflow shows them with the parent."""
 
 
@@ -38,8 +38,7 @@ def describe_data(evaluation: Evaluation, settings: Settings) -> DataSet:
 def pipeline_record(evaluation: Evaluation, keys: Mapping[str, str], settings: Settings) -> Record:
     """Build the parent: all settings, the gains, the candidate's means over the seeds, and the report."""
     metrics: dict[str, float | None] = {}
-    for figure in FIGURES:
-        gain = evaluation.gain.figure(figure)
+    for figure, gain in evaluation.gains.items():
         low, high = gain.ci95
         metrics[metric_names.gain(figure)] = gain.value
         metrics |= {metric_names.gain(figure, "low"): low, metric_names.gain(figure, "high"): high}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sensorproof.documents import Evaluation, ValidationRecord
-from sensorproof.documents.evaluation import BASELINE, FIGURES, FIGURES_AND_SPREAD
+from sensorproof.documents.evaluation import BASELINE, FIGURES_AND_SPREAD
 from sensorproof.evaluation.gates import evaluate_gates
 from sensorproof.reporting.checklist import Section
 from sensorproof.settings import PromotionSettings
@@ -55,11 +55,11 @@ def make_metrics(evaluation: Evaluation) -> dict[str, Any]:
             arms[name] |= {"silent": arm.silent.mean, "silent_worst_shortfall": arm.silent.worst[2]}
         if arm.calibration:
             arms[name] |= {"calibration_error": max(own.ece.mean for own in arm.calibration.values())}
-    gains = {figure: evaluation.gain.figure(figure) for figure in FIGURES}
     return {
         "arms": arms,
         "gain": {
-            name: {"value": gain.value, "low": gain.ci95[0], "high": gain.ci95[1]} for name, gain in gains.items()
+            name: {"value": gain.value, "low": gain.ci95[0], "high": gain.ci95[1]}
+            for name, gain in evaluation.gains.items()
         },
     }
 
@@ -74,8 +74,7 @@ def _scores(evaluation: Evaluation) -> Iterator[Row]:
 
 
 def _gains(evaluation: Evaluation) -> Iterator[Row]:
-    for figure in FIGURES:
-        gain = evaluation.gain.figure(figure)
+    for figure, gain in evaluation.gains.items():
         yield {"figure": figure, "gain": gain.value, "low": gain.ci95[0], "high": gain.ci95[1]}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sensorproof.documents.evaluation import BASELINE, FIGURES, ArmSummary, Evaluation, Gains, Statistic
+from sensorproof.documents.evaluation import BASELINE, ArmSummary, Evaluation, Gain, Statistic
 from sensorproof.errors import SensorproofError
 from sensorproof.files import atomic_file
 from sensorproof.reporting.formatting import arm_title, is_number, seeds, sensors_of, signed, subset_label
@@ -55,7 +55,7 @@ def compare_subsets(evaluation: Evaluation) -> Any:
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, height_ratios=heights)
     _draw_scores(above, scores, candidate)
-    _draw_gain(below, evaluation.gain, len(evaluation.arms[candidate].seeds))
+    _draw_gain(below, evaluation.gains, len(evaluation.arms[candidate].seeds))
     for axes in (above, below):
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, labelsize=9)
@@ -67,8 +67,9 @@ def compare_subsets(evaluation: Evaluation) -> Any:
 def compared_arm(evaluation: Evaluation) -> str:
     """Return the arm whose gain over the baseline the evaluation holds: the one whose scores differ by it."""
     fix = "give the summary.json or evaluation.json of a run with a baseline and a candidate"
-    arms, gain = evaluation.arms, evaluation.gain.mean.value
-    if BASELINE not in arms or not is_number(gain):
+    arms, gains = evaluation.arms, evaluation.gains
+    gain = gains["mean"].value if gains else None
+    if BASELINE not in arms or gain is None or not is_number(gain):
         raise SensorproofError("arms", "there is no baseline with a gain over it", fix)
     for name, arm in arms.items():
         if name != BASELINE and abs(arm.mean.mean - arms[BASELINE].mean.mean - gain) < 1e-6:
@@ -112,13 +113,13 @@ def _draw_scores(axes: Any, scores: list[_SubsetScore], candidate: str) -> None:
     axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor=LINE, fontsize=9)
 
 
-def _draw_gain(axes: Any, gains: Gains, number: int) -> None:
+def _draw_gain(axes: Any, gains: Mapping[str, Gain], number: int) -> None:
     """Draw a dot and an interval for each figure, with zero marked and the numbers written out."""
     axes.axvline(0, color=SOFT, linewidth=1.4)
-    known = [figure for figure in FIGURES if is_number(gains.figure(figure).value)]
+    known = [figure for figure, gain in gains.items() if is_number(gain.value)]
     labels = []
     for place, figure in enumerate(reversed(known)):
-        value, (low, high) = gains.figure(figure).value, gains.figure(figure).ci95
+        value, (low, high) = gains[figure].value, gains[figure].ci95
         if low is not None and high is not None:
             axes.hlines(place, low, high, color=OURS, alpha=0.5, linewidth=4)
         axes.plot(value, place, "o", color=OURS, markersize=7, markerfacecolor=OURS if low is not None else "white")

@@ -1,8 +1,9 @@
 """Place the gains and their intervals on an axis."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sensorproof.documents.evaluation import FIGURES, Gain, Gains
+from sensorproof.documents.evaluation import Gain
 from sensorproof.reporting.formatting import is_number
 from sensorproof.reporting.training_curves import Tick, axis, to_ticks
 
@@ -27,9 +28,9 @@ class _GainChart:
     zero: float
 
 
-def gain_chart(gains: Gains) -> _GainChart | None:
+def gain_chart(gains: Mapping[str, Gain]) -> _GainChart | None:
     """Place all gains on one axis that includes 0; None if no gain is finite."""
-    known = {figure: gains.figure(figure) for figure in FIGURES if is_number(gains.figure(figure).value)}
+    known = {figure: gain for figure, gain in gains.items() if is_number(gain.value)}
     if not known:
         return None
     ends = {figure: _interval_of(gain) for figure, gain in known.items()}

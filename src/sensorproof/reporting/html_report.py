@@ -137,7 +137,7 @@ def _render(
             groups=groups,
             failure=failure_sentence(shown),
             scale=_score_scale(groups),
-            gains=gain_chart(evaluation.gain),
+            gains=gain_chart(evaluation.gains),
             silent=silent_groups(arms[candidate].silent if candidate in arms else None),
             false_alarms=false_alarms(arms[candidate].silent if candidate in arms else None),
             silent_sentences=silent_sentences(arms, candidate),

@@ -35,7 +35,8 @@ def write_pictures(folder: Path, evaluation: Evaluation, promotion: PromotionSet
 def _figures(evaluation: Evaluation, promotion: PromotionSettings) -> Iterator[tuple[str, Any]]:
     """Yield name and figure of each picture."""
     arms, candidate = evaluation.arms, promotion.candidate
-    if BASELINE in arms and candidate in arms and is_number(evaluation.gain.mean.value) and candidate != BASELINE:
+    gain = evaluation.gains.get("mean")
+    if BASELINE in arms and candidate in arms and gain and is_number(gain.value) and candidate != BASELINE:
         yield "subsets", compare_subsets(evaluation)
     pair = [name for name in dict.fromkeys((BASELINE, candidate)) if name in arms]
     silent = arms[candidate].silent if candidate in arms else None

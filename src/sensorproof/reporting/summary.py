@@ -5,6 +5,7 @@ from typing import Literal
 
 from sensorproof.documents import promotion as names
 from sensorproof.documents.evaluation import BASELINE, Evaluation
+from sensorproof.documents.fine_tuning import FineTuning
 from sensorproof.evaluation.gates import Gate, evaluate_gates, is_promoted
 from sensorproof.reporting.formatting import (
     arm_title,
@@ -52,6 +53,8 @@ def summarize(
         same_network: candidate and baseline have the same architecture.
     """
     arms, candidate = evaluation.arms, settings.candidate
+    if evaluation.fine_tuning is not None:
+        return _fine_tuned(evaluation.fine_tuning, candidate)
     lacking = [arm for arm in dict.fromkeys((BASELINE, candidate)) if arm not in arms]
     if lacking or candidate == BASELINE:
         text = _("The candidate is the baseline itself.")
@@ -78,6 +81,17 @@ def summarize(
     )
 
 
+def _fine_tuned(tuning: FineTuning, candidate: str) -> _ReportSummary:
+    """Say that the registry compares the candidate with the champion, and what was left out."""
+    text = _(
+        "It was fine-tuned from champion version %(version)s, which it is compared with when it is registered. Skipped "
+        "in this run: the search, %(skipped)s, and the comparison with the baseline.",
+        version=tuning.champion,
+        skipped=join(list(map(arm_title, tuning.skipped))),
+    )
+    return _ReportSummary("none", _("The %(arm)s model was fine-tuned", arm=arm_title(candidate)), text, [], [])
+
+
 _TITLES: dict[State, str] = {
     "yes": mark("The %(arm)s model deserves promotion"),
     "no": mark("The %(arm)s model does not deserve promotion"),
@@ -89,9 +103,9 @@ def verdict(
     evaluation: Evaluation, gates: list[Gate], settings: PromotionSettings, confidence: float
 ) -> tuple[State, str]:
     """Return state and sentence of a complete evaluation."""
-    ours, gain = evaluation.arms[settings.candidate], evaluation.gain
+    ours, gains = evaluation.arms[settings.candidate], evaluation.gains
     proven = next(gate for gate in gates if gate.name == names.GAIN_BASELINE)
-    value, ends, number = gain.mean.value, proven.interval, len(ours.seeds)
+    value, ends, number = gains["mean"].value, proven.interval, len(ours.seeds)
     least, claim, others = settings.min_gain_baseline, _claim(value, len(ours.subsets)), _other_failures(gates)
     if ends is None:
         sentence = _("%(claim)s, but on one seed, which gives no interval.", claim=claim)
@@ -158,7 +172,7 @@ def details(evaluation: Evaluation, candidate: str, confidence: float, same_netw
     ours, theirs = evaluation.arms[candidate], evaluation.arms[BASELINE]
     full, worst = (
         {"gain": signed(gain.value), "interval": interval(gain.ci95, confidence)}
-        for gain in (evaluation.gain.full, evaluation.gain.worst)
+        for gain in (evaluation.gains["full"], evaluation.gains["worst"])
     )
     gains = [
         _("With all sensors: %(gain)s points (%(interval)s).", **full),

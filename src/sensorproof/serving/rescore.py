@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.data.metadata import PreparedMeta
 from sensorproof.documents.silent import SilentScores
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.failures import FAILURES
@@ -60,7 +61,7 @@ def _open(folder: Path, data: PreparedDataset) -> tuple[Segmenter, PreparedDatas
     model, description = load_model(folder)
     if not all(bool(weights.isfinite().all()) for weights in model.state_dict().values()):
         raise SensorproofError("model.safetensors", "has weights that are not finite", "train it again")
-    _check_comparable(description, data)
+    check_comparable(description, data.meta)
     own = copy.copy(data)
     own.meta = data.meta.model_copy(update={"sensors": description.sensors})
     return model, own
@@ -71,9 +72,12 @@ def rescore(folder: Path, data: PreparedDataset, settings: Settings) -> SubsetSc
     return recount(folder, data, settings).scores()
 
 
-def _check_comparable(description: ModelDescription, data: PreparedDataset) -> None:
-    """Check that model and data agree on sensors, classes and image size; otherwise a score means nothing."""
-    meta = data.meta
+def check_comparable(description: ModelDescription, meta: PreparedMeta) -> None:
+    """Check that model and data agree on sensors, classes and image size; otherwise a score means nothing.
+
+    Raises:
+        SensorproofError: they do not.
+    """
     fix = "decide by hand, then `sensorproof registry promote --force --reason …`"
     if description.classes != meta.classes:
         raise SensorproofError("model.json", "its classes are not those of the present data", fix)

@@ -19,7 +19,9 @@ from sensorproof.settings.evaluation import (
     ReportSettings,
 )
 from sensorproof.settings.ingestion import ArchiveLimits, IngestionSettings
+from sensorproof.settings.notifications import NotificationSettings
 from sensorproof.settings.renamed import find_renamed
+from sensorproof.settings.retraining import FineTuneSettings, RetrainingSettings
 from sensorproof.settings.schedule import RetrainWhenSettings, ScheduleSettings
 from sensorproof.settings.search import ChoiceSettings, PruningSettings, SearchSettings, SpaceSettings
 from sensorproof.settings.strict_model import StrictModel, validate_document
@@ -56,11 +58,13 @@ __all__ = [
     "DataSettings",
     "DriftChecks",
     "EvaluateSettings",
+    "FineTuneSettings",
     "HealthChecks",
     "IngestionSettings",
     "LabelChecks",
     "ModelSettings",
     "MonitoringSettings",
+    "NotificationSettings",
     "PairTime",
     "PilotSettings",
     "PromotionSettings",
@@ -68,6 +72,7 @@ __all__ = [
     "RegularizerSettings",
     "ReportSettings",
     "RetrainWhenSettings",
+    "RetrainingSettings",
     "Scale",
     "Scales",
     "ScheduleSettings",
@@ -95,12 +100,14 @@ class Settings(StrictModel):
     monitoring: MonitoringSettings
     regularizer: RegularizerSettings
     search: SearchSettings
+    retraining: RetrainingSettings
     evaluate: EvaluateSettings
     report: ReportSettings
     compare: CompareSettings
     promotion: PromotionSettings
     validation: ValidationSettings
     schedule: ScheduleSettings
+    notifications: NotificationSettings
 
     @model_validator(mode="after")
     def _compares_arms_that_train(self) -> Self:
@@ -127,10 +134,18 @@ class Settings(StrictModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _tells_once_that_a_candidate_waits(self) -> Self:
+        if self.promotion.notify and self.notifications.to and "waiting" in self.notifications.events:
+            raise ValueError(
+                "promotion.notify and notifications.to would both tell that a candidate waits; set one of them to null"
+            )
+        return self
+
     @property
     def hash(self) -> str:
         """SHA-256 (hex) of all settings that can change a result: the `params.hash` tag."""
-        return hash_json(self.model_dump(exclude={"compute", "ingestion", "schedule"}))
+        return hash_json(self.model_dump(exclude={"compute", "ingestion", "schedule", "notifications"}))
 
 
 def load_settings(path: str | Path = "params.yaml") -> Settings:
