@@ -17,8 +17,9 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
+from notifications import apply
 from sensorproof.console import report_errors
-from sensorproof.settings import ScheduleSettings, load_settings
+from sensorproof.settings import ScheduleSettings, Settings, load_settings
 
 POOL = "sensorproof"
 _HERE = [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
@@ -98,11 +99,18 @@ def _process_template() -> dict[str, Any]:
     return ProcessWorker.get_default_base_job_template()
 
 
+def serve(settings: Settings) -> None:
+    """Register all deployments and notifications at the server, and print their names."""
+    for name in register(settings.schedule):
+        print(f"deployed {name}")
+    for name in apply(settings.notifications):
+        print(f"notifies of {name}")
+
+
 @report_errors
 def main() -> None:
-    """Register all deployments."""
-    for name in register(load_settings().schedule):
-        print(f"deployed {name}")
+    """Register all deployments and notifications."""
+    serve(load_settings())
 
 
 if __name__ == "__main__":

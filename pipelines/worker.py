@@ -15,7 +15,7 @@ from sensorproof.settings import load_settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from deployments import POOL, register
+from deployments import POOL, serve
 
 _PATIENCE_S = 120.0
 
@@ -24,8 +24,7 @@ _PATIENCE_S = 120.0
 def main() -> None:
     """Work until this process is ended."""
     wait_for_server(os.environ.get("PREFECT_API_URL", ""))
-    for name in register(load_settings().schedule):
-        print(f"deployed {name}")
+    serve(load_settings())
     asyncio.run(ProcessWorker(POOL).start())
 
 

@@ -8,6 +8,7 @@ is ended after a time: a stuck one does not block the others.
 from pathlib import Path
 from typing import Any
 
+from flow_events import send
 from frames import spread
 from prefect import State, flow, get_run_logger, runtime, task
 from prefect.client.schemas import TaskRun
@@ -15,6 +16,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from replacing import replace_older
 from retraining import REFUSED, check_server, report, retraining
 
 from sensorproof.adapters import dvc
@@ -63,10 +65,14 @@ def ingest(folder: Path) -> Any:
         return Completed(name=BUSY, message=str(error))
     except RejectedError as error:
         note = note_rejection(folder, str(error), settings)
+        send("refused", f"batch {folder.name}", str(error))
         return Failed(name=REFUSED, message=f"{error} (noted in {note})")
     except SensorproofError as error:
         return Failed(message=str(error))
     forget_rejection(folder)
+    if result.quarantined:
+        text = f"{result.quarantined} frames of {result.name} are in quarantine, {result.frames} were ingested"
+        send("quarantined", f"batch {result.name}", text)
     for warning in result.warnings:
         logger.warning(warning)
     for relative in result.left:
@@ -151,21 +157,25 @@ def field_data(quiet_period_s: float = QUIET_PERIOD_S, retrain: bool = True) -> 
 def hand_over(settings: Settings) -> State[Any]:
     """Start a retraining: as a run of its own if this is a deployment, so that polling goes on meanwhile; else here.
 
-    The run has the data and the parameters as its key, so two identical requests are one run.
+    The run has the data and the parameters as its key, so two identical requests are one run. While an older run is
+    under way, it waits or replaces that one, as `schedule.newer` says.
     """
     if runtime.deployment.id is None:
         return retraining(return_state=True)
+    key = idempotency_key(settings)
     try:
         run: Any = run_deployment(
             RETRAINING,
             parameters={"when_due": False},
             timeout=0,
             as_subflow=False,
-            idempotency_key=idempotency_key(settings),
+            idempotency_key=key,
         )
     except ObjectNotFound:
         return retraining(return_state=True)
-    return Completed(message=f"handed over to run {run.name!r}")
+    older = replace_older(RETRAINING, key) if settings.schedule.newer == "replace" else []
+    replaced = f", which replaces {', '.join(map(repr, older))}" if older else ""
+    return Completed(message=f"handed over to run {run.name!r}{replaced}")
 
 
 def idempotency_key(settings: Settings) -> str:

@@ -1,6 +1,6 @@
 """The section `schedule`: when the flows run by themselves, and when they retrain."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
@@ -29,6 +29,8 @@ class ScheduleSettings(StrictModel):
     timezone: str
     polling_s: PositiveInt
     """Seconds between two looks into the inbox."""
+    newer: Literal["wait", "replace"]
+    """What a retraining on a newer batch does while another one runs: wait for its end, or cancel it."""
     retrain_when: RetrainWhenSettings
 
     @field_validator("timezone")
