@@ -1,71 +1,114 @@
-"""Stage train: one arm, one seed."""
+"""Stage train: one arm, every seed, one after the other.
 
+A process for each seed would spend more time on imports than a short training takes. Finished trainings are kept by
+all that determines them: a stage that was killed, or that gets further seeds, does not repeat them.
+"""
+
+import shutil
 import sys
-from typing import cast
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from sensorproof.artifacts import CHAMPION, CHECKPOINTS, PREPARED, QUARANTINED, SEARCH, run_folder
+from sensorproof.artifacts import CHAMPION, CHECKPOINTS, PREPARED, QUARANTINED, SEARCH, TRAIN, TRAINED, run_folder
+from sensorproof.cache import hash_code, prune
 from sensorproof.console import report_errors
-from sensorproof.documents import ArmSettings, SkippedRun
+from sensorproof.documents import ArmSettings, SkippedArm
 from sensorproof.documents.history import Row, write_history
 from sensorproof.files import atomic_folder
+from sensorproof.hashing import hash_json
 from sensorproof.settings import Arm, Settings, load_settings
 
+if TYPE_CHECKING:
+    from sensorproof.data.dataset import PreparedDataset
+    from sensorproof.experiment import RunSpec
+
+_CODE = (
+    "sensorproof.batch_share",
+    "sensorproof.data",
+    "sensorproof.evaluation",
+    "sensorproof.experiment",
+    "sensorproof.models",
+    "sensorproof.monitoring",
+    "sensorproof.objectives",
+    "sensorproof.regularization",
+    "sensorproof.resizing",
+    "sensorproof.training",
+)
+"""What a training runs: after a change there, finished ones are not used again."""
+_KEPT_DAYS = 14.0
 _WAITED = 0.1
 """Share of a training that may go by waiting for data before the log says so: then `compute.readers` helps."""
 
 
 @report_errors
-def main(arm: Arm, seed: int) -> None:
-    """Write artifacts/train/<arm>-<seed>; in the processes of torchrun, the first one does."""
+def main(arm: Arm) -> None:
+    """Write artifacts/train/<arm>; in the processes of torchrun, the first one does."""
     settings = load_settings()
     own = ArmSettings.read(SEARCH / "arms" / f"{arm}.json")
     if own.skipped is None:
-        train(arm, seed, own, settings)
+        train_all(arm, own, settings)
         return
-    with atomic_folder(run_folder(arm, seed)) as folder:
-        SkippedRun(reason=own.skipped).write(folder / "skipped.json")
-    print(f"{arm} seed {seed}: skipped, as {own.skipped}")
+    with atomic_folder(TRAIN / arm) as folder:
+        SkippedArm(reason=own.skipped).write(folder / "skipped.json")
+    print(f"{arm}: skipped, as {own.skipped}")
 
 
-def train(arm: Arm, seed: int, own: ArmSettings, settings: Settings) -> None:
-    """Train a new model, or the champion's a few steps more."""
+def train_all(arm: Arm, own: ArmSettings, settings: Settings) -> None:
+    """Train with every seed, and put the results together."""
     from sensorproof.data.dataset import PreparedDataset
-    from sensorproof.experiment import RunSpec, fit
-    from sensorproof.models import save_model
-    from sensorproof.monitoring.fit import fit_monitor
+    from sensorproof.experiment import RunSpec
     from sensorproof.training.processes import process_group
 
     steps, start = settings.train.steps, None
     if own.fine_tuning_steps is not None:
         steps, start = own.fine_tuning_steps, CHAMPION / "model"
+    train = own.apply(settings.train)
+    specs = [RunSpec(arm, seed, steps, settings.model, train, own.regularizer, start) for seed in settings.train.seeds]
+    data = PreparedDataset(PREPARED, QUARANTINED)
     with process_group() as processes:
-
-        def show(step: int, row: Row) -> None:
-            """Print about ten lines a training."""
-            if processes.first and (step % max(1, steps // 10) < 10 or step == steps):
-                print(f"{arm} seed {seed}: step {step} of {steps}, loss {row['loss']:.3f}", flush=True)
-
-        data = PreparedDataset(PREPARED, QUARANTINED)
-        result = fit(
-            RunSpec(arm, seed, steps, settings.model, own.apply(settings.train), own.regularizer, start),
-            data,
-            checkpoints=CHECKPOINTS,
-            readers=settings.compute.readers,
-            progress=show,
-        )
+        finished = {spec.seed: train_once(spec, data, settings, processes.first) for spec in specs}
         if not processes.first:
             return
-        with atomic_folder(run_folder(arm, seed)) as folder:
-            monitor = fit_monitor(result.model, data, settings.monitoring)
-            save_model(result.model.cpu(), result.description, folder / "model")
-            monitor.save(folder / "model")
-            write_history(folder / "history.csv", result.run.history)
-            result.to_record().write(folder / "train.json")
-        run = result.run
-        slow = run.waited > _WAITED * run.seconds
-        share = f" ({100 * run.waited / run.seconds:.0f} % waiting for data)" if slow else ""
-        print(f"{arm} seed {seed}: {run.seconds:.0f} s{share}, validation {result.validation}")
+        with atomic_folder(TRAIN / arm) as folder:
+            for seed, trained in finished.items():
+                shutil.copytree(trained, folder / run_folder(arm, seed).name)
+    prune(TRAINED, _KEPT_DAYS, keep=list(finished.values()))
+
+
+def train_once(spec: "RunSpec", data: "PreparedDataset", settings: Settings, first: bool) -> Path:
+    """Train a new model, or the champion's a few steps more, unless that was done before; return the folder."""
+    from sensorproof.experiment import fit
+    from sensorproof.models import save_model
+    from sensorproof.monitoring.fit import fit_monitor
+
+    name = f"{spec.arm} seed {spec.seed}"
+    trained = TRAINED / hash_json([spec.key(data), settings.monitoring.model_dump(), hash_code(*_CODE)])[:40]
+    if trained.is_dir():
+        trained.touch()
+        if first:
+            print(f"{name}: trained before")
+        return trained
+
+    def show(step: int, row: Row) -> None:
+        """Print about ten lines a training."""
+        if first and (step % max(1, spec.steps // 10) < 10 or step == spec.steps):
+            print(f"{name}: step {step} of {spec.steps}, loss {row['loss']:.3f}", flush=True)
+
+    result = fit(spec, data, checkpoints=CHECKPOINTS, readers=settings.compute.readers, progress=show)
+    if not first:
+        return trained
+    with atomic_folder(trained) as folder:
+        monitor = fit_monitor(result.model, data, settings.monitoring)
+        save_model(result.model.cpu(), result.description, folder / "model")
+        monitor.save(folder / "model")
+        write_history(folder / "history.csv", result.run.history)
+        result.to_record().write(folder / "train.json")
+    run = result.run
+    slow = run.waited > _WAITED * run.seconds
+    share = f" ({100 * run.waited / run.seconds:.0f} % waiting for data)" if slow else ""
+    print(f"{name}: {run.seconds:.0f} s{share}, validation {result.validation}")
+    return trained
 
 
 if __name__ == "__main__":
-    main(cast(Arm, sys.argv[1]), int(sys.argv[2]))
+    main(cast(Arm, sys.argv[1]))

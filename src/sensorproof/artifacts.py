@@ -24,6 +24,8 @@ SEARCH = _ARTIFACTS / "search"
 STUDIES = _ARTIFACTS / "studies" / "journal.log"
 TRAIN = _ARTIFACTS / "train"
 CHECKPOINTS = _ARTIFACTS / "checkpoints"
+TRAINED = _CACHE / "trained"
+"""Finished trainings by all that determines them."""
 EVALUATE = _ARTIFACTS / "evaluate"
 SPECIALISTS = _ARTIFACTS / "specialists"
 EVALUATION = _ARTIFACTS / "evaluation.json"
@@ -36,5 +38,5 @@ FIELD = _ARTIFACTS / "field"
 
 
 def run_folder(arm: str, seed: int) -> Path:
-    """Return the folder of one run of stage train."""
-    return TRAIN / f"{arm}-{seed}"
+    """Return the folder of one training; stage train writes all seeds of an arm at once."""
+    return TRAIN / arm / str(seed)

@@ -8,8 +8,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -94,21 +93,22 @@ def _unpack(value: Any, opened: Any) -> Any:
 
 
 @lru_cache(maxsize=8)
-def hash_code(*packages: str) -> str:
-    """Return the SHA-256 (hex) of the source of some packages: what their code computed depends on it."""
-    sources = [(package, path, text) for package in packages for path, text in _sources(files(package), "")]
+def hash_code(*names: str) -> str:
+    """Return the SHA-256 (hex) of the source of some packages and modules: what their code computed depends on it."""
+    sources = [(name, path, text) for name in names for path, text in _sources(name)]
     return hash_json([*sources, np.__version__])
 
 
-def _sources(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
-    """Return the names and the text of all modules in a package."""
-    found = []
-    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
-        if entry.is_dir() and entry.name != "__pycache__":
-            found += _sources(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".py"):
-            found.append((prefix + entry.name, entry.read_text(encoding="utf-8")))
-    return found
+def _sources(name: str) -> list[tuple[str, str]]:
+    """Return the paths and the text of a module, or of all modules in a package."""
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    origin = Path(spec.origin)
+    if not spec.submodule_search_locations:
+        return [(origin.name, origin.read_text(encoding="utf-8"))]
+    modules = sorted((path.relative_to(origin.parent).as_posix(), path) for path in origin.parent.rglob("*.py"))
+    return [(relative, path.read_text(encoding="utf-8")) for relative, path in modules]
 
 
 def prune(folder: Path, days: float, keep: Sequence[Path] = ()) -> None:

@@ -14,7 +14,7 @@ def load_model(source: str | Path, device: str = "auto") -> Predictor:
     See also `sensorproof.models.storage.load_model`: the network alone, from a folder.
 
     Args:
-        source: a model folder (model.json and model.safetensors, such as `artifacts/train/<arm>-<seed>/model`), or an
+        source: a model folder (model.json and model.safetensors, such as `artifacts/train/<arm>/<seed>/model`), or an
             address in the MLflow registry: `models:/sensorproof@champion` or `models:/sensorproof/3`. The registry is
             that of MLFLOW_TRACKING_URI, by default `sqlite:///mlflow.db`.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.

@@ -8,7 +8,7 @@ import pytest
 from helpers.project import Project, make_project
 
 STAGES = {"prepare", "validate", "search", "evaluate", "report", "register"}
-RUNS = {f"train@{arm}-{seed}" for arm in ("baseline", "regularized_dropout") for seed in (0, 1)}
+RUNS = {"train@baseline", "train@regularized_dropout"}
 
 
 @pytest.fixture(scope="module")

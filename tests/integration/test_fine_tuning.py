@@ -38,8 +38,8 @@ def test_the_candidate_goes_on_from_the_champion(project: Project) -> None:
     assert summary["fine_tuning"]["champion"] == 1
     assert set(first["data"]["trained_on"]) <= set(summary["data"]["trained_on"])
     assert summary["promotion"]["version"] == 2
-    assert [p.name for p in (artifacts / "train/baseline-0").iterdir()] == ["skipped.json"]
-    history = (artifacts / "train/regularized_dropout-0/history.csv").read_text().splitlines()
+    assert [p.name for p in (artifacts / "train/baseline").iterdir()] == ["skipped.json"]
+    history = (artifacts / "train/regularized_dropout/0/history.csv").read_text().splitlines()
     assert history[-1].startswith("6,")
     assert "was fine-tuned" in (artifacts / "report.html").read_text()
     assert "Running stage" not in project.run("dvc", "repro").stdout.replace("Running stage 'registry'", "")

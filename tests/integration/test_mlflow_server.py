@@ -133,7 +133,7 @@ def test_a_batch_is_predicted_with_the_champion(
     batch = write_raw(tmp_path / "b")
     command = ("sensorproof", "predict", "models:/sensorproof@champion", str(batch.root), str(tmp_path / "out"))
     assert "5 of 5 frames predicted" in registered.run_on(mlflow_server.url, *command)
-    folder = "artifacts/train/regularized_dropout-1/model"
+    folder = "artifacts/train/regularized_dropout/1/model"
     registered.run_on(mlflow_server.url, "sensorproof", "predict", folder, str(batch.root), str(tmp_path / "local"))
     for file in sorted((tmp_path / "local/labels").iterdir()):
         np.testing.assert_array_equal(Image.open(file), Image.open(tmp_path / "out/labels" / file.name))

@@ -73,7 +73,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     command = [BIN / "mlflow", "models", "serve", *address]
     ready = lambda: answers(f"{url}/ping")  # noqa: E731
     with running(command, ready, home / "server.log", environment=environment, folder=home):
-        yield Served(url, load_predictor(home / "artifacts/train/regularized_dropout-1/model", "cpu"), home)
+        yield Served(url, load_predictor(home / "artifacts/train/regularized_dropout/1/model", "cpu"), home)
 
 
 def as_lists(frame: dict[str, NDArray[Any]]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def test_the_version_is_the_seed_that_was_best_on_validation(home: Path, client:
     run_stage()
     version = client.get_model_version("sensorproof", "1")
     assert (version.tags["arm"], version.tags["seed"]) == ("regularized_dropout", "0")
-    assert version.tags["model.sha256"] == hash_model(home / "artifacts/train/regularized_dropout-0/model")
+    assert version.tags["model.sha256"] == hash_model(home / "artifacts/train/regularized_dropout/0/model")
     child = client.get_run(version.run_id)
     assert (child.data.tags["arm"], child.data.tags["seed"]) == ("regularized_dropout", "0")
     assert version.source == f"models:/{child.outputs.model_outputs[0].model_id}"
@@ -247,10 +247,10 @@ def test_only_the_model_that_was_scored_is_registered(
     home: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_results(home, GOOD)
-    flip_a_byte(home / "artifacts/train/regularized_dropout-1/model/model.safetensors")
+    flip_a_byte(home / "artifacts/train/regularized_dropout/1/model/model.safetensors")
     with pytest.raises(SystemExit, match="1"):
         run_stage()
-    assert "regularized_dropout-1/model: is not the model that was scored" in capsys.readouterr().err
+    assert "regularized_dropout/1/model: is not the model that was scored" in capsys.readouterr().err
     assert client.search_registered_models() == []
 
 
@@ -321,7 +321,7 @@ def test_the_registered_model_predicts_as_the_model_folder(home: Path, client: M
         ("camera", False),
         ("depth", False),
     ]
-    predictor = load_predictor(home / "artifacts/train/regularized_dropout-1/model", "cpu")
+    predictor = load_predictor(home / "artifacts/train/regularized_dropout/1/model", "cpu")
     frames = [{name: pixels[i] for name, pixels in inputs.items()} for i in range(3)]
     out = np.load(home / "out.npz")
     np.testing.assert_array_equal(out["all"], [p.labels for p in predictor.predict(frames)])

@@ -199,7 +199,7 @@ def stage_exit_code(lines: list[str]) -> int | None:
 def stage_graph(project: Path = Path()) -> dict[str, set[str]]:
     """List the stages of dvc.yaml in an order in which they can run, each with the stages that it waits for.
 
-    A matrix is expanded (`train@baseline-0`); .dvc files are left out: they are data, not work.
+    A matrix is expanded (`train@baseline`); .dvc files are left out: they are data, not work.
     """
     graph: dict[str, set[str]] = {}
     for line in run_dvc("dag", "--dot", project=project).splitlines():

@@ -14,7 +14,7 @@ from sensorproof.documents.evaluation import (
     Gains,
     SearchSummary,
 )
-from sensorproof.documents.fine_tuning import ChampionStart, FineTuning, RetrainingStart, SkippedRun
+from sensorproof.documents.fine_tuning import ChampionStart, FineTuning, RetrainingStart, SkippedArm
 from sensorproof.documents.promotion import GateRecord, PromotionRecord, RegistryState, Summary
 from sensorproof.documents.runs import (
     CANDIDATE,
@@ -69,7 +69,7 @@ __all__ = [
     "Scores",
     "SearchResult",
     "SearchSummary",
-    "SkippedRun",
+    "SkippedArm",
     "Statistic",
     "Summary",
     "TrainingRecord",

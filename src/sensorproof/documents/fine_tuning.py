@@ -31,8 +31,8 @@ class RetrainingStart(OmitsNone):
     """How the candidate goes on from there."""
 
 
-class SkippedRun(Document):
-    """artifacts/train/<arm>-<seed>/skipped.json, in place of a training."""
+class SkippedArm(Document):
+    """artifacts/train/<arm>/skipped.json, in place of trainings."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""artifacts/train/<arm>-<seed>/history.csv: scalars of a training, one row per recorded step."""
+"""artifacts/train/<arm>/<seed>/history.csv: scalars of a training, one row per recorded step."""
 
 import csv
 from collections.abc import Sequence

@@ -34,7 +34,7 @@ class Scores(Document):
 
 
 class TrainingRecord(Document):
-    """artifacts/train/<arm>-<seed>/train.json: how a training went, and its scores on the validation split."""
+    """artifacts/train/<arm>/<seed>/train.json: how a training went, and its scores on the validation split."""
 
     arm: str
     seed: int
