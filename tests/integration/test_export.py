@@ -50,9 +50,9 @@ np.savez("answers.npz", **answers)
 
 
 def meta() -> PreparedMeta:
-    """A camera by the frame, a depth sensor with nodata, and a thermal sensor of 16 bits, stored as float32."""
+    """A camera, a depth sensor with nodata by the frame, and a thermal sensor of 16 bits, stored as float32."""
     base = make_meta(CHANNELS)
-    camera = base.sensors["camera"].model_copy(update={"standardize": "frame"})
+    depth = base.sensors["depth"].model_copy(update={"standardize": "frame"})
     thermal = SensorInput(
         kind="thermal",
         channels=2,
@@ -62,7 +62,7 @@ def meta() -> PreparedMeta:
         std=(0.004, 0.02),
         stored="float32",
     )
-    return base.model_copy(update={"sensors": {**base.sensors, "camera": camera, "thermal": thermal}})
+    return base.model_copy(update={"sensors": {**base.sensors, "depth": depth, "thermal": thermal}})
 
 
 @pytest.fixture(scope="module")
