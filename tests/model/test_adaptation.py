@@ -56,6 +56,7 @@ def test_the_statistics_are_those_that_training_on_the_frames_would_have(
         quarantine="",
         size=[32, 40],
         standardize="dataset",
+        full_resolution=False,
         split=SplitSettings(val=0.2, test=0.2, seed=0),
     )
     meta, _, _ = prepare(settings, tmp_path / "arrays")

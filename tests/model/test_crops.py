@@ -33,7 +33,9 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Batch:
 def prepare_small(raw: Batch, out: Path, *, full: bool, workers: int = 1) -> PreparedDataset:
     split = SplitSettings(val=0.2, test=0.2, seed=0)
     folder = str(raw.root.parent)
-    settings = DataSettings(raw=folder, inbox="", quarantine="", size=[24, 32], full_resolution=full, split=split)
+    settings = DataSettings(
+        raw=folder, inbox="", quarantine="", size=[24, 32], standardize="dataset", full_resolution=full, split=split
+    )
     prepare(settings, out, workers=workers)
     return PreparedDataset(out)
 

@@ -83,7 +83,13 @@ def test_training_and_prediction_standardise_alike(predictor: Predictor, tmp_pat
     raw = write_raw(tmp_path / "raw/b")
     split = SplitSettings(val=0.2, test=0.2, seed=0)
     settings = DataSettings(
-        raw=str(tmp_path / "raw"), inbox="", quarantine="", size=[32, 40], standardize={"camera": "frame"}, split=split
+        raw=str(tmp_path / "raw"),
+        inbox="",
+        quarantine="",
+        size=[32, 40],
+        standardize={"camera": "frame"},
+        full_resolution=False,
+        split=split,
     )
     meta, _, _ = prepare(settings, tmp_path / "prepared")
     assert {name: sensor.standardize for name, sensor in meta.sensors.items()} == {
