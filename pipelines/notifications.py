@@ -5,7 +5,7 @@ from uuid import UUID
 
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.events import Automation, EventTrigger
+from prefect.events import AutomationCore, EventTrigger
 from prefect.events.actions import SendNotification
 from prefect.exceptions import ObjectNotFound
 
@@ -44,7 +44,7 @@ def apply(settings: NotificationSettings) -> list[str]:
             rule = _rule(kind)
             action = SendNotification(block_document_id=block, subject=rule.subject, body=rule.body)
             names.append(f"{_PREFIX}{kind}")
-            client.create_automation(Automation(name=names[-1], trigger=rule.trigger, actions=[action]))
+            client.create_automation(AutomationCore(name=names[-1], trigger=rule.trigger, actions=[action]))
     return names
 
 

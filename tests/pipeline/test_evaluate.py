@@ -1,5 +1,6 @@
 """Stage evaluate: scores of every run, and the comparison of the arms."""
 
+import shutil
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,12 +12,23 @@ import yaml
 from helpers.mlflow_registry import load_stage
 from helpers.project_artifacts import CLASSES, SENSORS, write_results
 from helpers.search import make_trial
-from sensorproof.artifacts import EVALUATE, EVALUATION, PREPARED, SEARCH, SPECIALISTS, VERDICT, run_folder
+from sensorproof.artifacts import (
+    CHAMPION_START,
+    EVALUATE,
+    EVALUATION,
+    PREPARED,
+    SEARCH,
+    SPECIALISTS,
+    VERDICT,
+    run_folder,
+)
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.holdout import hash_holdout
 from sensorproof.documents import (
+    ChampionStart,
     Evaluation,
     HoldoutRecord,
+    RetrainingStart,
     RunScores,
     Scores,
     SearchResult,
@@ -41,9 +53,32 @@ def prepare_stage(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Set
     SearchResult(trials=(make_trial(0, 60.0, 50.0),), best=settings.regularizer).write(SEARCH / "trials.json")
     frames = VerdictFrames(total=13, quarantined=1, released=0)
     ValidationRecord(decision="accepted", frames=frames, batches={}).write(VERDICT)
+    RetrainingStart().write(CHAMPION_START)
     stage = load_stage("evaluate")
     monkeypatch.setattr(stage, "locked_hash", lambda *_: "0123.dir")
     return stage, settings
+
+
+def test_a_fine_tuned_candidate_is_scored_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, settings = prepare_stage(tmp_path, monkeypatch)
+    champion = ChampionStart(
+        version=3,
+        model_sha256="0" * 64,
+        arm="regularized_dropout",
+        regularizer=settings.regularizer,
+        class_balance=0.5,
+        trained_on=("old/0",),
+    )
+    RetrainingStart(champion=champion, fine_tune=settings.retraining.fine_tune).write(CHAMPION_START)
+    shutil.rmtree(run_folder("baseline", 0))
+    stage.main()
+    evaluation = Evaluation.read(EVALUATION)
+    assert list(evaluation.arms) == ["regularized_dropout"]
+    assert (evaluation.gain, evaluation.comparison) == (None, None)
+    assert evaluation.data.trained_on == ("old/0", "x/train-0")
+    assert evaluation.fine_tuning is not None
+    assert evaluation.fine_tuning.skipped == ("baseline",)
+    assert evaluation.fine_tuning.holdout.hash == hash_holdout(PreparedDataset(PREPARED))
 
 
 def test_specialists_are_trained_if_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from sensorproof.adapters import optuna_worker
 from sensorproof.adapters.optuna import Source, join_search, run_search
 from sensorproof.adapters.optuna_storage import open_storage
 from sensorproof.adapters.optuna_worker import Pace
-from sensorproof.artifacts import PREPARED, QUARANTINED, SEARCH, STUDIES
-from sensorproof.documents import ArmSettings, SearchResult
+from sensorproof.artifacts import CHAMPION_START, PREPARED, QUARANTINED, SEARCH, STUDIES
+from sensorproof.documents import ArmSettings, RetrainingStart, SearchResult
 from sensorproof.documents.search import Check, TaskResult
 from sensorproof.errors import SensorproofError, UsageError
 from sensorproof.files import dump_yaml
@@ -88,6 +88,7 @@ def test_the_stage_writes_what_it_chose_for_every_arm(
     settings = settings.model_copy(update={"search": settings.search.model_copy(update={"silent_failures": True})})
     (tmp_path / "params.yaml").write_text(dump_yaml(settings.model_dump(mode="json")))
     monkeypatch.chdir(tmp_path)
+    RetrainingStart().write(CHAMPION_START)
     load_stage("search").main()
     result = SearchResult.read(SEARCH / "trials.json")
     assert [trial.number for trial in result.trials] == [0, 1, 2]
@@ -114,6 +115,7 @@ def test_the_stage_keeps_the_settings_where_the_search_is_off(tmp_path: Path, mo
     settings = search_settings(enabled=False)
     (tmp_path / "params.yaml").write_text(dump_yaml(settings.model_dump(mode="json")))
     monkeypatch.chdir(tmp_path)
+    RetrainingStart().write(CHAMPION_START)
     load_stage("search").main()
     assert SearchResult.read(SEARCH / "trials.json") == SearchResult(trials=(), best=settings.regularizer)
     assert ArmSettings.read(SEARCH / "arms/regularized_dropout.json").regularizer == settings.regularizer

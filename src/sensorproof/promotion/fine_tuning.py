@@ -76,6 +76,10 @@ def _check_model(champion: Version, model: Path, data: PreparedDataset, settings
         check_comparable(description, data.meta)
     except SensorproofError as error:
         raise SensorproofError(_name(champion), f"cannot be fine-tuned: {error.fault}", _FIX) from error
+    for name, sensor in description.sensors.items():
+        if sensor.standardize != (wanted := data.meta.sensors[name].standardize):
+            fault = f"cannot be fine-tuned: its {name} is standardised by {sensor.standardize}, the data's by {wanted}"
+            raise SensorproofError(_name(champion), fault, _FIX)
     for key in ("backbone", "decoder_channels"):
         theirs, ours = getattr(description, key), getattr(settings.model, key)
         if theirs != ours:
