@@ -66,8 +66,10 @@ def _rule(kind: str) -> _Rule:
 def _find_block(client: SyncPrefectClient, to: str) -> UUID:
     """Return the id of the block that sends: one that is there already, or one for a webhook."""
     if to.startswith("http"):
-        webhook = CustomWebhookNotificationBlock(name=_BLOCK, url=to, json_data={"text": "{{subject}}: {{body}}"})
-        return webhook.save(_BLOCK, overwrite=True)
+        webhook = CustomWebhookNotificationBlock(
+            name=_BLOCK, url=to, json_data={"text": "{{subject}}: {{body}}"}, headers=None, cookies=None
+        )
+        return UUID(str(webhook.save(_BLOCK, overwrite=True)))
     kind, name = to.split("/")
     try:
         return client.read_block_document_by_name(name, kind).id

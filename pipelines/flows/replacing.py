@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from prefect import State
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -13,7 +14,6 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateName,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.states import State
 
 _UNDER_WAY = ("Running", "Pending", "Retrying", "AwaitingRetry", "AwaitingConcurrencySlot")
 

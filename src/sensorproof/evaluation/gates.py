@@ -291,8 +291,8 @@ def _find_faults(evaluation: Evaluation, candidate: str) -> list[str]:
     one_seed = candidate in arms and len(arms[candidate].seeds) == 1
     if evaluation.gain is None and evaluation.fine_tuning is None:
         faults.append("gain is missing")
-    for figure in FIGURES if evaluation.gain is not None else ():
-        gain = evaluation.gain.figure(figure)
+    gains = {} if evaluation.gain is None else {figure: evaluation.gain.figure(figure) for figure in FIGURES}
+    for figure, gain in gains.items():
         if not math.isfinite(gain.value):
             faults.append(f"gain.{figure}.value is {gain.value}")
         unproven = one_seed and gain.ci95 == (None, None)
