@@ -22,6 +22,8 @@ from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError, Us
 from sensorproof.files import parse_yaml, read_json
 
 _Echo = Callable[[str], None]
+_GUARD = (sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py")))
+"""What ends a command when this process is killed."""
 _TAIL = 200
 """Lines of output that are kept to find the error in."""
 PATIENCE_S = 3600.0
@@ -43,21 +45,21 @@ class DvcCommandError(SensorproofError):
 def run_dvc(*arguments: str, project: Path = Path(), echo: _Echo | None = None) -> str:
     """Run one DVC command and return what it printed; `echo` is given each line as it comes, warnings among them.
 
-    It waits while another DVC process holds the repository. When we are interrupted, the command and the stage that
-    it runs are ended as well.
+    It waits while another DVC process holds the repository. When we are interrupted or killed, the command and the
+    stage that it runs are ended as well.
 
     Raises:
         Failure: it failed; the text is the one line that says why.
     """
     quiet_environment(project)
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    command = [*_GUARD, sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
     lines: list[str] = []
     with (
         tempfile.TemporaryFile("w+", errors="replace") as aside,
         subprocess.Popen(
             command,
             cwd=project,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # open until this process ends
             stdout=subprocess.PIPE,
             stderr=aside if echo is None else subprocess.STDOUT,
             text=True,
