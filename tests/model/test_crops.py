@@ -19,6 +19,7 @@ from sensorproof.data.preprocessing import fit_image, label_lookup
 from sensorproof.errors import SensorproofError
 from sensorproof.experiment import RunSpec, fit, make_sampler
 from sensorproof.settings import DataSettings, ModelSettings, SplitSettings
+from sensorproof.settings.data import Standardization
 
 FRAME = (50, 61)
 SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
@@ -30,11 +31,25 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Batch:
     return write_raw(tmp_path_factory.mktemp("raw") / "b", SPLITS)
 
 
-def prepare_small(raw: Batch, out: Path, *, full: bool, workers: int = 1) -> PreparedDataset:
+def prepare_small(
+    raw: Batch,
+    out: Path,
+    *,
+    full: bool,
+    workers: int = 1,
+    size: tuple[int, int] = (24, 32),
+    standardize: Standardization = "dataset",
+) -> PreparedDataset:
     split = SplitSettings(val=0.2, test=0.2, seed=0)
     folder = str(raw.root.parent)
     settings = DataSettings(
-        raw=folder, inbox="", quarantine="", size=[24, 32], standardize="dataset", full_resolution=full, split=split
+        raw=folder,
+        inbox="",
+        quarantine="",
+        size=list(size),
+        standardize=standardize,
+        full_resolution=full,
+        split=split,
     )
     prepare(settings, out, workers=workers)
     return PreparedDataset(out)
@@ -94,6 +109,34 @@ def _shows(batch: TensorBatch, k: int, data: PreparedDataset, full: FullFrames, 
         return False
     expected = data.standardize({name: own[None].astype(np.float32) for name, own in images.items()})
     return all(torch.equal(batch.inputs[name][k], own[0]) for name, own in expected.items())
+
+
+def test_a_crop_of_a_sensor_by_the_frame_is_a_window_of_its_standardised_frame(raw: Batch, tmp_path: Path) -> None:
+    """And not standardised by what the crop shows: in prediction the whole frame is."""
+    own = prepare_small(raw, tmp_path / "prepared", full=True, size=FRAME, standardize="frame")
+    batch = CropSampler(own, 4, 0, False, WHOLE)(0)
+    crops = batch.inputs["camera"]
+    frames = own.batch(own.rows("train"))
+    windows = frames.inputs["camera"].unfold(2, 20, 1).unfold(3, 30, 1)  # (B, C, places, places, 20, 30)
+    labels = frames.target.unfold(1, 20, 1).unfold(2, 30, 1)
+    for crop, label in zip(crops, batch.target, strict=True):
+        shown = (labels == label).all((-1, -2)).nonzero()
+        gaps = [float((windows[k, :, y, x] - crop).abs().max()) for k, y, x in shown.tolist()]
+        assert min(gaps) < 1e-5
+    assert float(crops.mean((2, 3)).abs().max()) > 1e-3
+
+
+def test_by_the_frame_the_light_of_crops_changes_with_that_of_their_frames(raw: Batch, tmp_path: Path) -> None:
+    """Gain and offset therefore change nothing; noise and saturation do."""
+    own = prepare_small(raw, tmp_path / "prepared", full=True, size=FRAME, standardize="frame")
+    plain = CropSampler(own, 4, 0, False, WHOLE)(0).inputs["depth"]
+    changed = CropSampler(own, 4, 0, False, WHOLE, {"depth": 0.2})(0).inputs["depth"]
+    assert not torch.equal(changed, plain)
+    assert float((changed - plain).abs().mean()) < 0.2
+    usual = prepare_small(raw, tmp_path / "usual", full=True, size=FRAME)
+    moved = CropSampler(usual, 4, 0, False, WHOLE, {"depth": 0.2})(0).inputs["depth"]
+    still = CropSampler(usual, 4, 0, False, WHOLE)(0).inputs["depth"]
+    assert float((moved - still).abs().mean()) > 2 * float((changed - plain).abs().mean())
 
 
 @pytest.mark.parametrize(("scale", "place"), [(0.0, [0.0, 0.0]), (0.5, [0.999, 0.999]), (1.0, [0.3, 0.6])])

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sensorproof.data.dataset import PreparedDataset, TensorBatch, TrainingSampler
 from sensorproof.data.full_frames import FullFrames
 from sensorproof.data.metadata import IGNORE
-from sensorproof.data.preprocessing import Size, resize_image, resize_label
+from sensorproof.data.preprocessing import Size, frame_statistics, resize_image, resize_label
 from sensorproof.errors import SensorproofError
 
 _PLACE, _SCALE = 2, 4
@@ -94,7 +95,21 @@ class CropSampler(TrainingSampler):
                 sensor = self.data.meta.sensors[name]
                 images[name][k] = resize_image(own.astype(np.float32), self.crop.size, sensor)
         target = torch.from_numpy(labels.astype(np.int64))
-        return TensorBatch(self._standardize(images, step, samples), present, target)
+        return TensorBatch(self._standardize_crops(images, rows, step, samples), present, target)
+
+    def _standardize_crops(
+        self, images: dict[str, NDArray[np.float32]], rows: NDArray[np.int64], step: int, samples: slice
+    ) -> dict[str, Tensor]:
+        """Standardise crops; those of a sensor by the frame as their whole frames are, which the arrays hold."""
+        by_frame = [name for name, sensor in self.data.meta.sensors.items() if sensor.standardize == "frame"]
+        inputs = self._standardize({n: own for n, own in images.items() if n not in by_frame}, step, samples)
+        crops = self._change_light({name: images[name] for name in by_frame}, step, samples)
+        frames = self._change_light({name: self.data.images[name][rows] for name in by_frame}, step, samples)
+        for name in by_frame:
+            crop, frame = (torch.from_numpy(np.asarray(each[name])).float() for each in (crops, frames))
+            mean, std = frame_statistics(frame, torch.isfinite(frame))
+            inputs[name] = torch.nan_to_num((crop - mean) / std, nan=0.0, posinf=0.0, neginf=0.0)
+        return inputs
 
     def _empty(self, count: int) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.uint8]]:
         """Return images without a valid pixel, and labels that do not count."""

@@ -168,15 +168,21 @@ class TrainingSampler:
 
     def _standardize(self, images: Images, step: int, samples: slice) -> dict[str, Tensor]:
         """Change the light of the sensors that are to be changed, then standardise all."""
+        return self.data.standardize(self._change_light(images, step, samples))
+
+    def _change_light(self, images: Images, step: int, samples: slice) -> Images:
+        """Change the light of those of the images that are to be changed, the same way each time."""
         if not self.photometric:
-            return self.data.standardize(images)
+            return images
         rng = np.random.default_rng([self.seed, step, _LIGHT])
         factors = draw_factors(rng, self.size, len(self.photometric))[samples]
         changed = dict(images)
         for k, (name, strength) in enumerate(self.photometric.items()):
+            if name not in images:
+                continue
             kind = self.data.meta.sensors[name].kind
             changed[name] = change_light(images[name], factors[:, k], strength, kind).numpy()
-        return self.data.standardize(changed)
+        return changed
 
 
 def mirror(batch: TensorBatch, selected: Tensor) -> TensorBatch:

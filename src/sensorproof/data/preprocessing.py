@@ -144,13 +144,26 @@ def standardize_frames(values: "Tensor", valid: "Tensor") -> "Tensor":
     """
     import torch
 
+    mean, std = frame_statistics(values, valid)
+    return torch.where(valid, values - mean, 0.0) / std
+
+
+def frame_statistics(values: "Tensor", valid: "Tensor") -> tuple["Tensor", "Tensor"]:
+    """Return mean and standard deviation (B, C, 1, 1) of the valid pixels; infinity for a channel that is constant.
+
+    Args:
+        values: see `standardize_frames`.
+        valid: see `standardize_frames`.
+    """
+    import torch
+
     valid = valid.expand_as(values)
     number = valid.sum((2, 3), keepdim=True).clamp_min(1)
     mean = torch.where(valid, values, 0.0).sum((2, 3), keepdim=True) / number
-    deviations = torch.where(valid, values - mean, 0.0)
-    std = (deviations.square().sum((2, 3), keepdim=True) / number).sqrt()
+    squares = torch.where(valid, values - mean, 0.0).square().sum((2, 3), keepdim=True)
+    std = (squares / number).sqrt()
     flat = std <= _FLAT * mean.abs().clamp_min(1.0)  # what rounding leaves of a constant
-    return torch.where(flat, 0.0, deviations / torch.where(flat, 1.0, std))
+    return mean, std.masked_fill(flat, torch.inf)
 
 
 def label_lookup(info: BatchInfo) -> NDArray[np.uint8]:
