@@ -70,7 +70,7 @@ def test_what_the_registry_lost_is_registered_again(reproduced: Project) -> None
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("promotion: {max_loss_silent: 50.0}", {"report", "register"}),
+        ("promotion: {max_time_ratio: 1.2}", {"report", "register"}),
         ("regularizer: {sigma: 0.25}", {"search", "train@regularized_dropout", "evaluate", "report", "register"}),
         ("train: {checkpoint_every: 6}", {*RUNS, "evaluate", "report", "register"}),
         ("compare: {tuning_fraction: 0.7}", set()),
