@@ -21,6 +21,7 @@ from sensorproof.settings import Arm, Settings, load_settings
 if TYPE_CHECKING:
     from sensorproof.data.dataset import PreparedDataset
     from sensorproof.experiment import RunSpec
+    from sensorproof.training.processes import Processes
 
 _CODE = (
     "sensorproof.batch_share",
@@ -54,11 +55,14 @@ def main(arm: Arm) -> None:
 
 
 def train_all(arm: Arm, own: ArmSettings, settings: Settings) -> None:
-    """Train with every seed, and put the results together."""
+    """Train with every seed, on as many processes as the settings say, and put the results together."""
     from sensorproof.data.dataset import PreparedDataset
     from sensorproof.experiment import RunSpec
-    from sensorproof.training.processes import process_group
+    from sensorproof.training.processes import count_processes, process_group, share_out, start_processes
 
+    count = count_processes(settings.compute.processes)
+    share_out(settings.train.batch_size, count, settings.train.accumulate)
+    start_processes(count)
     steps, start = settings.train.steps, None
     if own.fine_tuning_steps is not None:
         steps, start = own.fine_tuning_steps, CHAMPION / "model"
@@ -66,7 +70,7 @@ def train_all(arm: Arm, own: ArmSettings, settings: Settings) -> None:
     specs = [RunSpec(arm, seed, steps, settings.model, train, own.regularizer, start) for seed in settings.train.seeds]
     data = PreparedDataset(PREPARED, QUARANTINED)
     with process_group() as processes:
-        finished = {spec.seed: train_once(spec, data, settings, processes.first) for spec in specs}
+        finished = {spec.seed: train_once(spec, data, settings, processes) for spec in specs}
         if not processes.first:
             return
         with atomic_folder(TRAIN / arm) as folder:
@@ -75,13 +79,13 @@ def train_all(arm: Arm, own: ArmSettings, settings: Settings) -> None:
     prune(TRAINED, _KEPT_DAYS, keep=list(finished.values()))
 
 
-def train_once(spec: "RunSpec", data: "PreparedDataset", settings: Settings, first: bool) -> Path:
+def train_once(spec: "RunSpec", data: "PreparedDataset", settings: Settings, processes: "Processes") -> Path:
     """Train a new model, or the champion's a few steps more, unless that was done before; return the folder."""
     from sensorproof.experiment import fit
     from sensorproof.models import save_model
     from sensorproof.monitoring.fit import fit_monitor
 
-    name = f"{spec.arm} seed {spec.seed}"
+    name, first = f"{spec.arm} seed {spec.seed}", processes.first
     trained = TRAINED / hash_json([spec.key(data), settings.monitoring.model_dump(), hash_code(*_CODE)])[:40]
     if trained.is_dir():
         trained.touch()
@@ -106,7 +110,8 @@ def train_once(spec: "RunSpec", data: "PreparedDataset", settings: Settings, fir
     run = result.run
     slow = run.waited > _WAITED * run.seconds
     share = f" ({100 * run.waited / run.seconds:.0f} % waiting for data)" if slow else ""
-    print(f"{name}: {run.seconds:.0f} s{share}, validation {result.validation}")
+    where = f" on {processes.count} processes" if processes.count > 1 else ""
+    print(f"{name}: {run.seconds:.0f} s{where}{share}, validation {result.validation}")
     return trained
 
 

@@ -46,6 +46,7 @@ TRAIN = TrainSettings(
     max_gradient_norm=None,
     hard_pixels=None,
     average_decay=None,
+    shard_weights=False,
     crop=None,
     crop_scale=[1.0, 1.0],
     photometric={},

@@ -3,16 +3,24 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
 
+from helpers.paths import ROOT
+from helpers.project_artifacts import make_meta, write_prepared
 from helpers.small_training import finish, read_outcome, run_apart, run_small, start_small, write_small_data
+from sensorproof.artifacts import PREPARED, QUARANTINED, SEARCH, TRAIN
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.documents import ArmSettings
+from sensorproof.documents.runs import TrainingRecord
+from sensorproof.errors import EXIT_USAGE
 from sensorproof.experiment import score_split
-from sensorproof.settings import Arm, ModelSettings
+from sensorproof.files import dump_yaml, parse_yaml, write_text
+from sensorproof.settings import Arm, ModelSettings, load_settings
 
 DEEP = ModelSettings(backbone="mit_b0", decoder_channels=16, pretrained=None)
 TASK: dict[str, Any] = {"steps": 20, "changes": {"batch_size": 8, "class_balance": 0.5}, "double": True}
@@ -55,7 +63,7 @@ def test_two_processes_have_the_loss_curve_of_one(root: Path, complete: Path, sh
         assert two["cross_entropy"] == pytest.approx(one["cross_entropy"], rel=tolerance)
     for name, tensor in model.state_dict().items():
         if "running" in name:
-            torch.testing.assert_close(outcome.weights[name], tensor, rtol=1e-6, atol=1e-8)
+            torch.testing.assert_close(outcome.weights[name], tensor, rtol=100 * tolerance, atol=10 * tolerance)
 
 
 def test_a_training_resumes_on_another_number_of_processes(root: Path, tmp_path: Path) -> None:
@@ -75,6 +83,23 @@ def test_a_training_resumes_on_another_number_of_processes(root: Path, tmp_path:
     )
     assert said in ([20, 30], [30])
     assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in expected], rel=1e-8)
+
+
+def test_weights_spread_over_the_processes_train_alike_and_resume(root: Path, tmp_path: Path) -> None:
+    changes = {"batch_size": 8, "accumulate": 2, "max_gradient_norm": 1.0}
+    task: dict[str, Any] = {"arm": "random_subset", "steps": 30, "double": True, "changes": changes}
+    expected = run_apart(root, tmp_path / "whole", 2, **task)
+    task["changes"] = changes | {"shard_weights": True}
+    checkpoint = str(tmp_path / "state.safetensors")
+    kill_after(start_small(root, tmp_path / "killed", 2, checkpoint=checkpoint, **task), "step 20")
+    outcome = run_apart(root, tmp_path / "out", 2, checkpoint=checkpoint, **task)
+    assert "step 10\n" not in outcome.log
+    losses, others = ([row["loss"] for row in each.history] for each in (outcome, expected))
+    assert losses == pytest.approx(others, rel=1e-8)
+    for name, tensor in expected.weights.items():
+        torch.testing.assert_close(outcome.weights[name], tensor, rtol=1e-3, atol=1e-5)
+    regularized = run_apart(root, tmp_path / "arm", 2, **task | {"arm": "regularized_dropout", "steps": 12})
+    assert regularized.history[-1]["regularizer"] > 0
 
 
 def test_a_training_killed_five_times_ends_with_the_weights_of_one_left_alone(root: Path, tmp_path: Path) -> None:
@@ -126,3 +151,45 @@ def test_processes_share_out_an_evaluation(root: Path, tmp_path: Path) -> None:
     scores = run_apart(root, tmp_path / "out", 2, score=True, **task).scores
     assert scores["support"] == expected.support
     assert scores["subsets"] == pytest.approx(expected.subsets, abs=0.05)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """All that stage train reads, for a training of six steps on two processes."""
+    params = parse_yaml((ROOT / "params.yaml").read_text())
+    params["compute"]["processes"] = 2
+    params["train"] |= {"device": "cpu", "steps": 6, "batch_size": 4}
+    (tmp_path / "params.yaml").write_text(dump_yaml(params))
+    write_prepared(tmp_path / PREPARED, make_meta().model_copy(update={"frames": {"train": 8, "val": 4, "test": 4}}))
+    write_text(tmp_path / QUARANTINED, "batch,frame_id\n")
+    settings = load_settings(tmp_path / "params.yaml")
+    chosen = ArmSettings(
+        regularizer=settings.regularizer,
+        class_balance=settings.train.class_balance,
+        learning_rate=settings.train.learning_rate,
+    )
+    chosen.write(tmp_path / SEARCH / "arms/baseline.json")
+    return tmp_path
+
+
+def run_stage(project: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "pipelines/stages/train.py", "baseline"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_stage_starts_its_processes(project: Path) -> None:
+    done = run_stage(project)
+    assert done.returncode == 0, done.stderr
+    assert "on 2 processes" in done.stdout
+    assert done.stdout.count("seed 0: step 6 of 6") == 1
+    assert TrainingRecord.read(project / TRAIN / "baseline/0/train.json").parameters > 0
+
+
+def test_the_stage_stops_before_it_starts_processes_among_which_a_batch_does_not_divide(project: Path) -> None:
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("batch_size: 4", "batch_size: 5", 1))
+    done = run_stage(project)
+    assert done.returncode == EXIT_USAGE
+    assert done.stderr.startswith("error: train.batch_size: a batch of 5 does not divide")
+    assert done.stderr.count("\n") == 1

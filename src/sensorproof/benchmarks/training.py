@@ -24,7 +24,7 @@ from sensorproof.settings import Arm, RegularizerSettings, TrainSettings
 from sensorproof.training.acceleration import accelerated
 from sensorproof.training.loop import build_optimizer, choose_device
 from sensorproof.training.processes import Processes, share_out
-from sensorproof.training.step import TYPES, Stepper
+from sensorproof.training.step import TYPES, Stepper, make_pass
 
 GOAL_SPEED, GOAL_REGULARIZER = 4.0, 1.15
 """On an H100 or H200 at the paper's size: frames per second over the plain loop's, and the regulariser's step."""
@@ -103,8 +103,9 @@ def bench_training(
     batch = work.make_batch(where)
     results: dict[str, float | str] = {"device": _name(where), "torch": str(torch.__version__)}
     with ExitStack() as stack:
-        steps = {PLAIN: _plain_step(work.make_model(where), batch)}
-        operations = _count_operations(steps[PLAIN])
+        plain = work.make_model(where)
+        steps = {PLAIN: _plain_step(plain, batch)}
+        operations = _count_operations(plain, batch)
         for kind, arm in _ARMS.items():
             model = work.make_model(where)
             stack.enter_context(accelerated(model, train))
@@ -113,20 +114,22 @@ def bench_training(
             for number in range(_WARMUP_STEPS):
                 step(number)
         rounds: list[dict[str, float]] = []
+        peaks = {PLAIN: _Probe(where, "float32"), FAST: _Probe(where, train.precision)}
         memory = dict.fromkeys(steps, 0.0)
         while not rounds or (len(rounds) < work.rounds and time.perf_counter() - began < work.seconds):
             rounds.append({})
             for kind, step in steps.items():
                 rounds[-1][kind], used = _measure(step, where)
                 memory[kind] = max(memory[kind], used)
+            for peak in peaks.values():
+                peak.try_again()
     for kind in steps:
         seconds = median(times[kind] for times in rounds)
         results |= {f"{kind}/step_s": seconds, f"{kind}/frames_s": work.samples / seconds}
         if where.type == "cuda":
             results[f"{kind}/memory_gib"] = memory[kind]
-    for kind, precision in ((PLAIN, "float32"), (FAST, train.precision)):
-        peak = _peak(where, TYPES[precision])
-        results[f"{kind}/peak_share"] = operations / median(times[kind] for times in rounds) / peak
+    for kind, peak in peaks.items():
+        results[f"{kind}/peak_share"] = operations / median(times[kind] for times in rounds) / peak.per_second
     results["speed"] = median(times[PLAIN] / times[FAST] for times in rounds)
     results["regularizer"] = median(times[REGULARIZED] / times[FAST] for times in rounds)
     fast_s = median(times[FAST] for times in rounds)
@@ -160,7 +163,9 @@ def _fast_step(
     scaler = GradScaler(device.type, enabled=train.precision == "float16")
     objective = build_objective(arm, regularizer, train.class_balance)
     objective.hard_pixels = train.hard_pixels
-    make_step = Stepper(model, objective, optimizer, scaler, train, device, Processes())
+    alone = Processes()
+    module = make_pass(model, objective, alone, sharded=False)
+    make_step = Stepper(model, objective, module, optimizer, scaler, train, device, alone)
 
     def step(number: int) -> None:
         make_step(batch, number)
@@ -182,19 +187,42 @@ def _measure(step: Callable[[int], None], device: torch.device) -> tuple[float, 
     return time.perf_counter() - began, (torch.cuda.max_memory_allocated(device) - held) / _GIB
 
 
-def _count_operations(step: Callable[[int], None]) -> int:
-    """Return the floating point operations of the matrix products and convolutions of a step, backward included."""
-    with FlopCounterMode(display=False) as counter:
-        step(0)
-    return counter.get_total_flops()
+def _count_operations(model: Segmenter, batch: TensorBatch) -> int:
+    """Return the floating point operations of a step's matrix products and convolutions.
+
+    They are three times those of a forward pass, as is usual for the share of a device's peak.
+    """
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(batch.inputs)
+    return 3 * counter.get_total_flops()
 
 
-def _peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Return the operations per second of a large matrix product."""
-    side = _PROBE[device.type]
-    factor = torch.randn(side, side, device=device).to(dtype)
-    times = [_measure(lambda number: torch.mm(factor, factor), device)[0] for _ in range(_PROBES)]  # type: ignore[arg-type]
-    return 2 * side**3 / min(times)
+class _Probe:
+    """The operations per second of a large matrix product: what a device reaches at its peak.
+
+    It takes its turn in every round, and the fastest counts.
+
+    Args:
+        device: on which it runs.
+        precision: of the matrices.
+    """
+
+    def __init__(self, device: torch.device, precision: str) -> None:
+        self._device, side = device, _PROBE[device.type]
+        self._factor = torch.randn(side, side, device=device).to(TYPES[precision])
+        self._operations = 2 * side**3
+        self.per_second = 0.0
+        self.try_again()
+
+    def try_again(self) -> None:
+        """Measure a few products."""
+        for _ in range(_PROBES):
+            seconds, _ = _measure(self._multiply, self._device)
+            self.per_second = max(self.per_second, self._operations / seconds)
+
+    def _multiply(self, number: int) -> None:
+        del number
+        torch.mm(self._factor, self._factor)
 
 
 def _name(device: torch.device) -> str:

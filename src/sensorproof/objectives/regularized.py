@@ -28,10 +28,14 @@ class Regularized(CrossEntropyObjective):
             passed on.
         subsets: of the sensors that are regularised.
         class_balance: of the cross-entropies; see `regularization.losses.pixel_weights`.
+
+    Attributes:
+        measures: whether to measure what each sensor contributes, every MEASURE_EVERY steps.
     """
 
     def __init__(self, settings: RegularizerSettings, subsets: Subsets, class_balance: float = 0.0) -> None:
         super().__init__(class_balance)
+        self.measures = True
         self.modality_dropout = settings.modality_dropout
         wanted: dict[str, Any] = {
             "subsets": subsets,
@@ -57,7 +61,7 @@ class Regularized(CrossEntropyObjective):
         if self.modality_dropout:
             fused = modality_dropout(presence_masks(sorted(inputs), present, target), self.modality_dropout)
         features, plain = self.plain_pass(model, inputs, target, fused)
-        measured = step % MEASURE_EVERY == FIRST_MEASURED
+        measured = self.measures and step % MEASURE_EVERY == FIRST_MEASURED
         term = self.regularizer(model, inputs, target, present=present, features=features, return_information=measured)
         share = active_share()
         value = term.value if share is None else term.value * share.sample_weight

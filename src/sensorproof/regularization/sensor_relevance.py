@@ -81,10 +81,14 @@ class SensorRelevance:
             first: where the samples begin among them.
         """
         rows = (masks.sum(0) == 1).nonzero()[:, 0]
-        if len(labels) < 2 or not len(rows):
-            return losses.new_zeros(3, len(masks))
+        nothing = losses.new_zeros(3, len(masks))
+        # A share draws the shift in any case, as the whole batch does, in which another share has such samples.
+        if len(labels) < 2 or (not len(rows) and active_share() is None):
+            return nothing
+        shift = 1 + int(torch.randint(len(labels) - 1, ()))  # neighbours in a batch may be alike
+        if not len(rows):
+            return nothing
         with torch.no_grad():
-            shift = 1 + int(torch.randint(len(labels) - 1, ()))  # neighbours in a batch may be alike
             other_losses, valid = sample_cross_entropy(
                 logits[rows][_SPARSE], labels[(rows + first + shift) % len(labels)], self.ignore_index,
                 self.class_balance,

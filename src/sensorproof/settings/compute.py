@@ -1,4 +1,4 @@
-"""The section `compute`: who measures and prepares frames. It changes how long that takes, never a result."""
+"""The section `compute`: who measures, prepares and trains. It changes how long that takes, never a result."""
 
 from typing import Annotated, Literal
 
@@ -12,6 +12,8 @@ class ComputeSettings(StrictModel):
 
     workers: NonNegativeInt
     """Processes that measure and prepare frames; 0 for one on each processor."""
+    processes: NonNegativeInt
+    """Processes that train one model together, each on a GPU of its own; 0 for one on each GPU of this machine."""
     readers: NonNegativeInt
     """Processes of each training that read its batches ahead; 0 reads them in the training itself."""
     engine: Literal["local", "dask"]

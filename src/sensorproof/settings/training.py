@@ -70,6 +70,8 @@ class TrainSettings(StrictModel):
     """The plain loss counts only pixels whose true class has at most this probability (OHEM); None for all."""
     average_decay: Annotated[float, Field(ge=0, lt=1)] | None
     """Of the running mean of the weights (EMA), which the trained model gets; None for the last weights."""
+    shard_weights: bool
+    """Spread weights and the optimiser's state over the processes (FSDP2), for models too large for one device."""
     crop: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None
     """Height and width of random crops of frames at their own resolution; None for whole frames at data.size."""
     crop_scale: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
@@ -86,6 +88,18 @@ class TrainSettings(StrictModel):
     def _has_an_order_of_scales(self) -> Self:
         if self.crop_scale[0] > self.crop_scale[1]:
             raise ValueError(f"crop_scale {self.crop_scale} is not in order: give the least factor first")
+        return self
+
+    @model_validator(mode="after")
+    def _spreads_only_what_can_be_spread(self) -> Self:
+        alone = {
+            "channels_last": self.channels_last,
+            "recompute": self.recompute,
+            "average_decay": self.average_decay is not None,
+            "precision: float16": self.precision == "float16",
+        }
+        if self.shard_weights and (names := [name for name, wanted in alone.items() if wanted]):
+            raise ValueError(f"shard_weights does not go with {', '.join(names)}: leave out one of them")
         return self
 
     @property
@@ -106,6 +120,7 @@ _USUAL: dict[str, Any] = {
     "max_gradient_norm": None,
     "hard_pixels": None,
     "average_decay": None,
+    "shard_weights": False,
     "crop": None,
     "crop_scale": [1.0, 1.0],
     "photometric": {},

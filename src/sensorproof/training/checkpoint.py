@@ -18,6 +18,7 @@ from sensorproof.files import atomic_file
 from sensorproof.models import Segmenter
 from sensorproof.objectives.base import Objective
 from sensorproof.training.averaging import WeightAverage
+from sensorproof.training.sharding import load_model_state, load_optimizer_state, to_whole, whole_state
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,18 @@ class TrainingState:
     scaler: GradScaler
 
 
-def save_checkpoint(path: Path, state: TrainingState, step: int, history: list[Row], seconds: float) -> None:
-    """Save the state after `step` steps, with the history and the wall time so far."""
-    tensors = {f"model/{name}": t for name, t in state.model.state_dict().items()}
+def save_checkpoint(
+    path: Path, state: TrainingState, step: int, history: list[Row], seconds: float, *, write: bool = True
+) -> None:
+    """Save the state after `step` steps, with the history and the wall time so far.
+
+    Where the weights are spread over the processes, all of them call this, and one of them writes.
+    """
+    tensors = {f"model/{name}": t for name, t in whole_state(state.model).items()}
     for index, slots in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(t) for name, t in slots.items()}
+        tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(to_whole(t)) for name, t in slots.items()}
+    if not write:
+        return
     tensors |= {f"objective/{name}": t for name, t in state.objective.state_dict().items()}
     tensors |= {f"average/{name}": t for name, t in state.average.state_dict().items()}
     tensors["rng/cpu"] = torch.get_rng_state()
@@ -80,13 +88,12 @@ def load_checkpoint(path: Path, state: TrainingState) -> tuple[int, list[Row], f
 
 def _restore(tensors: dict[str, Tensor], state: TrainingState) -> None:
     """Load the tensors of a checkpoint into model, optimiser, objective and random generators."""
-    state.model.load_state_dict(_with_prefix(tensors, "model/"))
+    load_model_state(state.model, _with_prefix(tensors, "model/"))
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _with_prefix(tensors, "optimizer/").items():
         index, slot = name.split("/")
         slots.setdefault(int(index), {})[slot] = tensor
-    groups = state.optimizer.state_dict()["param_groups"]
-    state.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+    load_optimizer_state(state.optimizer, slots)
     state.objective.load_state_dict(_with_prefix(tensors, "objective/"))
     state.average.load_state_dict(_with_prefix(tensors, "average/"))
     torch.set_rng_state(tensors["rng/cpu"])

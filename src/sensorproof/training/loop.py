@@ -1,5 +1,6 @@
 """Plain torch training: one objective, one optimiser, one schedule; the same steps for every arm."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Collection
@@ -23,7 +24,8 @@ from sensorproof.training.averaging import WeightAverage
 from sensorproof.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from sensorproof.training.processes import Processes, own_device, share_out
 from sensorproof.training.reading import read_batches
-from sensorproof.training.step import Stepper
+from sensorproof.training.sharding import whole_state
+from sensorproof.training.step import Stepper, make_pass
 
 _DECAY_POWER = 0.9
 """Power of the polynomial decay of the learning rate, as in DeepLab (arXiv 1606.00915)."""
@@ -92,17 +94,20 @@ def train(
     model.to(device).train()
     torch.manual_seed(seed)
     objective.hard_pixels = settings.hard_pixels
-    optimizer = build_optimizer(model, settings.learning_rate, settings.weight_decay)
-    schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, settings.warmup_fraction))
-    average = WeightAverage(model, settings.average_decay)
-    scaler = GradScaler(device.type, enabled=settings.precision == "float16")
-    state = TrainingState(model, optimizer, schedule, objective, average, scaler)
+    sharded = settings.shard_weights and processes.count > 1
+    network = copy.deepcopy(model) if sharded else model
+    average = WeightAverage(network, settings.average_decay)
     run = TrainingRun()
-    with accelerated(model, settings):
+    with accelerated(network, settings):
+        module = make_pass(network, objective, processes, sharded=sharded)
+        optimizer = build_optimizer(network, settings.learning_rate, settings.weight_decay)
+        schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, settings.warmup_fraction))
+        scaler = GradScaler(device.type, enabled=settings.precision == "float16")
+        state = TrainingState(network, optimizer, schedule, objective, average, scaler)
         if checkpoint is not None and checkpoint.exists():
             run.resumed_at, run.history, run.seconds = load_checkpoint(checkpoint, state)
         started = time.perf_counter() - run.seconds
-        make_step = Stepper(model, objective, optimizer, scaler, settings, device, processes)
+        make_step = Stepper(network, objective, module, optimizer, scaler, settings, device, processes)
         batches = read_batches(sampler, range(run.resumed_at, steps), own, readers, device)
         for step in range(run.resumed_at, steps):
             asked = time.perf_counter()
@@ -116,15 +121,23 @@ def train(
                 progress(step + 1, run.history[-1])
             run.seconds = time.perf_counter() - started
             save = checkpoint is not None and (step + 1) % settings.checkpoint_every == 0 and step + 1 < steps
-            if checkpoint is not None and save and processes.first:
-                save_checkpoint(checkpoint, state, step + 1, run.history, run.seconds)
+            if checkpoint is not None and save and (processes.first or sharded):
+                save_checkpoint(checkpoint, state, step + 1, run.history, run.seconds, write=processes.first)
             if step + 1 in pauses:
                 with average.applied():
+                    _give_weights(network, model)
                     at_pause(step + 1)
                 model.train()
         average.apply()
+    _give_weights(network, model)
     model.eval()
     return run
+
+
+def _give_weights(network: Segmenter, model: Segmenter) -> None:
+    """Give the model the weights of the network that trains in its place, if there is one."""
+    if network is not model:
+        model.load_state_dict(whole_state(network))
 
 
 def _to_row(step: int, losses: dict[str, float]) -> Row:

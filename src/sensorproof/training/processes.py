@@ -5,6 +5,7 @@ Documents travel as JSON, so that no pickle is read.
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,20 @@ def process_group() -> Iterator[Processes]:
         yield Processes.current()
     finally:
         distributed.destroy_process_group()
+
+
+def count_processes(wanted: int) -> int:
+    """Return how many processes train one model: those of torchrun, the wanted number, or for 0 one on each GPU."""
+    return int(os.environ.get("WORLD_SIZE", "0")) or wanted or max(1, torch.cuda.device_count())
+
+
+def start_processes(count: int) -> None:
+    """Begin this program again in several processes by torchrun, on this machine; do nothing for one, or in them."""
+    if count == 1 or "WORLD_SIZE" in os.environ:
+        return
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    sys.stdout.flush()
+    os.execv(sys.executable, [*launcher, *sys.argv])
 
 
 def own_device() -> torch.device:

@@ -8,15 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from sensorproof.batch_share import sharing
 from sensorproof.data.dataset import TensorBatch
+from sensorproof.errors import UsageError
 from sensorproof.models import Segmenter
 from sensorproof.objectives.base import Loss, Objective
+from sensorproof.objectives.gradient_modulation import OGMGE
+from sensorproof.objectives.regularized import Regularized
+from sensorproof.regularization.fisher_penalty import FisherInformationPenalty
 from sensorproof.settings import TrainSettings
 from sensorproof.training.processes import Processes, align_random_states, gather_documents
+from sensorproof.training.sharding import shard
 from sensorproof.training.shares import cut
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -37,22 +43,48 @@ class _Pass(nn.Module):
         return loss.value, loss.parts
 
 
+def make_pass(model: Segmenter, objective: Objective, processes: Processes, *, sharded: bool) -> nn.Module:
+    """Return the objective as a module that reduces the gradients of all processes.
+
+    Args:
+        model: becomes part of it, and is spread over the processes if asked.
+        objective: what it computes.
+        processes: those that train together.
+        sharded: see `sharding`.
+
+    Raises:
+        UsageError: the objective takes or changes gradients itself, which spread weights do not allow.
+    """
+    own = _Pass(model, objective)
+    if processes.count == 1:
+        return own
+    if not sharded:
+        return DistributedDataParallel(own)
+    if isinstance(objective, OGMGE):
+        raise UsageError("train.shard_weights", "does not go with the arm ogm_ge", "set it to false for this arm")
+    if isinstance(objective, Regularized):
+        # Gradients within a pass would end the time for which weights are together.
+        if isinstance(objective.regularizer.loss, FisherInformationPenalty):
+            fix = "set it to false, or regularizer.variant: single and regularizer.estimator: first_order"
+            raise UsageError("train.shard_weights", "does not go with an information that is differentiated", fix)
+        objective.measures = False
+    shard(own)
+    return own
+
+
 @dataclass
 class Stepper:
     """Makes the steps of a training; every process calls it with its own samples."""
 
     model: Segmenter
     objective: Objective
+    module: nn.Module
+    """From `make_pass`."""
     optimizer: Optimizer
     scaler: GradScaler
     settings: TrainSettings
     device: torch.device
     processes: Processes
-
-    def __post_init__(self) -> None:
-        self._pass: nn.Module = _Pass(self.model, self.objective)
-        if self.processes.count > 1:
-            self._pass = DistributedDataParallel(self._pass)
 
     def __call__(self, batch: TensorBatch, step: int) -> Loss:
         """Compute the gradients of a batch, and update the weights.
@@ -75,7 +107,7 @@ class Stepper:
                 with torch.autocast(
                     self.device.type, TYPES[self.settings.precision], enabled=self.settings.precision != "float32"
                 ):
-                    value, details = self._pass(part, step)
+                    value, details = self.module(part, step)
                 self.scaler.scale(value).backward()
             losses.append(Loss(value.detach(), details))
         self._update()
@@ -94,8 +126,10 @@ class Stepper:
     def _unreduced(self, unreduced: bool) -> Iterator[None]:
         """Keep the gradients of all but the last part to this process, to reduce them once."""
         with ExitStack() as stack:
-            if unreduced and isinstance(self._pass, DistributedDataParallel):
-                stack.enter_context(self._pass.no_sync())
+            if isinstance(self.module, FSDPModule):
+                self.module.set_requires_gradient_sync(not unreduced)
+            elif unreduced and isinstance(self.module, DistributedDataParallel):
+                stack.enter_context(self.module.no_sync())
             yield
 
     def mean_over_processes(self, loss: Loss) -> dict[str, float]:
