@@ -35,7 +35,7 @@ def change_light(pixels: NDArray[np.floating], factors: NDArray[np.float64], str
     Returns:
         (B, C, H, W) float32, NaN where it was.
     """
-    from kornia.enhance import adjust_brightness, adjust_contrast, adjust_saturation
+    from kornia.enhance import adjust_brightness, adjust_contrast, adjust_saturation_with_gray_subtraction
 
     images = torch.from_numpy(np.array(pixels, np.float32))
     invalid = images.isnan()
@@ -44,7 +44,7 @@ def change_light(pixels: NDArray[np.floating], factors: NDArray[np.float64], str
     images = adjust_contrast(images, 1 + contrast, clip_output=False)
     images = adjust_brightness(images, _BRIGHTNESS * brightness, clip_output=False)
     if kind == "camera" and images.shape[1] == _COLOURS:
-        images = adjust_saturation(images, 1 + saturation)
+        images = adjust_saturation_with_gray_subtraction(images, 1 + saturation)
     for image, own, seed in zip(images, noise.abs().tolist(), factors[:, -1], strict=True):
         generator = torch.Generator().manual_seed(int(abs(seed) * 2**52))
         image += _NOISE * own * torch.randn(image.shape, generator=generator)
