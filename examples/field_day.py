@@ -80,7 +80,7 @@ def run(root: Path, *command: str, expected: int = 0) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "WARNING",
     }
-    done = subprocess.run(command, cwd=root, env=environment, check=False)
+    done = subprocess.run(command, cwd=root, env=environment, stderr=subprocess.STDOUT, check=False)
     if done.returncode != expected:
         raise SystemExit(f"error: {' '.join(command)} ended with {done.returncode}; look into {root}")
 
