@@ -99,7 +99,7 @@ def make_runs(
     for number, arm in enumerate(arms):
         for seed in seeds:
             torch.manual_seed(100 * number + seed)
-            folder = root / f"{arm}-{seed}"
+            folder = root / arm / str(seed)
             save_model(build_model(description), description, folder / "model")
             rows = "".join(f"{s},{9 - s / 20},{2 / (1 + s / 20) + seed / 10}\n" for s in range(10, 101, 10))
             write_text(folder / "history.csv", "step,loss,cross_entropy\n" + rows)

@@ -24,14 +24,14 @@ def test_predictions_are_those_of_the_first_seed_without_that_sensor(tmp_path: P
     root = tmp_path
     data = make_data(root / "prepared")
     make_runs(data, root / "train", ("baseline", "regularized"), (0, 1))
-    runs = {arm: (0, root / f"train/{arm}-0/model") for arm in ("baseline", "regularized")}
+    runs = {arm: (0, root / f"train/{arm}/0/model") for arm in ("baseline", "regularized")}
     examples, size = draw_examples(data, runs, 2, "cpu")
     assert size == (32, 40)
     assert [e.frame_id for e in examples] == ["frame-5", "frame-8"]
     table = rgb_table(class_colors(data.meta.class_names))
     batch = data.batch(np.array([8]))
     for arm in examples[1].arms:
-        model, _ = load_model(root / f"train/{'baseline' if arm.title == 'baseline' else 'regularized'}-0/model")
+        model, _ = load_model(root / f"train/{'baseline' if arm.title == 'baseline' else 'regularized'}/0/model")
         for picture in arm.predictions:
             kept = {name: x for name, x in batch.inputs.items() if picture.caption != f"without {name}"}
             with torch.inference_mode():

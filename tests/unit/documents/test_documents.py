@@ -75,7 +75,7 @@ def test_a_fault_is_one_line_with_file_fault_and_fix(document: Any, fault: str) 
 
 
 def test_of_many_faults_the_first_are_named() -> None:
-    with pytest.raises(SensorproofError, match=r"data: missing; .*; and 3 more; run"):
+    with pytest.raises(SensorproofError, match=r"data: missing; .*; and 2 more; run"):
         Evaluation.parse({}, "evaluation.json")
 
 
