@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sensorproof.adapters import quiet_environment
 from sensorproof.errors import EXIT_REFUSED, RejectedError, SensorproofError, UsageError
@@ -28,6 +28,9 @@ _TAIL = 200
 """Lines of output that are kept to find the error in."""
 PATIENCE_S = 3600.0
 """How long to wait for stages that read what is to be written."""
+_REAPED_S = 10.0
+"""How long DVC may take a process that was killed for alive: until the system has reaped it."""
+_Result = TypeVar("_Result")
 
 
 class StageKilledError(SensorproofError):
@@ -118,18 +121,16 @@ def add(folder: Path, project: Path = Path()) -> Path:
     return project / folder.with_name(f"{folder.name}.dvc")
 
 
-def patiently(action: Callable[[], Any]) -> None:
+def patiently(action: Callable[[], _Result], patience_s: float | None = None) -> _Result:
     """Do it again while a running stage reads what it would write: DVC does not wait for those."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + (PATIENCE_S if patience_s is None else patience_s)
     while True:
         try:
-            action()
+            return action()
         except SensorproofError as error:
             if "is busy" not in error.fault or time.monotonic() > deadline:
                 raise
             time.sleep(1)
-        else:
-            return
 
 
 @contextmanager
@@ -248,7 +249,8 @@ def status(*targets: str, project: Path = Path()) -> dict[str, Any]:
 
     A stage that dvc.yaml declares `always_changed` is left out where nothing else about it has changed.
     """
-    answer: dict[str, Any] = json.loads(run_dvc("status", "--json", *targets, project=project) or "{}")
+    printed = patiently(lambda: run_dvc("status", "--json", *targets, project=project), _REAPED_S)
+    answer: dict[str, Any] = json.loads(printed or "{}")
     if ["always changed"] in answer.values():
         stages = _read_yaml(project / "dvc.yaml").get("stages") or {}
         always = {name for name, stage in stages.items() if stage.get("always_changed")}

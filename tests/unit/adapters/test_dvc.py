@@ -1,7 +1,9 @@
 """What the adapter reads out of DVC's files and words, without running DVC."""
 
 import json
+import subprocess
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given
@@ -128,6 +130,18 @@ def test_what_a_stage_reads_is_waited_for_and_other_faults_are_not(monkeypatch: 
     faults.append("no space left")
     with pytest.raises(SensorproofError, match="no space left"):
         dvc.patiently(action)
+
+
+def test_the_state_of_a_project_waits_for_a_killed_process_to_vanish(tmp_path: Path) -> None:
+    """A process that was killed in a stage is in DVC's lock until the system has reaped it."""
+    (tmp_path / "dvc.yaml").write_text("stages:\n  one: {cmd: touch one.txt, outs: [one.txt]}\n")
+    dvc.ensure_repository(tmp_path)
+    killed = subprocess.Popen(["sleep", "2"])
+    holder = {str(tmp_path.resolve() / "one.txt"): {"pid": killed.pid, "cmd": "dvc repro one"}}
+    (tmp_path / ".dvc/tmp/rwlock").write_text(json.dumps({"write": holder}))
+    Thread(target=killed.wait).start()
+    assert list(dvc.status(project=tmp_path)) == ["one"]
+    assert killed.poll() is not None
 
 
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
