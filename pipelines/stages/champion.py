@@ -19,7 +19,7 @@ def main() -> None:
         return
     with atomic_folder(CHAMPION) as folder:
         RetrainingStart().write(folder / CHAMPION_START.name)
-    print("every arm is trained anew (retraining.mode)")
+    print("every arm is trained from scratch (retraining.mode)")
 
 
 def fetch(settings: Settings) -> None:

@@ -1,6 +1,6 @@
 """Results that are kept under a hash of all that they depend on: arrays and tables as safetensors, never pickled.
 
-What is kept can always be made again, so a damaged or missing entry is no fault: it is computed anew.
+What is kept can always be made again, so a damaged or missing entry is no fault: it is computed again.
 """
 
 import json

@@ -75,14 +75,6 @@ def wait_for(condition: Callable[[], object], log: Path) -> None:
         time.sleep(0.5)
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def small_batch(root: Path, seed: int = 0) -> None:
     """A batch of nine frames."""
     simulate_batch(root, SimulationConfig(root.name, (48, 60), 3, 1, 3, 5, seed, 0.0))

@@ -49,6 +49,15 @@ def answers(url: str) -> bool:
         return False
 
 
+def is_alive(pid: int) -> bool:
+    """True while there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def end_with_the_tests() -> None:
     """Have Linux stop this process when the one that started it ends, however it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The whole pipeline on small data: all arms anew, then a batch more and the candidate fine-tuned, by the flow."""
+"""The whole pipeline on small data: all arms from scratch, then one more batch and fine-tuning, by the flow."""
 
 import json
 

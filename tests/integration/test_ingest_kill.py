@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from helpers.project import Project, enter, make_ingest_project
-from helpers.servers import S3
+from helpers.servers import S3, is_alive
 from sensorproof.adapters import dvc
 from sensorproof.data.prepare import read_batches
 from sensorproof.data.simulator import SimulationConfig, simulate_batch
@@ -262,11 +262,3 @@ reproduce("slow")
     while is_alive(int(pid.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

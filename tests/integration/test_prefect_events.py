@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from helpers.evaluations import summary_of_gain
-from helpers.prefect_site import Site, is_alive, make_site_project, serving_site, small_batch, wait_for
+from helpers.prefect_site import Site, make_site_project, serving_site, small_batch, wait_for
+from helpers.servers import is_alive
 
 PIPELINE = """\
 stages:

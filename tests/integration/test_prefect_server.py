@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from helpers.prefect_site import Site, is_alive, make_site_project, serving_site, small_batch, wait_for
-from helpers.servers import Postgres
+from helpers.prefect_site import Site, make_site_project, serving_site, small_batch, wait_for
+from helpers.servers import Postgres, is_alive
 from sensorproof.ingestion.file_manifest import hash_files
 
 PIPELINE = """\

@@ -81,7 +81,7 @@ def run_search(
         pace: see `Pace`.
 
     Returns:
-        The result, and what to call once it is written: the next search then starts anew.
+        The result, and what to call once it is written: the next search then starts over.
 
     Raises:
         SensorproofError: no trial ended with a score, or data or storage cannot be used.

@@ -64,7 +64,7 @@ class Watch:
         return [own for own in running if now - self._since[own.number][1] > self.grace]
 
     def forget(self) -> None:
-        """Begin anew, as no counter could rise while the storage was away."""
+        """Begin again, as no counter could rise while the storage was away."""
         self._since.clear()
 
 

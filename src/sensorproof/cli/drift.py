@@ -6,7 +6,7 @@ from sensorproof.settings import load_settings
 def drift() -> None:
     """Show the drift of each ingested batch, the champion's confidence and alarms on it, and whether to retrain now.
 
-    Batches that are not in the history yet are measured first. The page artifacts/field/index.html is drawn anew.
+    Batches that are not in the history yet are measured first. The page artifacts/field/index.html is drawn again.
     """
     from sensorproof.artifacts import FIELD
     from sensorproof.field.follow import describe, follow_field

@@ -145,7 +145,7 @@ class Evaluation(OmitsNone):
     specialists: SpecialistReference | None = None
     """None unless `evaluate.specialists` asks for them."""
     fine_tuning: FineTuning | None = None
-    """None where every arm was trained anew."""
+    """None where every arm was trained from scratch."""
 
     @property
     def gains(self) -> dict[str, Gain]:

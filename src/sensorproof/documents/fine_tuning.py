@@ -26,7 +26,7 @@ class RetrainingStart(OmitsNone):
     """artifacts/champion/champion.json; the model folder lies beside it."""
 
     champion: ChampionStart | None = None
-    """None: every arm is trained anew."""
+    """None: every arm is trained from scratch."""
     fine_tune: FineTuneSettings | None = None
     """How the candidate goes on from there."""
 

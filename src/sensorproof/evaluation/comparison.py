@@ -54,7 +54,7 @@ def build_evaluation(
         commit: of the code.
         comparison: of the candidate with the baseline, see `compare_arms`.
         counts: the pixel counts of each run, for what each sensor contributes, and the tables by group.
-        fine_tuning: how the candidate was fine-tuned, without a baseline; None if every arm was trained anew.
+        fine_tuning: how the candidate was fine-tuned, without a baseline; None if every arm was trained from scratch.
     """
     by_arm = {arm: [run for run in runs if run.arm == arm] for arm in dict.fromkeys(run.arm for run in runs)}
     confidence = settings.evaluate.confidence

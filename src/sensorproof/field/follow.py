@@ -1,4 +1,4 @@
-"""What the flows and the command do after an ingestion: record, decide, and draw the history anew."""
+"""What the flows and the command do after an ingestion: record, decide, and draw the history again."""
 
 from dataclasses import dataclass
 

@@ -22,7 +22,7 @@ _SEED = 0
 
 
 class RowView:
-    """Some rows of an array, numbered anew from 0. No number leads to another row.
+    """Some rows of an array, renumbered from 0. No number leads to another row.
 
     Args:
         array: (N, …), which may lie on disk.

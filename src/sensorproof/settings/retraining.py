@@ -16,7 +16,7 @@ class FineTuneSettings(StrictModel):
 
 
 class RetrainingSettings(StrictModel):
-    """All arms anew, or the candidate alone."""
+    """All arms from scratch, or the candidate alone."""
 
     mode: Literal["all", "fine_tune"]
     """`fine_tune`: the candidate alone, from the champion's weights; search and other arms are skipped."""

@@ -92,20 +92,23 @@ def test_a_batch_can_be_read_from_inside(batch: Path, monkeypatch: pytest.Monkey
     assert load_frame(read_batch("."), 0)[1] == []
 
 
-def test_prepare_says_where_a_faulty_file_is(batch: Path, tmp_path: Path) -> None:
-    source = refer(batch)
-    (source / "camera/f003.png").write_bytes(b"")
-    split = SplitSettings(val=0.2, test=0.2, seed=0)
-    settings = DataSettings(
+def settings_of(batch: Path) -> DataSettings:
+    """Settings with which stage prepare reads a batch."""
+    return DataSettings(
         raw=str(batch.parent),
         inbox="",
         quarantine="",
         size=[6, 8],
         standardize="dataset",
         full_resolution=False,
-        split=split,
+        split=SplitSettings(val=0.2, test=0.2, seed=0),
     )
-    _, table, _ = prepare(settings, tmp_path / "prepared")
+
+
+def test_prepare_says_where_a_faulty_file_is(batch: Path, tmp_path: Path) -> None:
+    source = refer(batch)
+    (source / "camera/f003.png").write_bytes(b"")
+    _, table, _ = prepare(settings_of(batch), tmp_path / "prepared")
     assert table.fault[3].startswith(f"{source / 'camera/f003.png'}: is not a whole image")
 
 
@@ -137,17 +140,7 @@ def test_tags_are_columns_of_the_batch_and_of_the_prepared_data(batch: Path, tmp
     with pytest.raises(BatchError, match=r"columns \['failure'\] are missing"):
         read_batch(batch)
     edit_frames(batch, lambda rows: [row.update(failure=f"kind {k % 2}") for k, row in enumerate(rows)])
-    split = SplitSettings(val=0.2, test=0.2, seed=0)
-    settings = DataSettings(
-        raw=str(batch.parent),
-        inbox="",
-        quarantine="",
-        size=[6, 8],
-        standardize="dataset",
-        full_resolution=False,
-        split=split,
-    )
-    _, table, _ = prepare(settings, tmp_path / "prepared")
+    _, table, _ = prepare(settings_of(batch), tmp_path / "prepared")
     assert table.failure.tolist() == ["kind 0", "kind 1"] * 4
 
 
