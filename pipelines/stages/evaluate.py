@@ -24,6 +24,7 @@ from sensorproof.data.holdout import hash_holdout
 from sensorproof.documents import (
     BASELINE,
     FIGURES,
+    ArmSettings,
     FineTuning,
     HoldoutRecord,
     RetrainingStart,
@@ -44,9 +45,10 @@ from sensorproof.settings import Settings, load_settings
 def _train_specialists(runs: Sequence[ScoredRun], settings: Settings) -> list[ScoredRun]:
     """Train a plain model for every subset, as stage train trains the baseline; results are kept."""
     plain = [run for run in runs if run.arm == BASELINE]
-    model, train = settings.model, settings.train
+    own = ArmSettings.read(SEARCH / "arms" / f"{BASELINE}.json")
+    model, train = settings.model, own.apply(settings.train)
     specs = [RunSpec(BASELINE, run.seed, train.steps, model, train, NO_REGULARIZATION) for run in plain]
-    show, files = partial(print, flush=True), DataFiles(PREPARED, QUARANTINED)
+    show, files = partial(print, flush=True), DataFiles(PREPARED, QUARANTINED, own.standardize or {})
     return train_specialists(plain, specs, SPECIALISTS, os.cpu_count() or 1, show, files)
 
 

@@ -8,7 +8,7 @@ from sensorproof.documents import ArmSettings, ChampionStart, RetrainingStart, S
 from sensorproof.files import atomic_folder
 from sensorproof.objectives.build import NO_REGULARIZATION, REGULARIZED
 from sensorproof.searching.progress import describe_settings
-from sensorproof.searching.space import to_values
+from sensorproof.searching.space import given_settings, to_values
 from sensorproof.settings import FineTuneSettings, Settings, load_settings
 
 
@@ -16,13 +16,11 @@ from sensorproof.settings import FineTuneSettings, Settings, load_settings
 def main() -> None:
     """Write artifacts/search."""
     settings = load_settings()
-    train, start = settings.train, RetrainingStart.read(CHAMPION_START)
+    start = RetrainingStart.read(CHAMPION_START)
     if start.champion is not None and start.fine_tune is not None:
         fine_tune(start.champion, start.fine_tune, settings)
         return
-    chosen = ArmSettings(
-        regularizer=settings.regularizer, class_balance=train.class_balance, learning_rate=train.learning_rate
-    )
+    chosen = given_settings(settings)
     if not settings.search.enabled:
         write(SearchResult(trials=(), best=chosen.regularizer), chosen, settings)
         print("search: not enabled; regularizer and train are used as params.yaml has them")
@@ -33,7 +31,10 @@ def main() -> None:
 def fine_tune(start: ChampionStart, tuning: FineTuneSettings, settings: Settings) -> None:
     """Keep the champion's settings for the candidate, and skip the search and the other arms."""
     chosen = ArmSettings(
-        regularizer=start.regularizer, class_balance=start.class_balance, learning_rate=tuning.learning_rate
+        regularizer=start.regularizer,
+        class_balance=start.class_balance,
+        learning_rate=tuning.learning_rate,
+        standardize=start.standardize,
     )
     candidate = settings.promotion.candidate
     with atomic_folder(SEARCH) as folder:
@@ -59,9 +60,9 @@ def search(settings: Settings, given: ArmSettings) -> None:
     if "champion" in settings.search.warm_start and (best := champion_choice()):
         first.append(best)
     result, close = run_search(source, settings, first, partial(print, flush=True))
-    trial = next(trial for trial in result.trials if trial.number == result.chosen)
-    chosen = ArmSettings(regularizer=result.best, class_balance=trial.class_balance, learning_rate=trial.learning_rate)
-    write(result, chosen, settings)
+    trial = result.chosen_trial
+    assert trial is not None
+    write(result, trial.settings, settings)
     close()
     kept = "" if trial.is_feasible else "; no trial keeps every limit of promotion, this one breaks them least"
     print(f"search: {len(result.trials)} trials, chosen {trial.number}: {describe_settings(trial)}{kept}")

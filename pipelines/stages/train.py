@@ -68,7 +68,7 @@ def train_all(arm: Arm, own: ArmSettings, settings: Settings) -> None:
         steps, start = own.fine_tuning_steps, CHAMPION / "model"
     train = own.apply(settings.train)
     specs = [RunSpec(arm, seed, steps, settings.model, train, own.regularizer, start) for seed in settings.train.seeds]
-    data = PreparedDataset(PREPARED, QUARANTINED)
+    data = PreparedDataset(PREPARED, QUARANTINED).standardized(own.standardize or {})
     with process_group() as processes:
         finished = {spec.seed: train_once(spec, data, settings, processes) for spec in specs}
         if not processes.first:

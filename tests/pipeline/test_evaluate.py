@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from helpers.mlflow_registry import load_stage
-from helpers.project_artifacts import CLASSES, SENSORS, write_results
+from helpers.project_artifacts import CLASSES, SENSORS, make_meta, write_model, write_results
 from helpers.search import make_trial
 from sensorproof.artifacts import (
     CHAMPION_START,
@@ -25,6 +25,7 @@ from sensorproof.artifacts import (
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.holdout import hash_holdout
 from sensorproof.documents import (
+    ArmSettings,
     ChampionStart,
     Evaluation,
     HoldoutRecord,
@@ -40,6 +41,7 @@ from sensorproof.evaluation.pixel_counts import PixelCounts
 from sensorproof.experiment import score_split
 from sensorproof.files import write_text
 from sensorproof.models import load_model
+from sensorproof.objectives.build import NO_REGULARIZATION
 from sensorproof.serving.package import hash_model
 from sensorproof.settings import Settings, load_settings
 
@@ -87,6 +89,8 @@ def test_specialists_are_trained_if_asked_for(tmp_path: Path, monkeypatch: pytes
     params["evaluate"] |= {"specialists": True, "protocols": []}
     params["train"] |= {"steps": 2, "batch_size": 2}
     write_text(Path("params.yaml"), yaml.safe_dump(params))
+    own = ArmSettings(regularizer=NO_REGULARIZATION, class_balance=0.5, learning_rate=0.01)
+    own.write(SEARCH / "arms/baseline.json")
     stage.main()
     evaluation = Evaluation.read(EVALUATION)
     baseline, reference = evaluation.arms["baseline"], evaluation.specialists
@@ -103,6 +107,26 @@ def test_specialists_are_trained_if_asked_for(tmp_path: Path, monkeypatch: pytes
     written = [path.stat().st_mtime_ns for path in results]
     stage.main()
     assert [path.stat().st_mtime_ns for path in results] == written
+    own.model_copy(update={"standardize": {"camera": "frame"}}).write(SEARCH / "arms/baseline.json")
+    stage.main()
+    assert len(list(SPECIALISTS.glob("runs/*.json"))) == 2 * 4 - 2  # depth alone is as it was
+
+
+def test_a_run_is_scored_with_the_inputs_that_it_was_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, _ = prepare_stage(tmp_path, monkeypatch)
+    meta = make_meta()
+    camera = meta.sensors["camera"].model_copy(update={"standardize": "frame"})
+    folder = run_folder("baseline", 0) / "model"
+    write_model(folder, 5, meta.model_copy(update={"sensors": {**meta.sensors, "camera": camera}}))
+    stage.main()
+    data = PreparedDataset(PREPARED)
+    own, usual = (
+        score_split(load_model(folder)[0], given, "test", "cpu", 4).subsets
+        for given in (data.standardized({"camera": "frame"}), data)
+    )
+    assert RunScores.read(EVALUATE / "baseline-0.json").subsets == own != usual
 
 
 def test_every_run_is_scored_and_the_arms_are_compared(

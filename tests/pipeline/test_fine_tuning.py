@@ -81,6 +81,16 @@ def test_the_champion_comes_in_with_its_settings_and_its_hash(champion: Path) ->
     assert ArmSettings.read(SEARCH / "arms/baseline.json").skipped == "retraining.mode is fine_tune"
 
 
+def test_a_candidate_is_standardised_as_the_champion_whatever_the_settings_say(champion: Path) -> None:
+    meta = make_meta()
+    depth = meta.sensors["depth"].model_copy(update={"standardize": "frame"})
+    write_prepared(PREPARED, meta.model_copy(update={"sensors": {**meta.sensors, "depth": depth}}))
+    load_stage("champion").main()
+    load_stage("search").main()
+    own = ArmSettings.read(SEARCH / f"arms/{CANDIDATE}.json")
+    assert own.standardize == {"camera": "dataset", "depth": "dataset"}
+
+
 def test_anew_needs_no_registry_and_changes_no_file(home: Path) -> None:
     write_results(home, GOOD)
     load_stage("champion").main()

@@ -18,13 +18,14 @@ from sensorproof.adapters.optuna_worker import Pace
 from sensorproof.artifacts import CHAMPION_START, PREPARED, QUARANTINED, SEARCH, STUDIES
 from sensorproof.documents import ArmSettings, RetrainingStart, SearchResult
 from sensorproof.documents.search import Check, TaskResult
-from sensorproof.errors import SensorproofError, UsageError
+from sensorproof.errors import SensorproofError, SettingsError, UsageError
 from sensorproof.files import dump_yaml
 from sensorproof.settings import Settings
 
 FAST = Pace(beat=0.05, grace=0.5, poll=0.02)
 Score = Callable[[ArmSettings, int], tuple[float, float]]
 FIRST = ({"strength.prediction": 0.1}, "params.yaml")
+WIDER = {"learning_rate": [0.003, 0.03], "standardize": {"depth": ["frame", "dataset"], "camera": ["frame"]}}
 
 
 class KilledError(BaseException):
@@ -84,7 +85,7 @@ def test_the_stage_writes_what_it_chose_for_every_arm(
     write_frames(tmp_path / PREPARED)
     (tmp_path / QUARANTINED).parent.mkdir()
     (tmp_path / QUARANTINED).write_text("batch,frame_id\n")
-    settings = search_settings(trials=3, seeds=[0, 1], close=100.0, space={"learning_rate": [0.003, 0.03]})
+    settings = search_settings(trials=3, seeds=[0, 1], close=100.0, space=WIDER)
     settings = settings.model_copy(update={"search": settings.search.model_copy(update={"silent_failures": True})})
     (tmp_path / "params.yaml").write_text(dump_yaml(settings.model_dump(mode="json")))
     monkeypatch.chdir(tmp_path)
@@ -92,7 +93,7 @@ def test_the_stage_writes_what_it_chose_for_every_arm(
     load_stage("search").main()
     result = SearchResult.read(SEARCH / "trials.json")
     assert [trial.number for trial in result.trials] == [0, 1, 2]
-    assert (result.trials[0].origin, result.trials[0].regularizer) == ("params.yaml", settings.regularizer)
+    assert {trial.standardize["camera"] for trial in result.trials if trial.standardize} == {"frame"}
     chosen = result.trials[result.chosen or 0]
     assert result.best == chosen.regularizer
     assert chosen.outcome == "complete"
@@ -101,6 +102,7 @@ def test_the_stage_writes_what_it_chose_for_every_arm(
     assert candidate.regularizer == result.best
     assert baseline.regularizer.strength == 0
     assert candidate.learning_rate == baseline.learning_rate == chosen.learning_rate
+    assert candidate.standardize == baseline.standardize == chosen.standardize is not None
     pruned = [trial for trial in result.trials if trial.outcome == "pruned"]
     assert all(trial.steps < settings.search.steps and trial.full is None for trial in pruned)
     assert "3 of 3 ended" in capsys.readouterr().out
@@ -109,6 +111,23 @@ def test_the_stage_writes_what_it_chose_for_every_arm(
     limits = {"worst_subset", "loss_full", "gain_baseline", "silent_loss", "false_alarms"}
     assert all(limits <= set(t.constraints) for t in ended)
     assert study.user_attrs["finished"]
+
+
+def test_a_trial_is_trained_and_scored_with_its_own_standardisation(source: Source) -> None:
+    settings = search_settings(trials=2, pruning={"first": 1.0}, space={"standardize": WIDER["standardize"]})
+    first = [({"strength.prediction": 0.1, "standardize.depth": how}, "given") for how in ("frame", "dataset")]
+    result, _ = run_search(source, settings, first, quiet, FAST)
+    assert [trial.standardize and trial.standardize["depth"] for trial in result.trials] == ["frame", "dataset"]
+    assert result.trials[0].losses != result.trials[1].losses
+    usual = search_settings(trials=1, pruning={"first": 1.0})
+    alone, _ = run_search(Source(source.prepared, None, source.journal.with_name("usual")), usual, [FIRST], quiet, FAST)
+    assert alone.trials[0].losses not in [trial.losses for trial in result.trials]  # its camera is by the data set
+
+
+def test_a_sensor_in_the_space_that_no_batch_has_is_one_line(source: Source) -> None:
+    settings = search_settings(space={"standardize": {"radar": ["dataset", "frame"]}})
+    with pytest.raises(SettingsError, match=r"standardize: names radar, which no batch has; name some of camera, d"):
+        run_search(source, settings, [], quiet, FAST)
 
 
 def test_the_stage_keeps_the_settings_where_the_search_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

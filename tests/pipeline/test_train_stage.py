@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from helpers.mlflow_registry import load_stage
 from helpers.paths import ROOT
@@ -16,6 +17,7 @@ from sensorproof.artifacts import PREPARED, QUARANTINED, SEARCH, TRAIN, TRAINED,
 from sensorproof.documents import ArmSettings
 from sensorproof.files import dump_yaml
 from sensorproof.hashing import hash_file
+from sensorproof.models import load_model
 from sensorproof.objectives.build import NO_REGULARIZATION
 
 
@@ -43,6 +45,23 @@ def run(capsys: pytest.CaptureFixture[str], **train: Any) -> tuple[dict[str, str
     lines = capsys.readouterr().out.splitlines()
     written = {path.relative_to(TRAIN).as_posix(): hash_file(path) for path in TRAIN.rglob("*") if path.is_file()}
     return written, [line for line in lines if line.endswith("trained before")]
+
+
+def test_a_model_is_trained_with_the_standardisation_that_was_chosen(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, seeds=[0])
+    usual, _ = load_model(run_folder("baseline", 0) / "model")
+    own = ArmSettings.read(SEARCH / "arms/baseline.json")
+    own.model_copy(update={"standardize": {"camera": "frame"}}).write(SEARCH / "arms/baseline.json")
+    _, kept = run(capsys, seeds=[0])
+    assert kept == []  # it is another training
+    model, description = load_model(run_folder("baseline", 0) / "model")
+    assert {name: own.standardize for name, own in description.sensors.items()} == {
+        "camera": "frame",
+        "depth": "dataset",
+    }
+    assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), usual.parameters(), strict=True))
 
 
 def test_further_seeds_are_trained_and_the_others_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

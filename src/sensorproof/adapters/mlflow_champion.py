@@ -22,7 +22,7 @@ def champion_choice() -> tuple[Values, str] | None:
         raise
     if result is None:
         return None
-    chosen = next((trial for trial in result.trials if trial.number == result.chosen), None)
+    chosen = result.chosen_trial
     return None if chosen is None else (chosen.values, f"champion version {number}")
 
 

@@ -24,6 +24,7 @@ from sensorproof.searching.data import SearchData, open_folds
 from sensorproof.searching.results import conclude, gather_trials
 from sensorproof.searching.space import contains, searched_arm
 from sensorproof.settings import Settings
+from sensorproof.settings.data import check_sensors
 from sensorproof.training.loop import choose_device
 
 STORAGE = "SENSORPROOF_SEARCH_STORAGE"
@@ -106,10 +107,11 @@ def run_search(
     trials = gather_trials(board, reference, settings)
     sites = [data.validation_sites for data in folds]
     result = conclude(study.study_name, trials, reference, sites, own.importance(), settings)
-    values = next(trial.values for trial in trials if trial.number == result.chosen)
+    chosen = result.chosen_trial
+    assert chosen is not None
 
     def close() -> None:
-        own.note(_CHOSEN, values)
+        own.note(_CHOSEN, chosen.values)
         own.note(_FINISHED, True)
 
     return result, close
@@ -142,7 +144,9 @@ def join_search(source: Source, settings: Settings, name: str | None, say: Say =
 
 def _open(source: Source, settings: Settings) -> list[SearchData]:
     choose_device(settings.train.device)  # an error of the first trial would be taken for one of its settings
-    return open_folds(source.prepared, source.quarantined, settings.search.folds)
+    folds = open_folds(source.prepared, source.quarantined, settings.search.folds)
+    check_sensors("search.space.standardize", settings.search.space.standardize or {}, folds[0].sensors)
+    return folds
 
 
 def _fit_notes(data: SearchData, settings: Settings) -> dict[str, str]:

@@ -20,7 +20,7 @@ from sensorproof.data.dataset import PreparedDataset
 from sensorproof.documents import ArmSettings, Gains, ScoredRun, SearchResult
 from sensorproof.evaluation.comparison import compute_gains
 from sensorproof.experiment import RunSpec, fit, score_split
-from sensorproof.searching.space import searched_arm, to_values
+from sensorproof.searching.space import given_settings, searched_arm, to_values
 from sensorproof.settings import Settings
 
 Report = Callable[[str], None]
@@ -52,19 +52,10 @@ def search_once(settings: Settings, root: Path, name: str, report: Report) -> Se
         name: of the journal.
         report: prints one line for each training.
     """
-    given = hand_set(settings)
-    values = to_values(given, settings.search.space)
+    values = to_values(given_settings(settings), settings.search.space)
     first = [] if values is None else [(values, "params.yaml")]
     result, _ = run_search(_source(root, name), settings, first, report, _PACE)
     return result
-
-
-def hand_set(settings: Settings) -> ArmSettings:
-    """Return the settings of params.yaml."""
-    train = settings.train
-    return ArmSettings(
-        regularizer=settings.regularizer, class_balance=train.class_balance, learning_rate=train.learning_rate
-    )
 
 
 def bench_gain(settings: Settings, seeds: Sequence[int], root: Path, report: Report) -> tuple[SearchResult, Gains]:
@@ -80,12 +71,12 @@ def bench_gain(settings: Settings, seeds: Sequence[int], root: Path, report: Rep
         The search, and the gain of the found settings over the hand-set ones, paired by seed.
     """
     result = search_once(settings, root, "gain", report)
-    trial = next(trial for trial in result.trials if trial.number == result.chosen)
-    found = ArmSettings(regularizer=result.best, class_balance=trial.class_balance, learning_rate=trial.learning_rate)
+    found = result.chosen_trial
+    assert found is not None
     data = PreparedDataset(PREPARED, QUARANTINED)
     ours, theirs = (
-        [_train_and_test(own, seed, data, settings, root, report) for seed in seeds]
-        for own in (found, hand_set(settings))
+        [_train_and_test(own, seed, data.standardized(own.standardize or {}), settings, root, report) for seed in seeds]
+        for own in (found.settings, given_settings(settings))
     )
     return result, compute_gains(ours, theirs, settings.evaluate.confidence)
 

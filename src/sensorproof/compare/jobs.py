@@ -1,8 +1,8 @@
 """Trainings that are independent of each other, in several processes, each with a file for its result."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ from sensorproof.data.dataset import PreparedDataset
 from sensorproof.documents import Document, ScoredRun, TuningRun
 from sensorproof.evaluation.subsets import subset_name
 from sensorproof.experiment import FitResult, RunSpec, fit, score_split
+from sensorproof.settings.data import Standardization
 
 Report = Callable[[str], None]
 """Prints one line of progress."""
@@ -27,10 +28,12 @@ class DataFiles:
 
     prepared: Path
     quarantined: Path | None = None
+    standardize: Mapping[str, Standardization] = field(default_factory=dict)
+    """See `PreparedDataset.standardized`."""
 
     def open(self, sensors: Sensors) -> PreparedDataset:
         """Open the data, with some of the sensors alone."""
-        return PreparedDataset(self.prepared, self.quarantined, sensors)
+        return PreparedDataset(self.prepared, self.quarantined, sensors).standardized(self.standardize)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Prepared arrays as standardised tensors, in batches that depend on nothing but seed and step."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -12,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sensorproof.data.frame_table import Split
-from sensorproof.data.metadata import PreparedMeta, read_meta, read_prepared_frames, usable_frames
+from sensorproof.data.metadata import PreparedMeta, SensorInput, read_meta, read_prepared_frames, usable_frames
 from sensorproof.data.photometric import change_light, draw_factors, strengths_of
 from sensorproof.data.preprocessing import standardize
 from sensorproof.errors import SensorproofError
 from sensorproof.hashing import hash_json, hash_prepared
+from sensorproof.settings.data import Standardization
 
 Images = Mapping[str, NDArray[np.floating]]
 """{sensor: prepared images (B, C, H, W)}."""
@@ -73,6 +76,7 @@ class PreparedDataset:
         if sensors is not None:
             self.meta = self.meta.model_copy(update={"sensors": {name: self.meta.sensors[name] for name in sensors}})
             self.frames = self.frames[self.frames[[f"present_{name}" for name in sensors]].any(axis=1)]
+        self._prepared_inputs = self.meta.sensors
         self.sensors = sorted(self.meta.sensors)
         self.stored_rows: NDArray[np.int64] = np.arange(len(frames))
         """Where each row is in frames.csv."""
@@ -84,7 +88,31 @@ class PreparedDataset:
     def digest(self) -> str:
         """A hash of all that a training can see: tables, pixels, labels, and which frames are left out."""
         digest = hash_prepared(self.root, self.frames.index.tolist())
-        return digest if self._alone is None else hash_json([digest, self.sensors])
+        inputs = {name: own for name, own in self.meta.sensors.items() if own != self._prepared_inputs[name]}
+        changed = {name: own.model_dump(mode="json") for name, own in inputs.items()}
+        differences = [each for each in (self._alone and self.sensors, changed) if each]
+        return hash_json([digest, *differences]) if differences else digest
+
+    def standardized(self, choices: Mapping[str, Standardization]) -> Self:
+        """Return the same data with the inputs of some sensors standardised another way.
+
+        Args:
+            choices: {sensor: how}; sensors that the data lack are passed over, those not named stay as they are.
+        """
+        sensors = self.meta.sensors
+        changed = {
+            name: sensors[name].model_copy(update={"standardize": how})
+            for name, how in choices.items()
+            if name in sensors and sensors[name].standardize != how
+        }
+        return self.with_inputs({**sensors, **changed}) if changed else self
+
+    def with_inputs(self, sensors: Mapping[str, SensorInput]) -> Self:
+        """Return the same data with the inputs that a model was trained with, which its description has."""
+        own = copy.copy(self)
+        own.meta = self.meta.model_copy(update={"sensors": {name: sensors[name] for name in self.sensors}})
+        own.__dict__.pop("digest", None)
+        return own
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """Return the array rows of the labelled frames of a split.

@@ -6,9 +6,10 @@ from sensorproof.documents.base import Document
 from sensorproof.documents.comparison import HoldoutRecord
 from sensorproof.documents.optional import OmitsNone
 from sensorproof.settings import FineTuneSettings, RegularizerSettings
+from sensorproof.settings.data import Standardization
 
 
-class ChampionStart(Document):
+class ChampionStart(OmitsNone):
     """The champion whose weights the candidate starts from."""
 
     version: int
@@ -18,6 +19,8 @@ class ChampionStart(Document):
     regularizer: RegularizerSettings
     class_balance: float
     """With these two the champion was trained, and the candidate is fine-tuned."""
+    standardize: dict[str, Standardization] | None = None
+    """{sensor: how its inputs are standardised}: as the champion's."""
     trained_on: tuple[str, ...]
     """The sequences whose frames the champion has been trained on, as site/sequence."""
 

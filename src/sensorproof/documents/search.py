@@ -7,6 +7,7 @@ from pydantic import Field
 from sensorproof.documents.base import Document
 from sensorproof.documents.optional import OmitsNone
 from sensorproof.settings import ChoiceSettings, RegularizerSettings, TrainSettings
+from sensorproof.settings.data import Standardization
 
 Values = dict[str, float | str]
 """{dimension of the search space: value}."""
@@ -68,7 +69,7 @@ class TaskResult(Document):
     """Of the first fold."""
 
 
-class Trial(Document):
+class Trial(OmitsNone):
     """One trial with all its seeds. `full`, `mean` and `worst` are means over seeds and folds, in points."""
 
     number: int
@@ -79,6 +80,8 @@ class Trial(Document):
     regularizer: RegularizerSettings
     class_balance: float
     learning_rate: float
+    standardize: dict[str, Standardization] | None = None
+    """{sensor: how its inputs are standardised}, of the sensors for which that is searched."""
     outcome: Outcome
     reason: str = ""
     seeds: tuple[int, ...]
@@ -97,6 +100,16 @@ class Trial(Document):
     def is_feasible(self) -> bool:
         """Whether it ended, and keeps every limit."""
         return self.outcome == "complete" and all(value <= 0 for value in self.violations.values())
+
+    @property
+    def settings(self) -> "ArmSettings":
+        """What the trial was trained with."""
+        return ArmSettings(
+            regularizer=self.regularizer,
+            class_balance=self.class_balance,
+            learning_rate=self.learning_rate,
+            standardize=self.standardize,
+        )
 
 
 class SearchResult(Document):
@@ -121,6 +134,11 @@ class SearchResult(Document):
     steps: int = 0
     """Of each training; a trial has one for each fold and seed."""
 
+    @property
+    def chosen_trial(self) -> Trial | None:
+        """The trial that `best` comes from; None without a search."""
+        return next((trial for trial in self.trials if trial.number == self.chosen), None)
+
 
 class ArmSettings(OmitsNone):
     """artifacts/search/arms/<arm>.json: what an arm is trained with besides the section `train`."""
@@ -128,6 +146,8 @@ class ArmSettings(OmitsNone):
     regularizer: RegularizerSettings
     class_balance: float
     learning_rate: float
+    standardize: dict[str, Standardization] | None = None
+    """{sensor: how its inputs are standardised}; sensors not named, or all for None: as in the prepared data."""
     fine_tuning_steps: int | None = None
     """Train so many steps, from the weights in artifacts/champion; None for a new model."""
     skipped: str | None = None

@@ -86,7 +86,8 @@ def score_run(
         SensorproofError: a subset has no frame to score, or the model answers NaN; see also `count_holdout`.
     """
     training = TrainingRecord.read(folder / "train.json")
-    model, _ = load_model(folder / "model")
+    model, description = load_model(folder / "model")
+    data = data.with_inputs(description.sensors)
     calibration = CalibrationCounts(map(subset_name, all_subsets(model.sensors)))
     counts = count_holdout(model, data, settings, holdout, calibration.add)
     scores = counts.scores()

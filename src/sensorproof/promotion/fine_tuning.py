@@ -16,6 +16,7 @@ from sensorproof.promotion.comparison import fetch_evaluation
 from sensorproof.serving.package import hash_model
 from sensorproof.serving.rescore import check_comparable
 from sensorproof.settings import RegularizerSettings, Settings
+from sensorproof.settings.data import Standardization
 from sensorproof.settings.strict_model import validate_document
 
 _FIX = "set retraining.mode: all"
@@ -46,14 +47,14 @@ def fetch_champion(into: Path, data: PreparedDataset, settings: Settings) -> Cha
             search = champion_search(connection)
             with tempfile.TemporaryDirectory() as folder:
                 model = registry.fetch(champion, Path(folder))
-                _check_model(champion, model, data, settings)
+                standardize = _check_model(champion, model, data, settings)
                 shutil.copytree(model, into)
     except SensorproofError as error:
         if error.where == "mlflow.db":  # nothing was registered yet
             raise UsageError(error.where, "does not exist, so there is no champion to fine-tune", _FIX) from error
         raise
     _check_holdout(champion, evaluation, data)
-    trial = None if search is None else next((t for t in search.trials if t.number == search.chosen), None)
+    trial = None if search is None else search.chosen_trial
     balances = (evaluation.fine_tuning, trial, settings.train)
     return ChampionStart(
         version=champion.number,
@@ -61,6 +62,7 @@ def fetch_champion(into: Path, data: PreparedDataset, settings: Settings) -> Cha
         arm=champion.arm,
         regularizer=_regularizer(champion, evaluation),
         class_balance=next(each.class_balance for each in balances if each is not None),
+        standardize=standardize,
         trained_on=evaluation.data.trained_on,
     )
 
@@ -69,17 +71,25 @@ def _name(champion: Version) -> str:
     return f"champion version {champion.number}"
 
 
-def _check_model(champion: Version, model: Path, data: PreparedDataset, settings: Settings) -> None:
-    """Check that the candidate would be of the same arm and network, for the same sensors, classes and size."""
+def _check_model(
+    champion: Version, model: Path, data: PreparedDataset, settings: Settings
+) -> dict[str, Standardization]:
+    """Check that the candidate would be of the same arm and network, for the same sensors, classes and size.
+
+    Returns:
+        {sensor: how its inputs are standardised}.
+    """
     description = load_description(model)
     try:
         check_comparable(description, data.meta)
     except SensorproofError as error:
         raise SensorproofError(_name(champion), f"cannot be fine-tuned: {error.fault}", _FIX) from error
+    standardize: dict[str, Standardization] = {}
     for name, sensor in description.sensors.items():
-        if sensor.standardize != (wanted := data.meta.sensors[name].standardize):
-            fault = f"cannot be fine-tuned: its {name} is standardised by {sensor.standardize}, the data's by {wanted}"
+        if sensor.standardize == "field":
+            fault = f"cannot be fine-tuned: its {name} is standardised by the frames of a field, not by training frames"
             raise SensorproofError(_name(champion), fault, _FIX)
+        standardize[name] = sensor.standardize
     for key in ("backbone", "decoder_channels"):
         theirs, ours = getattr(description, key), getattr(settings.model, key)
         if theirs != ours:
@@ -88,6 +98,7 @@ def _check_model(champion: Version, model: Path, data: PreparedDataset, settings
     if champion.arm != settings.promotion.candidate:
         fault = f"cannot be fine-tuned: its arm is {champion.arm}, the candidate's {settings.promotion.candidate}"
         raise SensorproofError(_name(champion), fault, _FIX)
+    return standardize
 
 
 def _check_holdout(champion: Version, evaluation: Evaluation, data: PreparedDataset) -> None:

@@ -27,7 +27,7 @@ def log_search(
         keys: tags of the pipeline's run.
         data: that the trials were trained on.
     """
-    chosen = next((trial for trial in result.trials if trial.number == result.chosen), None)
+    chosen = result.chosen_trial
     if chosen is None:
         return
     params = {"trials": len(result.trials), "chosen": chosen.number, "study": result.study} | _params(chosen)
@@ -49,6 +49,7 @@ def log_search(
 
 def _params(trial: Trial) -> dict[str, object]:
     own = {f"regularizer.{name}": value for name, value in trial.regularizer.model_dump().items()}
+    own |= {f"data.standardize.{sensor}": how for sensor, how in (trial.standardize or {}).items()}
     return own | {
         "train.class_balance": trial.class_balance,
         "train.learning_rate": trial.learning_rate,

@@ -126,8 +126,9 @@ def predict(
     One frame at a time: pictures are few, and memory stays that of one frame.
     """
     device_used = choose_device(device)
-    model, _ = load_model(folder)
+    model, description = load_model(folder)
     model.to(device_used)
+    data = data.with_inputs(description.sensors)
     maps = []
     for row in rows:
         batch = data.batch(np.array([row])).to(device_used)

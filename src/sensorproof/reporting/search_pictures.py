@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Any
 
 from sensorproof.documents.search import SearchResult, Trial
@@ -10,6 +11,8 @@ from sensorproof.reporting.search_words import PICTURES
 
 _WIDTH, _HEIGHT = 5.4, 3.6
 """Inches."""
+_COLUMNS = 4
+"""Parts of a picture side by side."""
 
 
 def draw_pictures(result: SearchResult) -> dict[str, bytes]:
@@ -21,27 +24,29 @@ def draw_pictures(result: SearchResult) -> dict[str, bytes]:
     ended = [trial for trial in result.trials if trial.outcome == "complete"]
     if not ended:
         return {}
-    numbers = [name for name in _dimensions(ended) if all(not isinstance(t.values.get(name), str) for t in ended)]
+    names = _dimensions(ended)
     pictures = {
         "front": _draw(lambda axes: _front(axes, ended, result)),
         "history": _draw(lambda a: _history(a, ended)),
     }
     if any(result.importance.values()):
         pictures["importance"] = _draw(lambda axes: _importance(axes, result))
-    if numbers:
-        pictures["slices"] = _draw(lambda *axes: _slices(axes, ended, numbers), columns=len(numbers))
+    if names:
+        pictures["slices"] = _draw(lambda *axes: _slices(axes, ended, names), len(names))
     return pictures
 
 
-def _draw(paint: Callable[..., None], columns: int = 1) -> bytes:
-    """Draw on white, and return the PNG."""
+def _draw(paint: Callable[..., None], parts: int = 1) -> bytes:
+    """Draw on white in so many parts, side by side and then below, and return the PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    columns = min(parts, _COLUMNS)
+    rows = ceil(parts / columns)
     width = _WIDTH if columns == 1 else 3.2 * columns
-    figure = Figure(figsize=(width, _HEIGHT), dpi=150, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, _HEIGHT * rows), dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, columns, squeeze=False)[0]
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(parts)]
     paint(*axes)
     for own in axes:
         own.spines[["top", "right"]].set_visible(False)
@@ -99,13 +104,26 @@ def _slices(axes: Sequence[Any], ended: Sequence[Trial], names: Sequence[str]) -
     for own, name in zip(axes, names, strict=True):
         known = [trial for trial in ended if name in trial.values]
         for score, color in (("full", THEIRS), ("mean", OURS)):
-            points = [(float(trial.values[name]), float(getattr(trial, score))) for trial in known]
+            points = [(trial.values[name], float(getattr(trial, score))) for trial in known]
             own.scatter(*zip(*points, strict=True), 16, color, label=PICTURES[score])
         if name.startswith(("strength", "learning_rate")):
-            own.set_xscale("log")
+            _show_decades(own)
+        elif any(isinstance(trial.values[name], str) for trial in known):
+            own.margins(x=0.5)
         own.set_xlabel(name, fontsize=9)
-    axes[0].set_ylabel(PICTURES["points"], fontsize=9)
-    axes[0].legend(fontsize=7, frameon=False)
+    for own in axes[::_COLUMNS]:
+        own.set_ylabel(PICTURES["points"], fontsize=9)
+    axes[0].legend(fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+
+
+def _show_decades(axes: Any) -> None:
+    """Make the x axis logarithmic, with few labels, in plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _dimensions(trials: Sequence[Trial]) -> list[str]:

@@ -20,6 +20,10 @@ PICTURES: Final = {
     "share": "share of the variance",
 }
 """Of the pictures, for whose other languages matplotlib has no font."""
+_BY: Final = {
+    "dataset": mark("%(sensor)s standardised by the data set"),
+    "frame": mark("%(sensor)s standardised by the frame"),
+}
 CAPTIONS: Final = {
     "front": mark("The two scores of every trial that ended. On the line, no trial is better in both."),
     "history": mark("Scores in the order of the trials; the lines are the best so far."),
@@ -30,7 +34,7 @@ CAPTIONS: Final = {
 
 def sentences(result: SearchResult) -> Iterator[str]:
     """Yield why the trial was chosen, and what became of the others."""
-    chosen = next((trial for trial in result.trials if trial.number == result.chosen), None)
+    chosen = result.chosen_trial
     if chosen is None or result.choice is None:
         return
     wanted, other = result.choice.maximize, "full" if result.choice.maximize == "mean" else "mean"
@@ -68,6 +72,8 @@ def describe(trial: Trial) -> str:
     for name in ("modality_dropout", "class_balance", "learning_rate"):
         if name in trial.values:
             parts.append(f"{name.replace('_', ' ')} {float(trial.values[name]):.3g}")
+    for sensor, how in (trial.standardize or {}).items():
+        parts.append(_(_BY[how], sensor=sensor))
     return "; ".join(parts)
 
 

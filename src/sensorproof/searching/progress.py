@@ -17,6 +17,7 @@ def describe_settings(chosen: ArmSettings | Trial) -> str:
     if own.modality_dropout:
         words.append(f"modality dropout {own.modality_dropout:.2g}")
     words += [f"class balance {chosen.class_balance:.2g}", f"learning rate {chosen.learning_rate:.3g}"]
+    words += [f"{sensor} standardised by the {how}" for sensor, how in (chosen.standardize or {}).items()]
     return ", ".join(words)
 
 

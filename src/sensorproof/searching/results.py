@@ -71,6 +71,7 @@ def _gather(
         regularizer=chosen.regularizer,
         class_balance=chosen.class_balance,
         learning_rate=chosen.learning_rate,
+        standardize=chosen.standardize,
         outcome=outcome,
         reason=failed.reason if failed else results[0].reason,
         seeds=tuple(task.seed for task in ordered) if ended else (),

@@ -10,9 +10,10 @@ from typing import Protocol
 from sensorproof.documents.search import ArmSettings, Values
 from sensorproof.objectives.build import REGULARIZED
 from sensorproof.settings import Arm, RegularizerSettings, Scale, Settings, SpaceSettings
+from sensorproof.settings.data import Standardization
 
-_STRENGTH = "strength."
-"""Prefix of the dimensions `strength.<scale>`."""
+_STRENGTH, _STANDARDIZE = "strength.", "standardize."
+"""Prefixes of the dimensions `strength.<scale>` and `standardize.<sensor>`."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ def _interval(name: str, ends: Sequence[float], *, log: bool = False) -> Interva
 def _names(space: SpaceSettings) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield "variant", tuple(space.variant)
     yield "estimator", tuple(space.estimator)
+    for sensor, choices in sorted((space.standardize or {}).items()):
+        yield f"{_STANDARDIZE}{sensor}", tuple(choices)
 
 
 def scale_sets(space: SpaceSettings) -> dict[str, list[Scale]]:
@@ -113,6 +116,26 @@ def to_settings(values: Mapping[str, float | str], settings: Settings) -> ArmSet
         regularizer=RegularizerSettings.model_validate(document),
         class_balance=float(values.get("class_balance", train.class_balance)),
         learning_rate=float(values.get("learning_rate", train.learning_rate)),
+        standardize=_standardization(values, space),
+    )
+
+
+def _standardization(values: Mapping[str, float | str], space: SpaceSettings) -> dict[str, Standardization] | None:
+    """Return how the sensors are standardised for which that is searched."""
+    if space.standardize is None:
+        return None
+    chosen = {name: values.get(f"{_STANDARDIZE}{name}", own[0]) for name, own in space.standardize.items()}
+    return {name: own for name, choices in space.standardize.items() for own in choices if own == chosen[name]}
+
+
+def given_settings(settings: Settings) -> ArmSettings:
+    """Return the settings of params.yaml, with which the search starts."""
+    train, searched = settings.train, settings.search.space.standardize
+    return ArmSettings(
+        regularizer=settings.regularizer,
+        class_balance=train.class_balance,
+        learning_rate=train.learning_rate,
+        standardize=None if searched is None else {name: settings.data.standardization_of(name) for name in searched},
     )
 
 
@@ -131,9 +154,10 @@ def to_values(chosen: ArmSettings, space: SpaceSettings) -> Values | None:
         "class_balance": chosen.class_balance,
         "learning_rate": chosen.learning_rate,
         **{f"{_STRENGTH}{scale}": value for scale, value in strengths.items()},
+        **{f"{_STANDARDIZE}{sensor}": how for sensor, how in (chosen.standardize or {}).items()},
     }
     wanted = list(dimensions(space, name))
-    fixed = own.variant in space.variant and own.estimator in space.estimator
+    fixed = all(known.get(name) in choices for name, choices in _names(space))
     if not fixed or not all(dimension.contains(known[dimension.name]) for dimension in wanted):
         return None
     return {dimension.name: known[dimension.name] for dimension in wanted}

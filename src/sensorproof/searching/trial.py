@@ -45,7 +45,8 @@ class TrialRun:
         settings: Settings,
         compare: Compare | None = None,
     ) -> None:
-        self._chosen, self._seed, self._folds, self._settings = chosen, seed, folds, settings
+        self._chosen, self._seed, self._settings = chosen, seed, settings
+        self._folds = [data.standardized(chosen.standardize or {}) for data in folds]
         self._compare = compare
         steps = settings.search.steps
         self._rungs = place_rungs(steps, len(folds), settings.search.pruning) if compare else []

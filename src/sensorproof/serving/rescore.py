@@ -1,6 +1,5 @@
 """Score a registered model again, on the test split as it is now."""
 
-import copy
 from pathlib import Path
 
 from sensorproof.data.dataset import PreparedDataset
@@ -62,9 +61,7 @@ def _open(folder: Path, data: PreparedDataset) -> tuple[Segmenter, PreparedDatas
     if not all(bool(weights.isfinite().all()) for weights in model.state_dict().values()):
         raise SensorproofError("model.safetensors", "has weights that are not finite", "train it again")
     check_comparable(description, data.meta)
-    own = copy.copy(data)
-    own.meta = data.meta.model_copy(update={"sensors": description.sensors})
-    return model, own
+    return model, data.with_inputs(description.sensors)
 
 
 def rescore(folder: Path, data: PreparedDataset, settings: Settings) -> SubsetScores:

@@ -47,9 +47,23 @@ class DataSettings(StrictModel):
             SettingsError: `standardize` names others.
         """
         names, given = sorted(sensors), self.standardize
-        if not isinstance(given, dict):
-            return dict.fromkeys(names, given)
-        if unknown := sorted(set(given) - set(names)):
-            fault = f"data.standardize: names {', '.join(unknown)}, which no batch has"
-            raise SettingsError("params.yaml", fault, f"name some of {', '.join(names)}")
-        return {name: given.get(name, "dataset") for name in names}
+        if isinstance(given, dict):
+            check_sensors("data.standardize", given, names)
+        return {name: self.standardization_of(name) for name in names}
+
+    def standardization_of(self, sensor: str) -> Standardization:
+        """Return how one sensor is standardised."""
+        given = self.standardize
+        return given.get(sensor, "dataset") if isinstance(given, dict) else given
+
+
+def check_sensors(key: str, named: Iterable[str], sensors: Iterable[str]) -> None:
+    """Check that a setting names sensors of the batches alone.
+
+    Raises:
+        SettingsError: it names others.
+    """
+    known = sorted(sensors)
+    if unknown := sorted(set(named) - set(known)):
+        fault = f"{key}: names {', '.join(unknown)}, which no batch has"
+        raise SettingsError("params.yaml", fault, f"name some of {', '.join(known)}")

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from sensorproof.settings.data import Standardization
 from sensorproof.settings.strict_model import Fraction, Seeds, StrictModel, distinct
 from sensorproof.settings.training import Scale
 
@@ -21,6 +22,7 @@ LogRange = Annotated[list[PositiveFloat], _Ends, AfterValidator(_ordered)]
 FractionRange = Annotated[list[Fraction], _Ends, AfterValidator(_ordered)]
 """Lowest and highest value within 0 and 1."""
 ScaleSet = Annotated[list[Scale], Field(min_length=1), AfterValidator(distinct)]
+Standardizations = Annotated[list[Standardization], Field(min_length=1), AfterValidator(distinct)]
 
 
 class SpaceSettings(StrictModel):
@@ -38,6 +40,8 @@ class SpaceSettings(StrictModel):
     """None: as in `train`."""
     learning_rate: LogRange | None
     """None: as in `train`."""
+    standardize: Annotated[dict[str, Standardizations], Field(min_length=1)] | None
+    """{sensor: the choices for its inputs}; sensors not named, or all for None: as in `data`."""
 
     @model_validator(mode="after")
     def _has_strengths(self) -> Self:

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from helpers.search import search_settings
 from sensorproof.documents import ArmSettings
-from sensorproof.searching.space import Dimension, Interval, contains, dimensions, propose, to_settings, to_values
+from sensorproof.searching.space import (
+    Dimension,
+    Interval,
+    contains,
+    dimensions,
+    given_settings,
+    propose,
+    to_settings,
+    to_values,
+)
 from sensorproof.settings import RegularizerSettings, Settings
 
 WIDE: dict[str, Any] = {
@@ -15,12 +24,13 @@ WIDE: dict[str, Any] = {
     "modality_dropout": [0.0, 0.5],
     "class_balance": [0.0, 1.0],
     "learning_rate": [0.003, 0.03],
+    "standardize": {"depth": ["dataset", "frame"], "camera": ["frame"]},
 }
 
 
-def given_settings(settings: Settings, **regularizer: Any) -> ArmSettings:
-    own = settings.regularizer.model_copy(update=regularizer)
-    return ArmSettings(regularizer=own, class_balance=0.5, learning_rate=0.01)
+def changed(settings: Settings, **regularizer: Any) -> ArmSettings:
+    own = given_settings(settings)
+    return own.model_copy(update={"regularizer": own.regularizer.model_copy(update=regularizer)})
 
 
 def test_what_has_one_choice_is_no_dimension() -> None:
@@ -65,7 +75,21 @@ def test_the_strength_of_a_scale_that_is_not_chosen_is_not_searched() -> None:
 def test_settings_outside_of_the_space_have_no_point(change: dict[str, Any]) -> None:
     settings = search_settings()
     assert to_values(given_settings(settings), settings.search.space) == {"strength.prediction": 0.1}
-    assert to_values(given_settings(settings, **change), settings.search.space) is None
+    assert to_values(changed(settings, **change), settings.search.space) is None
+
+
+def test_standardisation_is_a_dimension_for_each_sensor_with_a_choice() -> None:
+    settings = search_settings(space={"standardize": {"depth": ["dataset", "frame"], "camera": ["dataset"]}})
+    space = settings.search.space
+    usual = {"strength.prediction": 0.1, "standardize.depth": "dataset"}
+    assert to_values(given_settings(settings), space) == usual
+    chosen = to_settings({**usual, "standardize.depth": "frame"}, settings)
+    assert chosen.standardize == {"depth": "frame", "camera": "dataset"}
+    assert not contains(space, {**usual, "standardize.depth": "field"})
+    fixed = search_settings(space={"standardize": {"camera": ["frame"]}})
+    assert to_settings({"strength.prediction": 0.1}, fixed).standardize == {"camera": "frame"}
+    assert to_values(given_settings(fixed), fixed.search.space) is None  # params.yaml has it by the data set
+    assert to_values(given_settings(search_settings()), space) is None
 
 
 def test_what_is_not_searched_stays_as_params_has_it() -> None:

@@ -103,6 +103,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "search.space.modality_dropout": [[0.1], [0.5, 0.1], [0.0, 1.1]],
     "search.space.class_balance": [[0.5, 0.5], [-0.1, 1.0]],
     "search.space.learning_rate": [[0.0, 0.1], [0.1, 0.01]],
+    "search.space.standardize": [{}, {"camera": []}, {"camera": ["frame", "frame"]}, {"camera": ["field"]}],
     "search.folds": [0, 21],
     "search.seeds": [[], [-1]],
     "search.close": [-0.1],
