@@ -13,6 +13,7 @@ from sensorproof.data.crops import Crop, CropSampler, choose_window
 from sensorproof.data.dataset import PreparedDataset, TensorBatch, TrainingSampler
 from sensorproof.data.frame_checks import load_frame
 from sensorproof.data.full_frames import FOLDER, FullFrames
+from sensorproof.data.metadata import IGNORE
 from sensorproof.data.photometric import change_light
 from sensorproof.data.prepare import prepare
 from sensorproof.data.preprocessing import fit_image, label_lookup
@@ -142,14 +143,36 @@ def test_by_the_frame_the_light_of_crops_changes_with_that_of_their_frames(raw: 
 @pytest.mark.parametrize(("scale", "place"), [(0.0, [0.0, 0.0]), (0.5, [0.999, 0.999]), (1.0, [0.3, 0.6])])
 def test_a_window_lies_in_the_frame_and_has_the_size_of_its_scale(scale: float, place: list[float]) -> None:
     crop = Crop((40, 60), (0.5, 2.0))
-    rows, columns = choose_window((100, 120), crop, scale, place)
+    (rows, columns), filled = choose_window((100, 120), crop, scale, place)
     factor = 0.5 * 4**scale
     assert (rows.stop - rows.start, columns.stop - columns.start) == (round(40 / factor), round(60 / factor))
     assert rows.start >= 0
     assert rows.stop <= 100
     assert columns.stop <= 120
-    small, _ = choose_window((40, 60), crop, 0.0, place)  # never smaller than the crop
-    assert (small.start, small.stop) == (0, 40)
+    assert filled == (slice(0, 40), slice(0, 60))
+
+
+def test_a_frame_that_becomes_smaller_than_the_crop_lies_in_it_whole() -> None:
+    crop = Crop((40, 60), (0.5, 2.0))
+    assert choose_window((60, 60), crop, 0.0, [0.5, 0.999]) == (
+        (slice(0, 60), slice(0, 60)),
+        (slice(5, 35), slice(30, 60)),
+    )
+
+
+def test_around_a_small_frame_no_pixel_is_valid_and_no_label_counts(data: PreparedDataset) -> None:
+    batch = CropSampler(data, 4, 0, True, Crop(FRAME, (0.5, 0.5)), {"camera": 0.5})(0)
+    inside = batch.target != IGNORE
+    assert 0.2 < float(inside.float().mean()) < 0.26
+    seen = zip(batch.target, batch.inputs["camera"], batch.present["camera"], strict=True)
+    for target, camera in [(target, camera) for target, camera, present in seen if present]:
+        rows, columns = (target != IGNORE).nonzero(as_tuple=True)
+        assert int(rows.max() - rows.min()) < 25
+        assert int(columns.max() - columns.min()) < 31
+        outside = torch.ones_like(target, dtype=torch.bool)
+        outside[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = False
+        assert float(camera[:, outside].abs().max()) == 0.0
+        assert float(camera[:, ~outside].abs().mean()) > 0.1
 
 
 def test_batches_depend_on_seed_and_step_alone(data: PreparedDataset) -> None:

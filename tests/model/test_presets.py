@@ -14,12 +14,24 @@ from sensorproof.cli import app
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.prepare import prepare
 from sensorproof.errors import UsageError
-from sensorproof.experiment import RunSpec, fit
+from sensorproof.experiment import RunSpec, fit, make_sampler
 from sensorproof.models import build_model, describe_model
+from sensorproof.models.windows import Windows
 from sensorproof.settings import Settings, load_settings
 
 PRESETS = sorted(path.parent.name for path in (ROOT / "examples").glob("*/params.yaml"))
 SIZE = [32, 48]
+FRAMES = {
+    "deliver": [1042, 1042],
+    "muses": [1080, 1920],
+    "mcubes": [1024, 1032],
+    "mfnet": [480, 640],
+    "fmb": [600, 800],
+    "nyudepthv2": [480, 640],
+}
+"""{public data set: height and width of its frames}. They are trained on as crops."""
+CROP = [20, 30]
+"""Of the miniatures, whose frames have at least 24 x 40 pixels."""
 
 
 def write_public(name: str, write: Callable[[Path], object]) -> Callable[[Path], list[str]]:
@@ -79,6 +91,18 @@ def test_every_data_set_has_a_preset() -> None:
     assert {*SOURCES, "stereo_potholes"} == set(PRESETS)
 
 
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_preset_of_a_public_data_set_fits_its_frames(name: str, tmp_path: Path) -> None:
+    settings = configured(name, tmp_path)
+    assert settings.data.full_resolution
+    assert settings.train.crop is not None
+    for side, frame, scored in zip(settings.train.crop, FRAMES[name], settings.data.size, strict=True):
+        assert side <= frame
+        assert side <= scored <= frame
+    if settings.evaluate.window is not None:
+        Windows((settings.evaluate.window[0], settings.evaluate.window[1])).places(tuple(settings.data.size))
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_preset_trains_on_what_the_importer_writes(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -96,10 +120,16 @@ def test_a_preset_trains_on_what_the_importer_writes(
     if model.pretrained:
         build_model(describe_model(model, meta)).encoder.save_pretrained(tmp_path / model.pretrained)
     prepared = PreparedDataset(tmp_path / "prepared")
+    crop = CROP if settings.train.crop else None
+    train = settings.train.model_copy(update={"device": "cpu", "steps": 3, "crop": crop})
+    assert set(train.photometric) <= set(meta.sensors)
+    if crop:
+        batch = make_sampler(prepared, train, 0)(0)
+        assert batch.target.shape == (train.batch_size, *crop)
+        assert set(batch.inputs) == set(meta.sensors)
     for arm in ("baseline", settings.promotion.candidate):
-        train = settings.train.model_copy(update={"device": "cpu", "steps": 3})
         spec = RunSpec(arm, train.seeds[0], train.steps, model, train, settings.regularizer)
-        result = fit(spec, prepared)
+        result = fit(spec, prepared, readers=min(settings.compute.readers, 1))
         assert result.run.history
         assert all(np.isfinite(row["loss"]) for row in result.run.history)
         assert len(result.description.classes) == len(meta.classes)

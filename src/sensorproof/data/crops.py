@@ -15,6 +15,8 @@ from sensorproof.data.metadata import IGNORE
 from sensorproof.data.preprocessing import Size, frame_statistics, resize_image, resize_label
 from sensorproof.errors import SensorproofError
 
+Window = tuple[slice, slice]
+"""Rows and columns."""
 _PLACE, _SCALE = 2, 4
 """Streams of random numbers, apart from those of the order (none), the flips (1) and the light (3)."""
 
@@ -32,8 +34,8 @@ class Crop:
 class CropSampler(TrainingSampler):
     """Shuffled batches of crops. Batch k depends on the seed and k alone, as with its base.
 
-    A frame is resized by a factor drawn between the scales, on a logarithmic scale, but never to less than the crop;
-    only the window that the crop shows is read and resized.
+    A frame is resized by a factor drawn between the scales, on a logarithmic scale; only the window that the crop shows
+    is read and resized. Around a frame that has become smaller than the crop, no pixel is valid and no label counts.
 
     Args:
         data: the prepared data.
@@ -88,12 +90,13 @@ class CropSampler(TrainingSampler):
         images, labels = self._empty(len(rows))
         present = {name: torch.from_numpy(self.data.present[name][rows]) for name in self.data.sensors}
         for k, row in enumerate(self.data.stored_rows[rows].tolist()):
-            window = choose_window(self.full.frames[row].size, self.crop, float(scales[k]), places[k].tolist())
-            pixels, label = self.full.read(row, self.data.sensors, window)
-            labels[k] = resize_label(label, self.crop.size)
+            shown, filled = choose_window(self.full.frames[row].size, self.crop, float(scales[k]), places[k].tolist())
+            size = filled[0].stop - filled[0].start, filled[1].stop - filled[1].start
+            pixels, label = self.full.read(row, self.data.sensors, shown)
+            labels[k][filled] = resize_label(label, size)
             for name, own in pixels.items():
                 sensor = self.data.meta.sensors[name]
-                images[name][k] = resize_image(own.astype(np.float32), self.crop.size, sensor)
+                images[name][k][:, *filled] = resize_image(own.astype(np.float32), size, sensor)
         target = torch.from_numpy(labels.astype(np.int64))
         return TensorBatch(self._standardize_crops(images, rows, step, samples), present, target)
 
@@ -118,21 +121,27 @@ class CropSampler(TrainingSampler):
         return images, np.full((count, *self.crop.size), IGNORE, np.uint8)
 
 
-def choose_window(frame: Size, crop: Crop, scale: float, place: Sequence[float]) -> tuple[slice, slice]:
-    """Return the rows and columns of a frame that a crop shows.
+def choose_window(frame: Size, crop: Crop, scale: float, place: Sequence[float]) -> tuple[Window, Window]:
+    """Return the rows and columns of a frame that a crop shows, and those of the crop that they fill.
 
     Args:
         frame: its height and width, each at least that of the crop.
         crop: what to cut.
         scale: from 0, the least factor, to 1, the largest.
-        place: from 0 to 1, of the window's rows and columns.
+        place: from 0 to 1, of the window's rows and columns in the frame; of the frame's in the crop if it is smaller.
     """
     low, high = np.log(crop.scales)
-    least = max(crop.size[0] / frame[0], crop.size[1] / frame[1])
-    factor = max(float(np.exp(low + scale * (high - low))), least)
-    window = []
-    for side, wanted, where in zip(frame, crop.size, place, strict=True):
-        length = min(side, max(1, round(wanted / factor)))
-        start = int(where * (side - length + 1))
-        window.append(slice(start, start + length))
-    return window[0], window[1]
+    factor = float(np.exp(low + scale * (high - low)))
+    rows, columns = (_along(*side, factor) for side in zip(frame, crop.size, place, strict=True))
+    return (rows[0], columns[0]), (rows[1], columns[1])
+
+
+def _along(frame: int, crop: int, place: float, factor: float) -> tuple[slice, slice]:
+    """Return what a crop shows of one side of a frame, and what that fills of the crop's side."""
+    length = max(1, round(crop / factor))
+    if length <= frame:
+        start = int(place * (frame - length + 1))
+        return slice(start, start + length), slice(0, crop)
+    filled = min(crop, max(1, round(frame * factor)))
+    start = int(place * (crop - filled + 1))
+    return slice(0, frame), slice(start, start + filled)
