@@ -9,16 +9,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from helpers.paths import ROOT
-from helpers.project_artifacts import make_meta, write_model, write_prepared
+from helpers.project_artifacts import make_meta, write_model, write_prepared, write_run
+from sensorproof.artifacts import PREPARED, run_folder
 from sensorproof.data.dataset import PreparedDataset
+from sensorproof.documents import RunScores
 from sensorproof.errors import SensorproofError
+from sensorproof.evaluation.holdout import score_run
 from sensorproof.evaluation.paired import compare_sides
 from sensorproof.experiment import score_split
 from sensorproof.models import build_model, describe_model, load_model, save_model
 from sensorproof.monitoring.fit import fit_monitor
 from sensorproof.serving.cost import compare_cost
 from sensorproof.serving.rescore import recount, recount_silent
-from sensorproof.settings import ModelSettings, MonitoringSettings, load_settings
+from sensorproof.settings import ModelSettings, MonitoringSettings, Settings, load_settings
 
 WHOLE = load_settings(ROOT / "params.yaml")
 SETTINGS = WHOLE.model_copy(update={"train": WHOLE.train.model_copy(update={"device": "cpu"})})
@@ -41,6 +44,29 @@ def test_counts_of_frames_give_the_scores_of_the_split_to_the_digit(tmp_path: Pa
     assert not counts.counts[-1, depth].any()  # the last frame has no depth
     pixels = counts.counts[:-1, :, :, 1].sum(-1)
     assert (pixels == 32 * 40).all()
+
+
+def test_a_run_and_a_champion_are_scored_in_the_same_windows(tmp_path: Path) -> None:
+    write_prepared(tmp_path / PREPARED)
+    data, folder = PreparedDataset(tmp_path / PREPARED), tmp_path / run_folder("baseline", 0)
+    write_run(tmp_path, "baseline", 0, 50.0, 0, SETTINGS.regularizer)
+    model, _ = load_model(folder / "model")
+    fit_monitor(model, data, MonitoringSettings(false_alarms=0.05)).save(folder / "model")
+
+    def shown(window: list[int] | None) -> tuple[Settings, RunScores]:
+        evaluate = SETTINGS.evaluate.model_copy(update={"window": window})
+        settings = SETTINGS.model_copy(update={"evaluate": evaluate})
+        return settings, score_run(folder, "0" * 64, data, settings)[0]
+
+    settings, parts = shown([32, 24])
+    (_, whole), (_, one) = shown(None), shown([32, 40])
+    assert one == whole
+    for name in ("subsets", "calibration", "information", "silent", "protocols"):
+        assert getattr(parts, name) != getattr(whole, name)
+    assert parts.silent is not None
+    assert parts.silent.full == pytest.approx(parts.full, abs=1e-9)
+    assert recount(folder / "model", data, settings).scores().subsets == parts.subsets
+    assert recount_silent(folder / "model", data, settings) == parts.silent
 
 
 def test_the_same_model_gains_nothing(tmp_path: Path, data: PreparedDataset) -> None:

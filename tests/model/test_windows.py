@@ -22,7 +22,7 @@ from sensorproof.errors import UsageError
 from sensorproof.evaluation.subsets import all_subsets, count_subsets, score_counts
 from sensorproof.files import read_json
 from sensorproof.models import Segmenter
-from sensorproof.models.windows import Windows, predict_subsets
+from sensorproof.models.windows import WindowedSegmenter, Windows, in_windows
 from sensorproof.serving.predictor import load_predictor
 
 SUBSETS = all_subsets(CHANNELS)
@@ -44,8 +44,9 @@ def predictions(
 ) -> list[Tensor]:
     samples, _, *size = next(iter(inputs.values())).shape
     present = {name: torch.ones(samples, dtype=torch.bool) for name in inputs}
+    shown = in_windows(model, windows)
     with torch.inference_mode():
-        return list(predict_subsets(model, inputs, present, subsets, (size[0], size[1]), windows))
+        return list(shown.decode_subsets(shown.encode(inputs), present, subsets, (size[0], size[1])))
 
 
 @given(SIDE, SIDE, SIDE, SIDE, st.floats(0, 0.95))
@@ -86,6 +87,38 @@ def test_probabilities_are_averaged_where_windows_overlap(model: Segmenter) -> N
         torch.testing.assert_close(logits.exp(), expected, atol=1e-5, rtol=1e-4)
 
 
+def test_windows_without_overlap_are_images_of_their_own(model: Segmenter) -> None:
+    """Also where a sensor is usable in a part of the image alone: each window gets its part of that."""
+    inputs, _ = make_batch(2, 64)
+    usable = torch.zeros(2, 8, 8)
+    usable[0, :, :6], usable[1, 3:] = 1, 1
+    present = {"camera": usable, "lidar": mask(1, False), "thermal": mask(1, True)}
+    shown = WindowedSegmenter(model, Windows((32, 32), 0))
+    with torch.inference_mode():
+        logits = shown.decode(shown.encode(inputs), present, (64, 64))
+        for top, left in ((0, 0), (0, 32), (32, 0), (32, 32)):
+            y, x = slice(top, top + 32), slice(left, left + 32)
+            own = model.encode({name: images[..., y, x] for name, images in inputs.items()})
+            part = usable[:, top // 8 : top // 8 + 4, left // 8 : left // 8 + 4]
+            expected = model.decode(own, {**present, "camera": part}, (32, 32))
+            torch.testing.assert_close(logits[..., y, x], expected.log_softmax(1), atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_in_windows_are_those_without_recomputation(model: Segmenter) -> None:
+    inputs, _ = make_batch(2, 48)
+    shown = WindowedSegmenter(model, Windows((32, 32)))
+    points = [inputs["camera"].clone().requires_grad_() for _ in range(2)]
+    again = shown({**inputs, "camera": points[0]})
+    kept = shown.decode(shown.encode({**inputs, "camera": points[1]}), None, (48, 48))
+    torch.testing.assert_close(again, kept, atol=1e-5, rtol=1e-4)
+    ours, theirs = (
+        torch.autograd.grad(logits.square().sum(), point)[0]
+        for logits, point in zip((again, kept), points, strict=True)
+    )
+    assert ours.abs().max() > 0
+    torch.testing.assert_close(ours, theirs, atol=1e-4 * float(theirs.abs().max()), rtol=1e-3)
+
+
 def test_each_sensor_is_encoded_once_in_each_window(model: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
     encoded: Counter[str] = Counter()
     encode = model.encode
@@ -105,8 +138,9 @@ def test_each_sensor_is_encoded_once_in_each_window(model: Segmenter, monkeypatc
 def test_an_absent_sensor_is_as_if_it_had_never_been_there_in_windows(model: Segmenter) -> None:
     inputs, _ = make_batch(2, 48)
     present = {name: mask(1, name != "lidar") for name in CHANNELS}
+    shown = WindowedSegmenter(model, Windows((32, 32)))
     with torch.inference_mode():
-        (logits,) = predict_subsets(model, inputs, present, [sorted(CHANNELS)], (48, 48), Windows((32, 32)))
+        logits = shown.decode(shown.encode(inputs), present, (48, 48))
     (lacking,) = predictions(model, {n: x[1:] for n, x in inputs.items()}, Windows((32, 32)), [("camera", "thermal")])
     torch.testing.assert_close(logits[1:], lacking, atol=1e-5, rtol=1e-4)
 
@@ -135,8 +169,8 @@ def test_the_hold_out_is_counted_in_windows(tmp_path: Path) -> None:
     write_prepared(tmp_path / "prepared")
     data, model = PreparedDataset(tmp_path / "prepared"), load_predictor(tmp_path / "model", "cpu").model
     whole = count_subsets(model, data.ordered("test", 3))
-    one = count_subsets(model, data.ordered("test", 3), windows=Windows((32, 40)))
-    parts = count_subsets(model, data.ordered("test", 3), windows=Windows((32, 32)))
+    one = count_subsets(WindowedSegmenter(model, Windows((32, 40))), data.ordered("test", 3))
+    parts = count_subsets(WindowedSegmenter(model, Windows((32, 32))), data.ordered("test", 3))
     assert np.array_equal(one, whole)
     assert not np.array_equal(parts, whole)
     assert np.array_equal(parts[..., 1], whole[..., 1])  # the pixels of each class in the ground truth

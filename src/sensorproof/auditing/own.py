@@ -8,7 +8,7 @@ from sensorproof.auditing.frames import labelled_frames, open_batch
 from sensorproof.data.batch import Batch
 from sensorproof.evaluation.label_scores import LabelScores
 from sensorproof.evaluation.subsets import SubsetScores, all_subsets
-from sensorproof.models.windows import Windows, predict_subsets
+from sensorproof.models.windows import Windows, in_windows
 from sensorproof.serving.predictor import Predictor, check_fits
 
 
@@ -50,15 +50,15 @@ def evaluate(
     """
     batch = open_batch(batch)
     check_fits(model, batch)
-    windows = Windows(window, overlap) if window else None
+    network = in_windows(model.model, Windows(window, overlap) if window else None)
     scores = LabelScores(model.sensors, batch.info)
     for frame, truth in labelled_frames(batch, model.sensors):
         height, width = truth.shape
-        size = (height, width) if own_size or windows else None
+        size = (height, width) if own_size or window else None
         inputs, present = model.tensors([model.present(frame.images)], size)
         subsets = all_subsets(inputs)
         with torch.inference_mode():
-            predicted = predict_subsets(model.model, inputs, present, subsets, truth.shape, windows)
+            predicted = network.decode_subsets(network.encode(inputs), present, subsets, (height, width))
             places = {s: each.argmax(1)[0].cpu().numpy() for s, each in zip(subsets, predicted, strict=True)}
         scores.add(places, truth)
     return scores.scores(batch.root)

@@ -25,6 +25,12 @@ class BatchFrames:
     places: NDArray[np.uint8]
     """(N, H, W) places in `classes` or IGNORE."""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """See FrameSource."""
+        _, height, width = self.places.shape
+        return height, width
+
     def present(self, sensor: str) -> NDArray[np.bool_]:
         """See FrameSource."""
         return np.asarray(np.isfinite(self.pixels[sensor]).any((1, 2, 3)))

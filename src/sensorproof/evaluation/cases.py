@@ -10,8 +10,8 @@ from torch import Tensor
 from sensorproof.data.metadata import IGNORE, SensorInput
 from sensorproof.data.preprocessing import standardize
 from sensorproof.evaluation.metrics import frame_counts, iou_of_counts, mean_of_classes
-from sensorproof.models import Segmenter
 from sensorproof.models.segmenter import Features
+from sensorproof.models.windows import AnySegmenter
 
 Case = tuple[str, ...]
 Present = Mapping[str, Tensor]
@@ -25,7 +25,7 @@ class CaseCounts:
         sensors: how each sensor is standardised.
     """
 
-    def __init__(self, model: Segmenter, sensors: Mapping[str, SensorInput]) -> None:
+    def __init__(self, model: AnySegmenter, sensors: Mapping[str, SensorInput]) -> None:
         self.model, self.sensors = model.eval(), sensors
         self.device = next(model.parameters()).device
         self.counts: dict[Case, Tensor] = {}

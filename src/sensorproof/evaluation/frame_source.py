@@ -15,6 +15,10 @@ class FrameSource(Protocol):
     """N labelled frames."""
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of all images and labels."""
+
+    @property
     def sequences(self) -> NDArray[np.str_]:
         """(N) the stream of each frame; frames of one follow one another."""
 
@@ -58,6 +62,11 @@ class PreparedFrames:
     def of_split(cls, data: PreparedDataset, split: Split) -> "PreparedFrames":
         """Take all labelled frames of a split."""
         return cls(data, data.rows(split))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """See FrameSource."""
+        return self.data.meta.size
 
     @property
     def sequences(self) -> NDArray[np.str_]:

@@ -17,14 +17,14 @@ from sensorproof.evaluation.protocols import score_protocols
 from sensorproof.evaluation.silent import score_silent_failures
 from sensorproof.evaluation.subsets import Observer, SubsetScores, all_subsets, count_subsets, subset_name
 from sensorproof.models import Segmenter, load_model
-from sensorproof.models.windows import Windows
+from sensorproof.models.windows import AnySegmenter, Windows, in_windows
 from sensorproof.monitoring.monitor import load_monitor
 from sensorproof.settings import Settings
 from sensorproof.training.loop import choose_device
 
 
 def count_holdout(
-    model: Segmenter,
+    model: AnySegmenter,
     data: PreparedDataset,
     settings: Settings,
     holdout: str = "",
@@ -33,7 +33,7 @@ def count_holdout(
     """Score a model on every frame of the hold-out with every subset of its sensors; it moves to the device.
 
     Args:
-        model: any model of ours with the sensors of the data.
+        model: any model of ours with the sensors of the data, from `show_windows`.
         data: the prepared data.
         settings: device and batch size.
         holdout: the hash of the hold-out, if it is known; else it is computed.
@@ -44,7 +44,7 @@ def count_holdout(
     """
     where = choose_device(settings.train.device)
     model.to(where)
-    counts = count_subsets(model, _test_batches(data, settings), observe=observe, windows=_windows(settings))
+    counts = count_subsets(model, _test_batches(data, settings), observe=observe)
     sites, sequences, conditions = (
         tuple(map(str, data.frames.loc[data.rows("test")][column])) for column in ("site", "sequence", "condition")
     )
@@ -65,9 +65,10 @@ def _test_batches(data: PreparedDataset, settings: Settings) -> Iterator[TensorB
     return (batch.to(where) for batch in data.ordered("test", settings.evaluate.batch_size))
 
 
-def _windows(settings: Settings) -> Windows | None:
-    window = settings.evaluate.window
-    return Windows((window[0], window[1]), settings.evaluate.overlap) if window else None
+def show_windows(model: Segmenter, settings: Settings) -> AnySegmenter:
+    """Return the model as it is scored: on whole images, or in the windows of `evaluate.window`."""
+    window, overlap = settings.evaluate.window, settings.evaluate.overlap
+    return in_windows(model, Windows((window[0], window[1]), overlap) if window else None)
 
 
 def score_run(
@@ -89,11 +90,12 @@ def score_run(
     model, description = load_model(folder / "model")
     data = data.with_inputs(description.sensors)
     calibration = CalibrationCounts(map(subset_name, all_subsets(model.sensors)))
-    counts = count_holdout(model, data, settings, holdout, calibration.add)
+    scored = show_windows(model, settings)
+    counts = count_holdout(scored, data, settings, holdout, calibration.add)
     scores = counts.scores()
     optional: dict[str, Any] = {"calibration": calibration.results()}
     if training.arm in (BASELINE, settings.promotion.candidate):
-        optional |= _score_failures(folder, model, scores, data, settings)
+        optional |= _score_failures(folder, scored, scores, data, settings)
     run = RunScores(
         **dict(scores.to_document()),
         arm=training.arm,
@@ -108,7 +110,7 @@ def score_run(
 
 
 def _score_failures(
-    folder: Path, model: Segmenter, scores: SubsetScores, data: PreparedDataset, settings: Settings
+    folder: Path, model: AnySegmenter, scores: SubsetScores, data: PreparedDataset, settings: Settings
 ) -> dict[str, Any]:
     """Return the parts of a run that are measured of baseline and candidate alone."""
     frames, evaluate = PreparedFrames.of_split(data, "test"), settings.evaluate

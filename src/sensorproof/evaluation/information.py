@@ -9,7 +9,7 @@ from torch import Tensor
 from sensorproof.data.dataset import TensorBatch
 from sensorproof.data.metadata import IGNORE
 from sensorproof.documents.contributions import SensorInformation
-from sensorproof.models import Segmenter
+from sensorproof.models.windows import AnySegmenter
 from sensorproof.regularization.information import InformationEstimator
 from sensorproof.regularization.losses import sample_cross_entropy
 from sensorproof.regularization.missing_sensors import MissingSensors
@@ -20,7 +20,7 @@ _EPSILON = 1e-3
 
 
 def measure_information(
-    model: Segmenter, batches: Iterable[TensorBatch], sigma: float, class_balance: float, seed: int = 0
+    model: AnySegmenter, batches: Iterable[TensorBatch], sigma: float, class_balance: float, seed: int = 0
 ) -> dict[str, SensorInformation]:
     """Measure the functional Fisher information and the relevance of every sensor, frame by frame.
 
@@ -71,7 +71,7 @@ def _usable_rows(batch: TensorBatch, name: str) -> Tensor:
 
 def _add(
     sums: _Sums,
-    model: Segmenter,
+    model: AnySegmenter,
     estimator: InformationEstimator,
     batch: TensorBatch,
     name: str,

@@ -22,8 +22,9 @@ from sensorproof.evaluation.expected import expected_scores
 from sensorproof.evaluation.frame_source import FrameSource, group_streams
 from sensorproof.evaluation.noisy_modality import LEVELS, add_noise
 from sensorproof.evaluation.subsets import all_subsets, subset_name
-from sensorproof.models import Segmenter
+from sensorproof.models.passes import frames_per_pass
 from sensorproof.models.segmenter import Features
+from sensorproof.models.windows import AnySegmenter
 from sensorproof.settings.evaluation import Protocol
 
 MISSING_SHARES: Final = (0.25, 0.5, 0.75)
@@ -35,7 +36,7 @@ _NOISE, _ZEROS, _DEGRADED = range(3)
 
 
 def score_protocols(
-    model: Segmenter,
+    model: AnySegmenter,
     frames: FrameSource,
     subsets: Mapping[str, float],
     protocols: Sequence[Protocol],
@@ -73,13 +74,15 @@ class _Protocols:
         self.starts = group_streams(self.frames.sequences)
         self.has = {name: self.frames.present(name) for name in self.sensors}
         self.recent: Features = {}
+        self.zeros: Features = {}
 
     @torch.inference_mode()
     def count(self) -> None:
         """Count all frames in all cases."""
         every = np.arange(len(self.starts))
-        for start in range(0, len(every), _AT_ONCE):
-            rows = every[start : start + _AT_ONCE]
+        at_once = frames_per_pass(self.frames.size, _AT_ONCE)
+        for start in range(0, len(every), at_once):
+            rows = every[start : start + at_once]
             pixels = {name: self.frames.images(name, rows) for name in self.sensors}
             target = torch.from_numpy(self.frames.labels(rows).astype(np.int64)).to(self.cases.device)
             inputs = {name: self.cases.standardize(name, images) for name, images in pixels.items()}
@@ -107,9 +110,10 @@ class _Protocols:
 
     def _zero_features(self, inputs: Mapping[str, Tensor]) -> Features:
         """Return the features of images of zeros, which are the same in every frame."""
-        zeros = self.cases.model.encode({name: torch.zeros_like(x[:1]) for name, x in inputs.items()})
+        if not self.zeros:
+            self.zeros = self.cases.model.encode({name: torch.zeros_like(x[:1]) for name, x in inputs.items()})
         number = len(next(iter(inputs.values())))
-        return {n: [stage.expand(number, -1, -1, -1) for stage in stages] for n, stages in zeros.items()}
+        return {n: [stage.expand(number, *stage.shape[1:]) for stage in stages] for n, stages in self.zeros.items()}
 
     def _set_to_zero(self, name: str, share: float, rows: NDArray[np.int64], inputs: Tensor) -> Tensor:
         draws = np.stack([self._rng(_ZEROS, name, row).random(inputs.shape[1:], np.float32) for row in rows])

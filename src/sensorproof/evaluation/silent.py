@@ -17,8 +17,10 @@ from sensorproof.documents.silent import FailureScores, FalseAlarms, SensorFailu
 from sensorproof.evaluation.cases import CaseCounts
 from sensorproof.evaluation.failures import Context, Failure
 from sensorproof.evaluation.frame_source import FrameSource, group_streams
-from sensorproof.models import Segmenter
-from sensorproof.monitoring.measures import ImageMeasures
+from sensorproof.models.passes import frames_per_pass
+from sensorproof.models.segmenter import Features
+from sensorproof.models.windows import AnySegmenter, WindowedSegmenter
+from sensorproof.monitoring.measures import ImageMeasures, Prepared
 from sensorproof.monitoring.monitor import Monitor
 from sensorproof.monitoring.stream import Stream, Verdict
 
@@ -31,7 +33,7 @@ Present = dict[str, Tensor]
 
 
 def score_silent_failures(
-    model: Segmenter, monitor: Monitor, frames: FrameSource, failures: Mapping[str, Failure], seed: int = 0
+    model: AnySegmenter, monitor: Monitor, frames: FrameSource, failures: Mapping[str, Failure], seed: int = 0
 ) -> SilentScores:
     """Score a model with each sensor broken in each way, with and without its monitor.
 
@@ -52,7 +54,7 @@ def score_silent_failures(
 class _Evaluation:
     """Adds up every case pass by pass; a case is named by its sensor and failure."""
 
-    model: Segmenter
+    model: AnySegmenter
     monitor: Monitor
     frames: FrameSource
     failures: Mapping[str, Failure]
@@ -73,7 +75,8 @@ class _Evaluation:
     def passes(self) -> Iterator[NDArray[np.int64]]:
         """Yield the rows of each pass."""
         every = np.arange(len(self.sequences))
-        yield from (every[start : start + _AT_ONCE] for start in range(0, len(every), _AT_ONCE))
+        at_once = frames_per_pass(self.frames.size, _AT_ONCE)
+        yield from (every[start : start + at_once] for start in range(0, len(every), at_once))
 
     @torch.inference_mode()
     def add(self, rows: NDArray[np.int64]) -> None:
@@ -82,7 +85,7 @@ class _Evaluation:
         here = {name: self.frames.present(name)[rows] for name in self.sensors}
         target = torch.from_numpy(self.frames.labels(rows).astype(np.int64)).to(self.device)
         features = self.cases.encode(pixels)
-        measures = self.monitor.observe(pixels, features, self.model)
+        measures = self._observe(pixels, features)
         present = {name: torch.from_numpy(mask).to(self.device) for name, mask in here.items()}
         self.cases.add(("full",), features, present, target)
         verdicts = self._judge(("full",), rows, measures, here)
@@ -98,11 +101,19 @@ class _Evaluation:
                 broken[name][~here[name]] = np.nan
                 own = self.cases.encode(broken)
                 self.cases.add(("kept", name, kind), {**features, **own}, present, target)
-                seen = measures.replace(self.monitor.observe(broken, own, self.model))
+                seen = measures.replace(self._observe(broken, own))
                 verdicts = self._judge((name, kind), rows, seen, here)
                 self.cases.add(("monitored", name, kind), {**features, **own}, _weigh(present, verdicts), target)
                 found = sum(each[name].failing for each in verdicts if name in each)
                 self.noticed[name, kind] = self.noticed.get((name, kind), 0) + found
+
+    def _observe(self, pixels: Prepared, features: Features) -> ImageMeasures:
+        """Measure images for the monitor, which is shown whole images, as it was fitted and as it serves."""
+        model = self.model
+        if isinstance(model, WindowedSegmenter):
+            model = model.whole
+            features = model.encode({name: self.cases.standardize(name, images) for name, images in pixels.items()})
+        return self.monitor.observe(pixels, features, model)
 
     def _context(self, name: str, rows: NDArray[np.int64]) -> Context:
         """Return the other images that failures of a sensor show; a sensor that is absent there is not shown."""

@@ -16,7 +16,7 @@ from sensorproof.documents.runs import Scores
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.metrics import FrameCounter, iou_of_counts, mean_of_classes
 from sensorproof.models import Segmenter
-from sensorproof.models.windows import Windows, predict_subsets
+from sensorproof.models.windows import AnySegmenter
 
 Observer = Callable[[str, Tensor, Tensor, Tensor, int], None]
 """Sees a subset's name, logits (B, K, H, W), target (B, H, W), which frames count (B,), and what marks other pixels."""
@@ -100,11 +100,10 @@ class SubsetScores:
 
 @torch.inference_mode()
 def count_subsets(
-    model: Segmenter,
+    model: AnySegmenter,
     batches: Iterable[TensorBatch],
     ignore_index: int = IGNORE,
     observe: Observer | None = None,
-    windows: Windows | None = None,
 ) -> NDArray[np.uint32]:
     """Count, for every frame and subset of the sensors, the pixels that the scores are made of.
 
@@ -116,7 +115,6 @@ def count_subsets(
         batches: on the model's device.
         ignore_index: marks pixels of the target that do not count.
         observe: is called with each subset and batch; see `calibration.CalibrationCounts.add`.
-        windows: to predict in; None for whole images.
 
     Returns:
         (F, S, K, 3): frames in order, subsets as `all_subsets` has them, classes, and see `metrics.frame_counts`.
@@ -129,7 +127,7 @@ def count_subsets(
         available = [tuple(name for name in subset if name in batch.inputs) for subset in all_subsets(model.sensors)]
         size = batch.target.shape[-2:]
         given = [each for each in available if each]
-        decoded = predict_subsets(model, batch.inputs, batch.present, given, size, windows)
+        decoded = model.decode_subsets(model.encode(batch.inputs), batch.present, given, size)
         for subset, names in zip(all_subsets(model.sensors), available, strict=True):
             if not names:
                 subsets.append(None)

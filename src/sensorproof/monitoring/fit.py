@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.data.preprocessing import standardize
 from sensorproof.models import Segmenter
+from sensorproof.models.passes import frames_per_pass
 from sensorproof.monitoring.agreement import PairAgreement
 from sensorproof.monitoring.measures import ImageMeasures, Pair, match_pairs, measure_frames, predict_alone
 from sensorproof.monitoring.monitor import Monitor, MonitorDescription, MonitoredPair, MonitoredSensor
@@ -83,15 +84,16 @@ def _predictions(model: Segmenter, data: PreparedDataset, rows: NDArray[np.int64
         return predict_alone(model, model.encode(inputs))
 
 
-def _chunks(rows: NDArray[np.int64]) -> Sequence[NDArray[np.int64]]:
-    return [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
+def _chunks(data: PreparedDataset, rows: NDArray[np.int64]) -> Sequence[NDArray[np.int64]]:
+    at_once = frames_per_pass(data.meta.size, _AT_ONCE)
+    return [rows[start : start + at_once] for start in range(0, len(rows), at_once)]
 
 
 def _mean_maps(model: Segmenter, data: PreparedDataset, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
     """Return the mean of each sensor's maps, over the frames that have it."""
     sums: dict[str, NDArray[np.float64]] = {}
     counts = dict.fromkeys(data.sensors, 0)
-    for chunk in _chunks(rows):
+    for chunk in _chunks(data, rows):
         for name, maps in _predictions(model, data, chunk).items():
             here = data.present[name][chunk]
             sums[name] = sums.get(name, 0.0) + maps[here].sum(0, dtype=np.float64)
@@ -106,7 +108,7 @@ def _measure(
     kinds = {name: sensor.kind for name, sensor in data.meta.sensors.items()}
     parts = [
         measure_frames({n: data.images[n][c] for n in data.sensors}, kinds, _predictions(model, data, c), usual)
-        for c in _chunks(rows)
+        for c in _chunks(data, rows)
     ]
     return ImageMeasures(
         statistics={n: np.concatenate([p.statistics[n] for p in parts]) for n in data.sensors},

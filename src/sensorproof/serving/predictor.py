@@ -1,7 +1,7 @@
 """Predict label maps from raw sensor arrays, by the same preprocessing as in training."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +15,7 @@ from sensorproof.data.preprocessing import mark_invalid, prepare_image, standard
 from sensorproof.errors import BatchError, SensorproofError, UsageError
 from sensorproof.models import ModelDescription, Segmenter, load_model
 from sensorproof.models.segmenter import Features
-from sensorproof.models.windows import Windows, predict_subsets
+from sensorproof.models.windows import Windows, in_windows
 from sensorproof.monitoring.monitor import Monitor, MonitorMode, load_monitor
 from sensorproof.monitoring.stream import Stream, Verdict
 from sensorproof.serving.classification import classify
@@ -151,7 +151,7 @@ class Predictor:
             stream: from `open_stream`, if the frames are the next ones of one stream in the order of time, so that
                 frozen and displaced sensors are noticed; or one for each frame. By default each frame is by itself.
             own_size: give the model each frame at `size` and not at the size of its training; whole, or in windows that
-                slide over it. A sensor that is partly lost is then left out.
+                slide over it. The monitor is shown frames at the size of training, whichever it is.
 
         Returns:
             One prediction a frame.
@@ -183,7 +183,6 @@ class Predictor:
                 decoded = [self._decode(features, prepared.present, k, size, out[k]) for k, size in enumerate(sizes)]
             else:
                 windows = own_size if isinstance(own_size, Windows) else None
-                out = [{name: replace(v, usable=None) for name, v in each.items()} for each in out]
                 decoded = [self._predict_own(usable[k], size, out[k], windows) for k, size in enumerate(sizes)]
         return [
             self._answer(decoded[row], frames[row], usable[row], omitted, out[row], verdicts[row])
@@ -218,27 +217,32 @@ class Predictor:
         failing: Mapping[str, Verdict],
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Class ids and confidence of one frame of a pass; one at a time, because full-size logits are large."""
-        own, weights = {}, {}
-        for name, stages in features.items():
-            verdict = failing.get(name)
-            if verdict is not None and verdict.usable is None:
-                continue
-            own[name] = [stage[row : row + 1] for stage in stages]
-            weights[name] = present[name][row : row + 1]
-            if verdict is not None and verdict.usable is not None:
-                weights[name] = torch.from_numpy(verdict.usable[None]).to(own[name][0])
+        weights = self._weigh({name: mask[row : row + 1] for name, mask in present.items()}, failing)
+        own = {name: [stage[row : row + 1] for stage in features[name]] for name in weights}
         places, confidence = classify(self.model.decode_coarsely(own, weights).float(), size)
         return np.asarray(self.ids[places[0].cpu().numpy()]), confidence[0].cpu().numpy()
 
     def _predict_own(
-        self, frame: Usable, size: tuple[int, int], failing: Collection[str], windows: Windows | None
+        self, frame: Usable, size: tuple[int, int], failing: Mapping[str, Verdict], windows: Windows | None
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Class ids and confidence of one frame, which the network is given at its own size."""
-        inputs, present = self.tensors([{name: pixels for name, pixels in frame.items() if name not in failing}], size)
-        (logits,) = predict_subsets(self.model, inputs, present, [sorted(inputs)], size, windows)
-        best, places = logits.float().max(1)
-        confidence = (best - logits.float().logsumexp(1)).exp()
+        inputs, present = self.tensors([frame], size)
+        weights, model = self._weigh(present, failing), in_windows(self.model, windows)
+        logits = model.decode(model.encode({name: inputs[name] for name in weights}), weights, size).float()
+        best, places = logits.max(1)
+        confidence = (best - logits.logsumexp(1)).exp()
         return np.asarray(self.ids[places[0].cpu().numpy()]), confidence[0].cpu().numpy()
+
+    def _weigh(self, present: Mapping[str, Tensor], failing: Mapping[str, Verdict]) -> dict[str, Tensor]:
+        """Return presence (1,) of one frame without its failing sensors, (1, h, w) of one that is partly lost."""
+        weights = {}
+        for name, mask in present.items():
+            verdict = failing.get(name)
+            if verdict is None:
+                weights[name] = mask
+            elif verdict.usable is not None:
+                weights[name] = torch.from_numpy(verdict.usable[None]).to(self.device, torch.float32)
+        return weights
 
     def _answer(
         self,

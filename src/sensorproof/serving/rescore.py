@@ -8,7 +8,7 @@ from sensorproof.documents.silent import SilentScores
 from sensorproof.errors import SensorproofError
 from sensorproof.evaluation.failures import FAILURES
 from sensorproof.evaluation.frame_source import PreparedFrames
-from sensorproof.evaluation.holdout import count_holdout
+from sensorproof.evaluation.holdout import count_holdout, show_windows
 from sensorproof.evaluation.pixel_counts import PixelCounts
 from sensorproof.evaluation.silent import score_silent_failures
 from sensorproof.evaluation.subsets import SubsetScores
@@ -38,7 +38,7 @@ def recount(folder: Path, data: PreparedDataset, settings: Settings, holdout: st
             another image size.
     """
     model, own = _open(folder, data)
-    return count_holdout(model, own, settings, holdout)
+    return count_holdout(show_windows(model, settings), own, settings, holdout)
 
 
 def recount_silent(folder: Path, data: PreparedDataset, settings: Settings) -> SilentScores | None:
@@ -52,7 +52,8 @@ def recount_silent(folder: Path, data: PreparedDataset, settings: Settings) -> S
         return None
     model, own = _open(folder, data)
     model.to(choose_device(settings.train.device))
-    return score_silent_failures(model, monitor, PreparedFrames.of_split(own, "test"), FAILURES)
+    frames = PreparedFrames.of_split(own, "test")
+    return score_silent_failures(show_windows(model, settings), monitor, frames, FAILURES)
 
 
 def _open(folder: Path, data: PreparedDataset) -> tuple[Segmenter, PreparedDataset]:

@@ -120,6 +120,10 @@ class Settings(StrictModel):
         window, size = self.evaluate.window, self.data.size
         if window and (window[0] > size[0] or window[1] > size[1]):
             raise ValueError(f"evaluate.window is {window}, larger than the images of data.size, {size}")
+        if window and self.evaluate.specialists:
+            raise ValueError(
+                "evaluate.specialists are scored on whole images: set it to false, or evaluate.window: null"
+            )
         return self
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ class EvaluateSettings(StrictModel):
 
     batch_size: PositiveInt
     window: Annotated[list[Annotated[int, Field(ge=1, le=8192)]], Field(min_length=2, max_length=2)] | None
-    """Height and width in pixels of the windows that the subsets are scored in; None for whole images."""
+    """Height and width in pixels of the windows that models are scored in; None for whole images."""
     overlap: Annotated[float, Field(ge=0, lt=1)]
     """Share of a window's side that neighbours have in common at least."""
     confidence: Annotated[float, Field(gt=0, lt=1)]

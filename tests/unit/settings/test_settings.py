@@ -320,6 +320,11 @@ def test_what_is_no_params_at_all(document: Any) -> None:
         ("search.space.scales", [["prediction"], ["prediction"]], "scales must not repeat a set"),
         ("search.space.variant", ["single", "paper"], "regularized_dropout has variant single and estimator first_or"),
         ("evaluate.window", [64, 96], "evaluate.window is [64, 96], larger than the images of data.size, [64, 80]"),
+        (
+            "evaluate",
+            DOCUMENT["evaluate"] | {"window": [32, 40], "specialists": True},
+            "evaluate.specialists are scored on whole images: set it to false, or evaluate.window: null",
+        ),
         ("search.minutes", 5.0, "search: give either trials or minutes"),
         ("search.trials", None, "search: give either trials or minutes"),
         ("validation.content.warn_px", 2.9, "warn_px must not exceed"),
