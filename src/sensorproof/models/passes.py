@@ -1,7 +1,7 @@
 """How many frames one pass of inference takes."""
 
 _MOST_PIXELS = 2**20
-"""Of a sensor: the attention over a megapixel image alone needs half a gigabyte for each sensor."""
+"""Of a sensor: with MiT-B0, all subsets of four sensors take 0.6 GB for a frame of this size."""
 
 
 def frames_per_pass(size: tuple[int, int], most: int) -> int:

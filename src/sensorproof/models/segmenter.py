@@ -197,8 +197,15 @@ class Segmenter(nn.Module):
         Yields:
             Logits (B, K, H, W) of each subset.
         """
+        for logits in self.decode_subsets_coarsely(features, present, subsets):
+            yield enlarge(logits, size)
+
+    def decode_subsets_coarsely(
+        self, features: Features, present: Mapping[str, Tensor], subsets: Iterable[Sequence[str]]
+    ) -> Iterator[Tensor]:
+        """Decode as `decode_subsets` does, to logits (B, K, H_1, W_1) of the first stage's size."""
         if len({maps[0].shape for maps in features.values()}) > 1:  # stages are resized before they are averaged
-            yield from (self.decode({name: features[name] for name in subset}, present, size) for subset in subsets)
+            yield from (self.decode_coarsely({name: features[name] for name in each}, present) for each in subsets)
             return
         projected = {name: self.decoder.project(maps) for name, maps in features.items()}
         for subset in subsets:
@@ -207,7 +214,7 @@ class Segmenter(nn.Module):
             fused = projected[subset[0]] * weights[0]
             for name, share in zip(subset[1:], weights[1:], strict=True):
                 fused = torch.addcmul(fused, projected[name], share)
-            yield enlarge(self.decoder.classify(fused), size)
+            yield self.decoder.classify(fused)
 
     def decode_coarsely(self, features: Features, present: Mapping[str, Tensor] | None = None) -> Tensor:
         """Decode as `decode` does, to logits (B, K, H_1, W_1) of the first stage's size."""

@@ -17,12 +17,14 @@ from torch.utils.checkpoint import checkpoint
 
 from sensorproof.errors import UsageError
 from sensorproof.models.segmenter import Features, Segmenter
-from sensorproof.resizing import largest_size
+from sensorproof.resizing import enlarge, largest_size
 
 Size = tuple[int, int]
 """Height and width in pixels."""
 Span = tuple[slice, slice]
 """Rows and columns of a window."""
+_LEAST = 1e-30
+"""Added to probabilities, so that they have a logarithm."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,14 @@ class WindowedSegmenter(nn.Module):
             UsageError: a sensor is unknown, or the window is larger than the images.
         """
         spans = self.windows.spans(largest_size(inputs.values()))
-        parts = [self.whole.encode(_cut(inputs, span)) for span in spans]
-        return {name: [_stack(maps) for maps in zip(*(part[name] for part in parts), strict=True)] for name in inputs}
+        features: Features = {}
+        for place, span in enumerate(spans):
+            for name, stages in self.whole.encode(_cut(inputs, span)).items():
+                if name not in features:
+                    features[name] = [_make_room(stage, len(spans)) for stage in stages]
+                for room, stage in zip(features[name], stages, strict=True):
+                    room[:, place] = stage
+        return features
 
     def decode(self, features: Features, present: Mapping[str, Tensor] | None, size: Size | torch.Size) -> Tensor:
         """Decode the features of any subset of the sensors; see `Segmenter.decode`.
@@ -146,11 +154,13 @@ class WindowedSegmenter(nn.Module):
     ) -> Iterator[Tensor]:
         """Decode many subsets of the sensors; see `Segmenter.decode_subsets`, and `decode` for the size."""
         spans = self.windows.spans((size[0], size[1]))
-        decoded = [
-            self.whole.decode_subsets(own, present, subsets, self.windows.size) for own in _split(features, len(spans))
+        # Coarse logits of all subsets need less memory than the maps that they are made of, hundreds of channels wide.
+        coarse = [
+            list(self.whole.decode_subsets_coarsely(own, present, subsets)) for own in _split(features, len(spans))
         ]
-        for _ in subsets:
-            yield _blend((next(logits) for logits in decoded), spans, size)
+        del features
+        for logits in zip(*coarse, strict=True):
+            yield _blend((enlarge(each, self.windows.size) for each in logits), spans, size)
 
 
 AnySegmenter = Segmenter | WindowedSegmenter
@@ -166,9 +176,10 @@ def _cut(images: Mapping[str, Tensor], span: Span) -> dict[str, Tensor]:
     return {name: x[..., span[0], span[1]] for name, x in images.items()}
 
 
-def _stack(maps: Sequence[Tensor]) -> Tensor:
-    """Return W maps (B, C, h, w) as (B, W, C, h, w), each in the layout channels_last, in which they are encoded."""
-    return torch.stack([each.movedim(1, -1) for each in maps], 1).movedim(-1, 2)
+def _make_room(stage: Tensor, number: int) -> Tensor:
+    """Return room (B, W, C, h, w) for as many maps as this one (B, C, h, w), in its layout channels_last."""
+    samples, channels, height, width = stage.shape
+    return stage.new_empty(samples, number, height, width, channels).movedim(-1, 2)
 
 
 def _split(features: Features, number: int) -> Iterator[Features]:
@@ -194,9 +205,9 @@ def _blend(parts: Iterable[Tensor], spans: Sequence[Span], size: Size | torch.Si
     for (rows, columns), logits in zip(spans, parts, strict=True):
         probabilities = logits.float().softmax(1)
         if total is None:
-            total = probabilities.new_zeros(*probabilities.shape[:2], *size)
+            total = probabilities.new_full((*probabilities.shape[:2], *size), _LEAST)
             number = probabilities.new_zeros(*size)
         total[..., rows, columns] += probabilities
         number[rows, columns] += 1
     assert total is not None
-    return (total / number).clamp_min(torch.finfo(total.dtype).tiny).log()
+    return total.div_(number).log_()
