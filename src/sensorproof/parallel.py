@@ -71,7 +71,8 @@ def map_in_order(
                 yield waiting.popleft().result()
             except BrokenProcessPool as error:
                 fault = "a process ended before its work was done, such as for lack of memory"
-                raise SensorproofError("workers", fault, "lower compute.workers in params.yaml, then repeat") from error
+                fix = "give it more memory or fewer workers (compute.workers or --workers), then repeat"
+                raise SensorproofError("workers", fault, fix) from error
             done += 1
             if progress is not None:
                 progress(done, len(tasks))
@@ -127,10 +128,15 @@ def _prepare_process() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Let this process end as soon as its parent does: otherwise it would wait for tasks of a killed run for ever."""
+    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def _await_parent() -> None:
     """Wait for the end of the parent, then end at once: a killed run must not go on writing."""
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -190,7 +196,7 @@ def run_apart(function: Callable[..., _Result], *arguments: Any, limit_s: float)
 
 def _answer(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """Send what a function returns or raises, and end with the parent."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         sender.send((True, function(*arguments)))
     except SensorproofError as error:

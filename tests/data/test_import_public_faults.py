@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -57,7 +60,7 @@ def test_a_wrong_root_is_named_with_the_place_to_get_the_data(name: str, tmp_pat
     (tmp_path / "source").mkdir()
     error = run(name, tmp_path / "source", tmp_path / "out")
     assert (type(error), error.exit_code) == (UsageError, 2)
-    assert "is missing" in error.fault
+    assert re.search("[^,]* is missing$|, .* are missing$", error.fault)
     assert "can be had from https://" in error.fix
     error = run(name, tmp_path / "nowhere", tmp_path / "out")
     assert error.fault == "is not a folder"
@@ -264,6 +267,48 @@ def test_a_killed_import_goes_on_where_it_was(deliver: Path, tmp_path: Path) -> 
     again = tmp_path / "again" / "out"
     assert files == {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
     assert not list(tmp_path.glob(".*"))
+
+
+KILLED_WITH_PROCESSES = """\
+import os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from sensorproof.data.importers import PUBLIC, import_public
+
+def whole(root):
+    return replace(PUBLIC["deliver"](root), official={})
+
+def report(done, total):
+    if done == 2:
+        Path(sys.argv[3]).write_text(" ".join(str(child.pid) for child in psutil.Process().children(recursive=True)))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+import_public(whole, Path(sys.argv[1]), Path(sys.argv[2]), workers=2, report=report)
+"""
+
+
+def test_the_processes_of_a_killed_import_end_with_it(deliver: Path, tmp_path: Path) -> None:
+    script, pids = tmp_path / "killed.py", tmp_path / "pids"
+    script.write_text(KILLED_WITH_PROCESSES)
+    killed = subprocess.run([sys.executable, str(script), str(deliver), str(tmp_path / "out"), str(pids)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    children = [int(pid) for pid in pids.read_text().split()]
+    assert len(children) >= 2
+    deadline = time.monotonic() + 60
+    while any(map(is_working, children)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_working(pid: int) -> bool:
+    """True unless the process is gone, or dead and waits for its parent's attention."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_an_import_after_another_kind_of_import_leaves_nothing_of_it(deliver: Path, tmp_path: Path) -> None:

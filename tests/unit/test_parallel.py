@@ -45,7 +45,9 @@ def die(number: int) -> None:
 
 def test_a_killed_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "_FEW_TASKS", 0)
-    with pytest.raises(SensorproofError, match=r"a process ended before .* lower compute\.workers"):
+    with pytest.raises(
+        SensorproofError, match=r"a process ended before .* fewer workers \(compute\.workers or --workers\)"
+    ):
         list(map_in_order(die, range(6), 2))
 
 

@@ -51,7 +51,7 @@ def _import_public(
 ) -> None:
     """Import a public data set, with progress."""
     from sensorproof.data.importers import PUBLIC, import_public
-    from sensorproof.data.simulator import default_workers
+    from sensorproof.parallel import count_workers
     from sensorproof.progress import Progress
 
     progress = Progress("frames")
@@ -62,7 +62,7 @@ def _import_public(
             out,
             copy=copy,
             partial=partial,
-            workers=workers or default_workers(),
+            workers=workers or count_workers(0),
             force=force,
             report=progress,
         )

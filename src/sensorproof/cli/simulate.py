@@ -20,8 +20,9 @@ def simulate(
     force: Annotated[bool, typer.Option("--force", help="replace a batch that is there already")] = False,
 ) -> None:
     """Simulate drives through procedural streets, seen by camera, thermal, depth and LiDAR."""
-    from sensorproof.data.simulator import SimulationConfig, default_workers, simulate_batch
+    from sensorproof.data.simulator import SimulationConfig, simulate_batch
+    from sensorproof.parallel import count_workers
 
     config = SimulationConfig(name or out.resolve().name, size, sites, sequences, frames, seed, site_offset, failures)
-    simulate_batch(out, config, workers or default_workers(), force)
+    simulate_batch(out, config, workers or count_workers(0), force)
     print(f"{out}: {sites * sequences * frames} frames of {sites * sequences} drives at {sites} sites")

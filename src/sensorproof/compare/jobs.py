@@ -13,6 +13,7 @@ from sensorproof.data.dataset import PreparedDataset
 from sensorproof.documents import Document, ScoredRun, TuningRun
 from sensorproof.evaluation.subsets import subset_name
 from sensorproof.experiment import FitResult, RunSpec, fit, score_split
+from sensorproof.parallel import end_with_parent
 from sensorproof.settings.data import Standardization
 
 Report = Callable[[str], None]
@@ -129,7 +130,7 @@ def _run_waiting(jobs: Sequence[_Job], workers: int) -> Iterator[_Job]:
             _run(job)
             yield job
         return
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), end_with_parent) as pool:
         running = {pool.submit(_run, job): job for job in jobs}
         try:
             for done in as_completed(running):

@@ -3,6 +3,6 @@
 The page on the embedded data describes what it shows and how.
 """
 
-from sensorproof.data.simulator.generate import SimulationConfig, default_workers, simulate_batch
+from sensorproof.data.simulator.generate import SimulationConfig, simulate_batch
 
-__all__ = ["SimulationConfig", "default_workers", "simulate_batch"]
+__all__ = ["SimulationConfig", "simulate_batch"]

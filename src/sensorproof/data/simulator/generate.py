@@ -1,12 +1,9 @@
 """Generate a whole batch of sites, sequences and frames in several processes, whole or not at all."""
 
-import os
 import re
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +20,7 @@ from sensorproof.data.simulator.sensors import CLOCKS, RATE, batch_info, draw_of
 from sensorproof.data.simulator.weather import SCHEDULE
 from sensorproof.errors import UsageError
 from sensorproof.files import atomic_folder
+from sensorproof.parallel import map_in_order
 
 _FIRST_DAY = datetime(2025, 3, 3, tzinfo=UTC)
 _EXTENSION = {"camera": "png", "thermal": "png", "depth": "png", "lidar": "npy"}
@@ -84,24 +82,9 @@ def simulate_batch(out: Path, config: SimulationConfig, workers: int = 1, force:
     check_free(out, force)
     tasks = [(site, sequence) for site in range(config.sites) for sequence in range(config.sequences)]
     with atomic_folder(out) as folder:
-        rows = [row for part in _write_sequences(folder, config, tasks, workers) for row in part]
+        parts = map_in_order(partial(_write_sequence, folder, config), tasks, workers)
+        rows = [row for part in parts for row in part]
         write_batch(folder, batch_info(config.name, Pinhole(*config.size)), pd.DataFrame(rows))
-
-
-def _write_sequences(
-    folder: Path, config: SimulationConfig, tasks: list[tuple[int, int]], workers: int
-) -> Iterator[list[dict[str, object]]]:
-    """Write every sequence (site, number) and yield its rows of frames.csv, in the order of `tasks`."""
-    workers = min(workers, len(tasks))
-    if workers <= 1:
-        yield from (_write_sequence(folder, config, *task) for task in tasks)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        parts = [pool.submit(_write_sequence, folder, config, *task) for task in tasks]
-        try:
-            yield from (part.result() for part in parts)
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _make_rng(config: SimulationConfig, *key: int) -> np.random.Generator:
@@ -109,8 +92,9 @@ def _make_rng(config: SimulationConfig, *key: int) -> np.random.Generator:
     return np.random.default_rng([config.seed, config.site_offset + key[0], *key[1:]])
 
 
-def _write_sequence(folder: Path, config: SimulationConfig, site: int, sequence: int) -> list[dict[str, object]]:
-    """Render one sequence into folder and return its rows of frames.csv."""
+def _write_sequence(folder: Path, config: SimulationConfig, task: tuple[int, int]) -> list[dict[str, object]]:
+    """Render one sequence (site, number) into folder and return its rows of frames.csv."""
+    site, sequence = task
     number = config.site_offset + site
     style = make_style(_make_rng(config, site))
     rng = _make_rng(config, site, sequence + 1)
@@ -154,8 +138,3 @@ def _save(folder: Path, relative: str, image: NDArray) -> str:
     else:
         Image.fromarray(image).save(path, compress_level=4)
     return relative
-
-
-def default_workers() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

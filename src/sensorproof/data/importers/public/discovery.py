@@ -40,7 +40,8 @@ def require(root: Path, parts: Sequence[str], title: str, page: str) -> None:
         fix = f"give {above}"
     else:
         fix = f"give the folder that has {', '.join(parts)}; {title} can be had from {page}"
-    raise UsageError(root, f"is not the folder of {title}: {', '.join(missing)} is missing", fix)
+    verb = "is" if len(missing) == 1 else "are"
+    raise UsageError(root, f"is not the folder of {title}: {', '.join(missing)} {verb} missing", fix)
 
 
 def read_lists(root: Path, lists: Mapping[Split, str]) -> list[tuple[Split, str]]:

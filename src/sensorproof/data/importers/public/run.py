@@ -2,12 +2,10 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +25,14 @@ from sensorproof.data.importers.public.summary import (
     write_problems,
 )
 from sensorproof.data.source_files import TABLE, SourceFile, write_source_files
-from sensorproof.errors import BatchError, SensorproofError, UsageError
+from sensorproof.errors import BatchError, UsageError
 from sensorproof.files import publish_folder, write_json, write_text
+from sensorproof.parallel import map_in_order
 
 Report = Callable[[int, int], None]
 """(frames done, frames in all)."""
 _SUMMARY = "import.json"
 _OWN = {"batch.yaml", "frames.csv", TABLE, _SUMMARY, PROBLEMS}
-_CHUNK = 4
-"""Frames that a process takes at a time."""
 
 
 def import_public(
@@ -125,7 +122,8 @@ def _check_all(checker: Checker, frames: Sequence[FoundFrame], workers: int, rep
         ]
         done = len(frames) - len(waiting)
         report(done, len(frames))
-        for number, result in enumerate(_share(checker, waiting, workers), start=done + 1):
+        results = map_in_order(partial(_check, checker), waiting, workers)
+        for number, result in enumerate(results, start=done + 1):
             ledger.add(result)
             report(number, len(frames))
         return ledger.results(frames)
@@ -137,33 +135,8 @@ def _copied(ledger: Ledger, frame: FoundFrame, checker: Checker) -> bool:
     return all((checker.batch / path).is_file() for path in _own_files(checked))
 
 
-def _share(checker: Checker, waiting: Sequence[tuple[FoundFrame, str]], workers: int) -> Iterator[CheckedFrame]:
-    """Yield the results of frames in their order, from some processes."""
-    workers = min(workers, len(waiting) // _CHUNK)
-    if workers <= 1:
-        yield from (checker(frame, key) for frame, key in waiting)
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (checker,)) as pool:
-        try:
-            yield from pool.map(_check, waiting, chunksize=_CHUNK)
-        except BrokenProcessPool as error:
-            fix = "give it more memory or fewer --workers, and run the command again: it goes on where it was"
-            raise SensorproofError(checker.root, "a process of the import was killed", fix) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-_checker: Checker
-"""Of this process; set once, so that it is not sent along with every frame."""
-
-
-def _start(checker: Checker) -> None:
-    global _checker
-    _checker = checker
-
-
-def _check(task: tuple[FoundFrame, str]) -> CheckedFrame:
-    return _checker(*task)
+def _check(checker: Checker, task: tuple[FoundFrame, str]) -> CheckedFrame:
+    return checker(*task)
 
 
 def _write(
