@@ -17,12 +17,15 @@ _EXTRAS = {
 }
 """{tool that is not part of the library: the extra that installs it}."""
 
+_INTERRUPTED = 130
+"""The exit code of a command that was ended by Ctrl-C, as shells have it."""
+
 
 def report_errors(function: Callable[P, T]) -> Callable[P, T]:
     """Make a function print the user's errors as one line and exit with their code.
 
-    These are SensorproofError, OSError, and a tool of an extra that is not installed. With SENSORPROOF_DEBUG set
-    they are raised.
+    These are SensorproofError, OSError, a tool of an extra that is not installed, and an interruption by the user. With
+    SENSORPROOF_DEBUG set they are raised.
     """
 
     @functools.wraps(function)
@@ -36,6 +39,8 @@ def report_errors(function: Callable[P, T]) -> Callable[P, T]:
             if tool not in _EXTRAS:
                 raise
             _exit(error, f'{tool} is not installed; run `pip install "sensorproof[{_EXTRAS[tool]}]"`', 1)
+        except KeyboardInterrupt as error:
+            _exit(error, "interrupted; run the same command again", _INTERRUPTED)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -45,7 +50,7 @@ def report_errors(function: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
-def _exit(error: Exception, line: str, code: int) -> NoReturn:
+def _exit(error: BaseException, line: str, code: int) -> NoReturn:
     """Print a line and exit, or raise the error itself with SENSORPROOF_DEBUG."""
     if os.environ.get("SENSORPROOF_DEBUG"):
         raise error

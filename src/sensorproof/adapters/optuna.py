@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -257,7 +257,13 @@ def _help(source: Source, settings: Settings, name: str, threads: int, pace: Pac
 
     torch.set_num_threads(threads)
     _end_with(parent)
-    report_errors(join_search)(source, settings, name, _print_now, pace)
+
+    @report_errors
+    def work() -> None:
+        with suppress(KeyboardInterrupt):  # the first process says so
+            join_search(source, settings, name, _print_now, pace)
+
+    work()
 
 
 def _print_now(line: str) -> None:

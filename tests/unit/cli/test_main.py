@@ -30,10 +30,11 @@ def test_the_version_is_printed() -> None:
             1,
             "error: mlflow is not installed; ",
         ),
+        (KeyboardInterrupt(), 130, "error: interrupted; run the same command again\n"),
     ],
 )
 def test_an_error_is_one_line_and_a_code(
-    error: Exception, code: int, line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SENSORPROOF_DEBUG", raising=False)
 
