@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from sensorproof.artifacts import CHAMPION_START, SEARCH
+from sensorproof.artifacts import CHAMPION_START, PREPARED, SEARCH
 from sensorproof.console import report_errors
+from sensorproof.data.metadata import read_meta
 from sensorproof.documents import ArmSettings, ChampionStart, RetrainingStart, SearchResult
 from sensorproof.files import atomic_folder
 from sensorproof.objectives.build import NO_REGULARIZATION, REGULARIZED
@@ -16,6 +17,7 @@ from sensorproof.settings import FineTuneSettings, Settings, load_settings
 def main() -> None:
     """Write artifacts/search."""
     settings = load_settings()
+    check_settings(settings)
     start = RetrainingStart.read(CHAMPION_START)
     if start.champion is not None and start.fine_tune is not None:
         fine_tune(start.champion, start.fine_tune, settings)
@@ -26,6 +28,20 @@ def main() -> None:
         print("search: not enabled; regularizer and train are used as params.yaml has them")
         return
     search(settings, chosen)
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that do not fit the data or the machine, before they stop a later stage after hours of training.
+
+    Raises:
+        SensorproofError: settings name sensors that the data lack, or a batch does not divide by the processes.
+    """
+    from sensorproof.training.processes import count_processes, share_out
+
+    sensors = read_meta(PREPARED).sensors
+    settings.train.check_sensors(sensors)
+    settings.evaluate.probabilities(sensors)
+    share_out(settings.train.batch_size, count_processes(settings.compute.processes), settings.train.accumulate)
 
 
 def fine_tune(start: ChampionStart, tuning: FineTuneSettings, settings: Settings) -> None:
@@ -57,6 +73,8 @@ def search(settings: Settings, given: ArmSettings) -> None:
     source = Source.of_project(settings.search.storage)
     own = to_values(given, settings.search.space)
     first = [] if own is None else [(own, "params.yaml")]
+    if own is None:
+        print("search: search.space leaves out the settings of params.yaml, so they are not tried")
     if "champion" in settings.search.warm_start and (best := champion_choice()):
         first.append(best)
     result, close = run_search(source, settings, first, partial(print, flush=True))

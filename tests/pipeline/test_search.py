@@ -1,6 +1,7 @@
 """Stage search: trials, seeds, early stops, interruptions, and what is chosen; the studies are real ones of Optuna."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,12 +133,52 @@ def test_a_sensor_in_the_space_that_no_batch_has_is_one_line(source: Source) -> 
 
 def test_the_stage_keeps_the_settings_where_the_search_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = search_settings(enabled=False)
+    write_frames(tmp_path / PREPARED)
     (tmp_path / "params.yaml").write_text(dump_yaml(settings.model_dump(mode="json")))
     monkeypatch.chdir(tmp_path)
     RetrainingStart().write(CHAMPION_START)
     load_stage("search").main()
     assert SearchResult.read(SEARCH / "trials.json") == SearchResult(trials=(), best=settings.regularizer)
     assert ArmSettings.read(SEARCH / "arms/regularized_dropout.json").regularizer == settings.regularizer
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": {"photometric": {"camra": 0.3}}}, "train.photometric: names camra, which no batch has"),
+        ({"evaluate": {"failure_probability": {"camera": 0.1}}}, "failure_probability: wrong or missing: depth"),
+        ({"compute": {"processes": 3}}, "a batch of 4 does not divide by processes x train.accumulate = 3 x 1"),
+    ],
+)
+def test_what_would_stop_a_later_stage_stops_the_search_before_its_first_trial(
+    change: dict[str, dict[str, Any]], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_frames(tmp_path / PREPARED)
+    document = search_settings().model_dump(mode="json")
+    for section, keys in change.items():
+        document[section] |= keys
+    (tmp_path / "params.yaml").write_text(dump_yaml(document))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SENSORPROOF_DEBUG", "1")
+    RetrainingStart().write(CHAMPION_START)
+    with pytest.raises(SensorproofError, match=re.escape(message)):
+        load_stage("search").main()
+    assert not STUDIES.exists()
+
+
+def test_settings_that_the_space_leaves_out_are_named(
+    tmp_path: Path, scripted: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_frames(tmp_path / PREPARED)
+    (tmp_path / QUARANTINED).parent.mkdir()
+    (tmp_path / QUARANTINED).write_text("batch,frame_id\n")
+    settings = search_settings(trials=1, space={"strength": {"prediction": [1.0, 2.0]}})
+    (tmp_path / "params.yaml").write_text(dump_yaml(settings.model_dump(mode="json")))
+    monkeypatch.chdir(tmp_path)
+    RetrainingStart().write(CHAMPION_START)
+    scripted(noise)
+    load_stage("search").main()
+    assert "search.space leaves out the settings of params.yaml" in capsys.readouterr().out
 
 
 def test_the_same_seed_gives_the_same_trials(source: Source, scripted: Any, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class TrialRun:
             for fold in range(len(self._folds)):
                 self._run_fold(fold)
         except _StoppedError:
-            return self._result("pruned", f"not among the best after {self._steps} steps")
+            return self._result("pruned", f"not among the best at step {self._steps}")
         except DivergedError as error:
             return self._result("failed", str(error))
         if not all(math.isfinite(figure) for own in self._scores for figure in (own.full, own.mean, own.worst)):

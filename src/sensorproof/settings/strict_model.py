@@ -54,7 +54,8 @@ def validate_document(
     except TypeError as fault:
         raise error(where, f"has a key that is not text ({fault})", fix) from fault
     except ValidationError as invalid:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'document'}: {describe_fault(e)}" for e in invalid.errors()]
+        # A fault between sections has no place of its own: it names the keys itself.
+        faults = [": ".join(filter(None, (".".join(map(str, e["loc"])), describe_fault(e)))) for e in invalid.errors()]
         raise error(where, "; ".join(faults), fix) from invalid
 
 

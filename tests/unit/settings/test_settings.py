@@ -301,7 +301,7 @@ def test_what_is_no_params_at_all(document: Any) -> None:
         ("data.split", {"val": 0.5, "test": 0.5, "seed": 0}, "leaves nothing to train on"),
         ("train.seeds", [0, 0], "must not repeat"),
         ("train.arms", ["baseline", "baseline"], "must not repeat"),
-        ("train.arms", ["baseline", "regularized"], "train.arms lacks ['regularized_dropout']"),
+        ("train.arms", ["baseline", "regularized"], "params.yaml: train.arms lacks ['regularized_dropout']"),
         ("promotion.candidate", "ogm_ge", "train.arms lacks ['ogm_ge']"),
         ("search.seeds", [0, 0], "search.seeds: must not repeat"),
         ("compare.strengths", STRENGTHS | {"agm": [0.1] * 4}, "compare: every arm needs as many strengths"),
