@@ -11,6 +11,7 @@ from sensorproof.objectives.build import NO_REGULARIZATION, REGULARIZED
 from sensorproof.searching.progress import describe_settings
 from sensorproof.searching.space import given_settings, to_values
 from sensorproof.settings import FineTuneSettings, Settings, load_settings
+from sensorproof.settings.data import check_sensors
 
 
 @report_errors
@@ -39,7 +40,7 @@ def check_settings(settings: Settings) -> None:
     from sensorproof.training.processes import count_processes, share_out
 
     sensors = read_meta(PREPARED).sensors
-    settings.train.check_sensors(sensors)
+    check_sensors("train.photometric", settings.train.photometric, sensors)
     settings.evaluate.probabilities(sensors)
     share_out(settings.train.batch_size, count_processes(settings.compute.processes), settings.train.accumulate)
 

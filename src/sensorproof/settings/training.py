@@ -1,6 +1,5 @@
 """The sections `model`, `train`, `monitoring` and `regularizer`: what a training is made of."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -14,7 +13,6 @@ from pydantic import (
     model_validator,
 )
 
-from sensorproof.errors import SettingsError
 from sensorproof.settings.strict_model import Fraction, Seeds, StrictModel, distinct
 
 Arm = Literal[
@@ -103,17 +101,6 @@ class TrainSettings(StrictModel):
         if self.shard_weights and (names := [name for name, wanted in alone.items() if wanted]):
             raise ValueError(f"shard_weights does not go with {', '.join(names)}: leave out one of them")
         return self
-
-    def check_sensors(self, sensors: Iterable[str]) -> None:
-        """Check that the data have every sensor that is named.
-
-        Raises:
-            SettingsError: `photometric` names others.
-        """
-        names = sorted(sensors)
-        if unknown := sorted(set(self.photometric) - set(names)):
-            fault = f"train.photometric: names {', '.join(unknown)}, which no batch has"
-            raise SettingsError("params.yaml", fault, f"name some of {', '.join(names)}")
 
     @property
     def changes(self) -> dict[str, Any]:
