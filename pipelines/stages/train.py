@@ -84,12 +84,16 @@ def train_once(spec: "RunSpec", data: "PreparedDataset", settings: Settings, pro
     from sensorproof.experiment import fit
     from sensorproof.models import save_model
     from sensorproof.monitoring.fit import fit_monitor
+    from sensorproof.training.processes import gather_documents, require_agreement
 
     name, first = f"{spec.arm} seed {spec.seed}", processes.first
     trained = TRAINED / hash_json([spec.key(data), settings.monitoring.model_dump(), hash_code(*_CODE)])[:40]
-    if trained.is_dir():
-        trained.touch()
+    require_agreement(trained.name, "data, settings or code differ between its processes")
+    # One of them decides: on another machine a common folder may be seen late.
+    known = trained.is_dir() if processes.count == 1 else gather_documents(trained.is_dir())[0]
+    if known:
         if first:
+            trained.touch()
             print(f"{name}: trained before")
         return trained
 

@@ -1,26 +1,20 @@
 """A training on the processes of torchrun, or one that is killed again and again, is the training of one process."""
 
-import os
-import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
 
-from helpers.paths import ROOT
-from helpers.project_artifacts import make_meta, write_prepared
 from helpers.small_training import finish, read_outcome, run_apart, run_small, start_small, write_small_data
-from sensorproof.artifacts import PREPARED, QUARANTINED, SEARCH, TRAIN
+from helpers.train_stage import kill_machine, run_stage, write_stage_project
+from sensorproof.artifacts import TRAIN
 from sensorproof.data.dataset import PreparedDataset
-from sensorproof.documents import ArmSettings
 from sensorproof.documents.runs import TrainingRecord
 from sensorproof.errors import EXIT_USAGE
 from sensorproof.experiment import score_split
-from sensorproof.files import dump_yaml, parse_yaml, write_text
-from sensorproof.settings import Arm, ModelSettings, load_settings
+from sensorproof.settings import Arm, ModelSettings
 
 DEEP = ModelSettings(backbone="mit_b0", decoder_channels=16, pretrained=None)
 TASK: dict[str, Any] = {"steps": 20, "changes": {"batch_size": 8, "class_balance": 0.5}, "double": True}
@@ -64,6 +58,14 @@ def test_two_processes_have_the_loss_curve_of_one(root: Path, complete: Path, sh
     for name, tensor in model.state_dict().items():
         if "running" in name:
             torch.testing.assert_close(outcome.weights[name], tensor, rtol=100 * tolerance, atol=10 * tolerance)
+
+
+def test_shares_no_larger_than_what_is_measured_draw_as_the_whole_batch_does(root: Path, tmp_path: Path) -> None:
+    task: dict[str, Any] = {"steps": 20, "changes": {"batch_size": 4, "horizontal_flip": False}, "double": True}
+    _, history = run_small(PreparedDataset(root), "regularized", **task)
+    outcome = run_apart(root, tmp_path / "out", 2, arm="regularized", **task)
+    losses, expected = ([row["loss"] for row in each] for each in (outcome.history, history))
+    assert losses == pytest.approx(expected, rel=1e-8)
 
 
 def test_a_training_resumes_on_another_number_of_processes(root: Path, tmp_path: Path) -> None:
@@ -127,9 +129,8 @@ def kill_after(process: subprocess.Popen[str], line: str) -> None:
             break
     else:
         pytest.fail("".join(said))
-    os.killpg(process.pid, signal.SIGKILL)
+    kill_machine(process)
     process.communicate()
-    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_batch_that_does_not_divide_stops_before_the_first_step(root: Path, tmp_path: Path) -> None:
@@ -155,27 +156,7 @@ def test_processes_share_out_an_evaluation(root: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """All that stage train reads, for a training of six steps on two processes."""
-    params = parse_yaml((ROOT / "params.yaml").read_text())
-    params["compute"]["processes"] = 2
-    params["train"] |= {"device": "cpu", "steps": 6, "batch_size": 4}
-    (tmp_path / "params.yaml").write_text(dump_yaml(params))
-    write_prepared(tmp_path / PREPARED, make_meta().model_copy(update={"frames": {"train": 8, "val": 4, "test": 4}}))
-    write_text(tmp_path / QUARANTINED, "batch,frame_id\n")
-    settings = load_settings(tmp_path / "params.yaml")
-    chosen = ArmSettings(
-        regularizer=settings.regularizer,
-        class_balance=settings.train.class_balance,
-        learning_rate=settings.train.learning_rate,
-    )
-    chosen.write(tmp_path / SEARCH / "arms/baseline.json")
-    return tmp_path
-
-
-def run_stage(project: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, ROOT / "pipelines/stages/train.py", "baseline"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    return write_stage_project(tmp_path, {"steps": 6}, processes=2)
 
 
 def test_the_stage_starts_its_processes(project: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sensorproof.batch_share import sharing
 from sensorproof.regularization.checks import check_classes
 from sensorproof.regularization.entropy import fisher_information
 from sensorproof.regularization.losses import sample_cross_entropy, to_float32
@@ -46,7 +47,7 @@ class InformationEstimator:
             {sensor: scalar}; sensors that none of the chosen samples has are left out.
         """
         rows = {name: batch.rows[batch.present[name][batch.rows]][:_MEASURED_SAMPLES] for name in names}
-        with frozen_norm_stats(model):
+        with sharing(None), frozen_norm_stats(model):  # so few samples are no share of the batch
             return {n: self.unimodal(model, batch, n, some, exact=False) for n, some in rows.items() if len(some)}
 
     def unimodal(self, model: nn.Module, batch: SensorBatch, name: str, rows: Tensor, *, exact: bool) -> Tensor:

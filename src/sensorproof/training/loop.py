@@ -22,7 +22,7 @@ from sensorproof.settings import TrainSettings
 from sensorproof.training.acceleration import accelerated
 from sensorproof.training.averaging import WeightAverage
 from sensorproof.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
-from sensorproof.training.processes import Processes, own_device, share_out
+from sensorproof.training.processes import Processes, own_device, require_agreement, share_out
 from sensorproof.training.reading import read_batches
 from sensorproof.training.sharding import whole_state
 from sensorproof.training.step import Stepper, make_pass
@@ -106,6 +106,7 @@ def train(
         state = TrainingState(network, optimizer, schedule, objective, average, scaler)
         if checkpoint is not None and checkpoint.exists():
             run.resumed_at, run.history, run.seconds = load_checkpoint(checkpoint, state)
+        require_agreement(run.resumed_at, "its processes do not find the same checkpoint")
         started = time.perf_counter() - run.seconds
         make_step = Stepper(network, objective, module, optimizer, scaler, settings, device, processes)
         batches = read_batches(sampler, range(run.resumed_at, steps), own, readers, device)

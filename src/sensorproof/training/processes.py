@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from sensorproof.errors import UsageError
+from sensorproof.errors import SensorproofError, UsageError
 
 _PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others, such as while the first one writes results."""
@@ -53,8 +53,18 @@ def process_group() -> Iterator[Processes]:
     distributed.init_process_group(backends, timeout=_PATIENCE)
     try:
         yield Processes.current()
+    except RuntimeError as error:
+        if not _is_lost_connection(error):
+            raise
+        fix = "see what it said, then run the same command again, on all machines: the training goes on where it was"
+        raise SensorproofError("training", "another of its processes has ended, or cannot be reached", fix) from error
     finally:
         distributed.destroy_process_group()
+
+
+def _is_lost_connection(error: RuntimeError) -> bool:
+    """Whether a process waited in vain for another one. NCCL's errors have a type, gloo's only name a file of gloo."""
+    return isinstance(error, distributed.DistError) or "/gloo/" in str(error)
 
 
 def count_processes(wanted: int) -> int:
@@ -69,6 +79,16 @@ def start_processes(count: int) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     sys.stdout.flush()
     os.execv(sys.executable, [*launcher, *sys.argv])
+
+
+def require_agreement(document: Any, fault: str) -> None:
+    """Check that all processes give the same, anything that JSON can carry; otherwise they would train on silently.
+
+    Raises:
+        SensorproofError: they do not; `fault` says what differs.
+    """
+    if Processes.current().count > 1 and any(other != document for other in gather_documents(document)):
+        raise SensorproofError("training", fault, "give all machines the same project folder")
 
 
 def own_device() -> torch.device:
