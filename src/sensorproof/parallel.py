@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sensorproof.errors import SensorproofError
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -26,6 +29,8 @@ _IN_FLIGHT = 2
 """Tasks for each process that are under way or wait: more would only take memory."""
 _FEW_TASKS, _START_S = 6, 5.0
 """So few tasks are begun here, to see whether they are worth the seconds that processes take to start."""
+# Forked from a server that has only imported modules: no lock and no thread of ours is copied.
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -85,21 +90,41 @@ def _are_brief(tasks: int, done: int, seconds: float) -> bool:
     return done == 0 or seconds / done * (tasks - done) < _START_S
 
 
+def preload(*modules: str) -> None:
+    """Let processes to come find modules imported; that begins at once, while this process does other work.
+
+    Only the first call, or the first use of processes, decides on the modules. Where the system cannot fork, nothing
+    is done.
+    """
+    if _METHOD == "forkserver":
+        from multiprocessing import forkserver
+
+        multiprocessing.set_forkserver_preload([*modules])
+        with _one_thread():
+            forkserver.ensure_running()
+
+
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Yield processes that have one thread each; on an error what waits is dropped."""
+    context = multiprocessing.get_context(_METHOD)
+    with _one_thread():
+        preload("sensorproof.alignment.shards", "sensorproof.data.prepare_shards")
+        pool = ProcessPoolExecutor(workers, context, _prepare_process, (context.Value("i", 0),))
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let processes that start now have one thread: they read these variables when they import their libraries."""
     before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))  # read when a process imports its libraries
-    # Forked from a server that has only imported modules: no lock and no thread of ours is copied.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload(["sensorproof.alignment.shards", "sensorproof.data.prepare_shards"])
-    pool = ProcessPoolExecutor(workers, context, _prepare_process)
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
-        yield pool
+        yield
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -123,10 +148,17 @@ def _without_main() -> Iterator[None]:
         vars(main).update(hidden)
 
 
-def _prepare_process() -> None:
-    """Use one thread, and end with the parent."""
+def _prepare_process(started: "Synchronized[int]") -> None:
+    """Use one thread and, where there are several GPUs, one of them; end with the parent.
+
+    Args:
+        started: how many processes have begun before this one.
+    """
     import cv2
 
+    with started.get_lock():
+        os.environ["LOCAL_RANK"] = str(started.value)  # as torchrun tells its processes which they are
+        started.value += 1
     cv2.setNumThreads(1)
     end_with_parent()
 

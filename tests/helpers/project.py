@@ -12,6 +12,7 @@ import pytest
 from helpers.paths import ROOT
 
 SMALL = """\
+compute: {workers: 1}
 data: {size: [32, 40]}
 train:
   {arms: [baseline, regularized_dropout], seeds: [0, 1], steps: 12, batch_size: 4, checkpoint_every: 5, device: cpu}

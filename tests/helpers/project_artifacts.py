@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,8 @@ CLASSES = ("ground", "box", "wall")
 SENSORS = {"camera": 3, "depth": 1}
 SIZE = (32, 40)
 SPLITS = ("train", "train", "train", "val", "test")
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
+    "compute": {"workers": 1},  # models so small are scored before another process has begun
     "train": {"seeds": [0, 1], "device": "cpu"},
     "evaluate": {"batch_size": 4},
     "promotion": {"resamples": 200, "max_time_ratio": 5.0},  # a busy machine refuses no candidate

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from helpers.mlflow_registry import load_stage
@@ -37,10 +38,12 @@ from sensorproof.documents import (
     ValidationRecord,
     VerdictFrames,
 )
+from sensorproof.evaluation import runs
+from sensorproof.evaluation.holdout import PartScores, score_part
 from sensorproof.evaluation.pixel_counts import PixelCounts
 from sensorproof.experiment import score_split
 from sensorproof.files import write_text
-from sensorproof.models import load_model
+from sensorproof.models import load_model, save_model
 from sensorproof.objectives.build import NO_REGULARIZATION
 from sensorproof.serving.package import hash_model
 from sensorproof.settings import Settings, load_settings
@@ -83,12 +86,58 @@ def test_a_fine_tuned_candidate_is_scored_alone(tmp_path: Path, monkeypatch: pyt
     assert evaluation.fine_tuning.holdout.hash == hash_holdout(PreparedDataset(PREPARED))
 
 
+def configure(section: str, **options: Any) -> None:
+    """Change some settings of the project."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params[section] |= options
+    write_text(Path("params.yaml"), yaml.safe_dump(params))
+
+
+def results() -> dict[str, bytes | str]:
+    """What the stage wrote, to the bit; counts without the times that a zip archive notes."""
+    counts = {path.name: PixelCounts.load(path).counts.tobytes() for path in sorted(EVALUATE.glob("*.npz"))}
+    return counts | {path.name: path.read_text() for path in [*sorted(EVALUATE.glob("*.json")), EVALUATION]}
+
+
+def test_any_number_of_processes_gives_the_same_scores_and_the_same_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage, _ = prepare_stage(tmp_path, monkeypatch)
+    stage.main()
+    alone, here = results(), []
+
+    def score_here(*task: Any) -> PartScores:
+        here.append(task[0])
+        return score_part(*task)
+
+    monkeypatch.setattr(runs, "score_part", score_here)
+    configure("compute", workers=2)
+    stage.main()
+    assert here == []
+    assert results() == alone
+
+    folder = run_folder("regularized_dropout", 1) / "model"
+    model, description = load_model(folder)
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    save_model(model, description, folder)
+    faults = []
+    for workers in (2, 1):
+        configure("compute", workers=workers)
+        with pytest.raises(SystemExit):
+            stage.main()
+        faults.append(capsys.readouterr().err)
+        assert results() == alone
+    assert faults[0] == faults[1]
+    assert faults[0].startswith("error: evaluation: the model answers NaN or infinity")
+    assert len(faults[0].splitlines()) == 1
+    assert set(here) == {"subsets"}
+
+
 def test_specialists_are_trained_if_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage, _ = prepare_stage(tmp_path, monkeypatch)
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    params["evaluate"] |= {"specialists": True, "protocols": []}
-    params["train"] |= {"steps": 2, "batch_size": 2}
-    write_text(Path("params.yaml"), yaml.safe_dump(params))
+    configure("evaluate", specialists=True, protocols=[])
+    configure("train", steps=2, batch_size=2)
     own = ArmSettings(regularizer=NO_REGULARIZATION, class_balance=0.5, learning_rate=0.01)
     own.write(SEARCH / "arms/baseline.json")
     stage.main()
@@ -135,10 +184,10 @@ def test_every_run_is_scored_and_the_arms_are_compared(
     stage, settings = prepare_stage(tmp_path, monkeypatch)
     stage.main()
 
-    runs = {}
+    scored = {}
     for arm in ("baseline", "regularized_dropout"):
         for seed in (0, 1):
-            run = runs[arm, seed] = RunScores.read(EVALUATE / f"{arm}-{seed}.json")
+            run = scored[arm, seed] = RunScores.read(EVALUATE / f"{arm}-{seed}.json")
             folder = run_folder(arm, seed)
             model, _ = load_model(folder / "model")
             expected = score_split(model, PreparedDataset(PREPARED), "test", "cpu", 4)
@@ -179,7 +228,7 @@ def test_every_run_is_scored_and_the_arms_are_compared(
         assert {name: each.frames for name, each in scores.groups.conditions.items()} == {"day": 8}
         assert {name: each.pixels for name, each in scores.groups.classes.items()} == scores.support
     for arm, scores in evaluation.arms.items():
-        assert scores.mean.mean == pytest.approx(fmean(runs[arm, seed].mean for seed in (0, 1)))
-    differences = [runs["regularized_dropout", s].mean - runs["baseline", s].mean for s in (0, 1)]
+        assert scores.mean.mean == pytest.approx(fmean(scored[arm, seed].mean for seed in (0, 1)))
+    differences = [scored["regularized_dropout", s].mean - scored["baseline", s].mean for s in (0, 1)]
     assert evaluation.gain.mean.value == pytest.approx(np.mean(differences))
     assert capsys.readouterr().out.startswith(f"baseline: full {evaluation.arms['baseline'].full.mean:.1f}, mean")

@@ -30,6 +30,19 @@ def test_results_are_in_order_and_come_from_other_processes(monkeypatch: pytest.
         list(map_in_order(square, [1, -1, 2, 3, 4, 5], 2))
 
 
+def which(_: int) -> tuple[int, int]:
+    time.sleep(0.1)
+    return os.getpid(), int(os.environ["LOCAL_RANK"])
+
+
+def test_each_process_is_told_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    told = set(map_in_order(which, range(8), 2))
+    assert sorted(number for _, number in told) == list(range(len(told)))
+    assert len({process for process, _ in told}) == len(told)
+    assert "LOCAL_RANK" not in os.environ
+
+
 def test_few_brief_tasks_are_not_worth_a_process() -> None:
     assert {process for _, process in map_in_order(square, range(3), 4)} == {os.getpid()}
 

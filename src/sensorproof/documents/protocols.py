@@ -49,3 +49,7 @@ class ProtocolScores(OmitsNone, Generic[Score]):
     """{sensor: {degradation: {severity: all sensors given, this one degraded}}}; see `evaluation.degradations`."""
     seed: int
     """Of all noise and degradations."""
+
+
+# Pickle finds a model with given types only if a module names it first.
+_OF_ONE_MODEL = SubsetTable[float], NoiseTable[float], ProtocolScores[float]

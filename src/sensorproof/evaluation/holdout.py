@@ -1,13 +1,16 @@
-"""Score models on the hold-out, the labelled test frames, and keep what each frame contributes."""
+"""Score a model on the hold-out, the labelled test frames, and keep what each frame contributes."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from sensorproof.data.dataset import PreparedDataset, TensorBatch
 from sensorproof.data.holdout import frame_names, hash_holdout
-from sensorproof.documents.evaluation import BASELINE
-from sensorproof.documents.runs import RunScores, TrainingRecord
+from sensorproof.documents.calibration import Calibration
+from sensorproof.documents.contributions import SensorInformation
+from sensorproof.documents.protocols import ProtocolScores
+from sensorproof.documents.silent import SilentScores
 from sensorproof.evaluation.calibration import CalibrationCounts
 from sensorproof.evaluation.failures import FAILURES
 from sensorproof.evaluation.frame_source import PreparedFrames
@@ -20,7 +23,10 @@ from sensorproof.models import Segmenter, load_model
 from sensorproof.models.windows import AnySegmenter, Windows, in_windows
 from sensorproof.monitoring.monitor import load_monitor
 from sensorproof.settings import Settings
+from sensorproof.settings.evaluation import Protocol
 from sensorproof.training.loop import choose_device
+
+Part = Literal["subsets", "silent", "information"] | Protocol
 
 
 def count_holdout(
@@ -71,14 +77,29 @@ def show_windows(model: Segmenter, settings: Settings) -> AnySegmenter:
     return in_windows(model, Windows((window[0], window[1]), overlap) if window else None)
 
 
-def score_run(
-    folder: Path, model_sha256: str, data: PreparedDataset, settings: Settings, holdout: str = ""
-) -> tuple[RunScores, PixelCounts]:
-    """Score a finished training on the hold-out; baseline and candidate also under the protocols.
+@dataclass(frozen=True)
+class PartScores:
+    """What one part of the evaluation of a training gives; the rest is None."""
+
+    scores: SubsetScores | None = None
+    counts: PixelCounts | None = None
+    """What `scores` are made of."""
+    calibration: dict[str, Calibration] | None = None
+    """{subset: calibration}."""
+    silent: SilentScores | None = None
+    """None also if the model has no monitor."""
+    information: dict[str, SensorInformation] | None = None
+    """{sensor: information}."""
+    protocols: ProtocolScores[float] | None = None
+    """Of one protocol; without the expected scores of the subsets, which this part does not know."""
+
+
+def score_part(part: Part, folder: Path, data: PreparedDataset, settings: Settings, holdout: str = "") -> PartScores:
+    """Measure one part of what the evaluation says of a finished training.
 
     Args:
+        part: what to measure.
         folder: what stage train wrote.
-        model_sha256: hash of its model folder, which is recorded with the scores.
         data: the prepared data.
         settings: device, batch size and protocols.
         holdout: see `count_holdout`.
@@ -86,44 +107,20 @@ def score_run(
     Raises:
         SensorproofError: a subset has no frame to score, or the model answers NaN; see also `count_holdout`.
     """
-    training = TrainingRecord.read(folder / "train.json")
     model, description = load_model(folder / "model")
     data = data.with_inputs(description.sensors)
-    calibration = CalibrationCounts(map(subset_name, all_subsets(model.sensors)))
-    scored = show_windows(model, settings)
-    counts = count_holdout(scored, data, settings, holdout, calibration.add)
-    scores = counts.scores()
-    optional: dict[str, Any] = {"calibration": calibration.results()}
-    if training.arm in (BASELINE, settings.promotion.candidate):
-        optional |= _score_failures(folder, scored, scores, data, settings)
-    run = RunScores(
-        **dict(scores.to_document()),
-        arm=training.arm,
-        seed=training.seed,
-        train_seconds=training.train_seconds,
-        parameters=training.parameters,
-        validation_mean=training.val.mean,
-        model_sha256=model_sha256,
-        **optional,
-    )
-    return run, counts
-
-
-def _score_failures(
-    folder: Path, model: AnySegmenter, scores: SubsetScores, data: PreparedDataset, settings: Settings
-) -> dict[str, Any]:
-    """Return the parts of a run that are measured of baseline and candidate alone."""
+    shown = show_windows(model, settings)
+    if part == "subsets":
+        calibration = CalibrationCounts(map(subset_name, all_subsets(model.sensors)))
+        counts = count_holdout(shown, data, settings, holdout, calibration.add)
+        return PartScores(scores=counts.scores(), counts=counts, calibration=calibration.results())
+    model.to(choose_device(settings.train.device))
     frames, evaluate = PreparedFrames.of_split(data, "test"), settings.evaluate
-    batches = _test_batches(data, settings)
-    parts: dict[str, Any] = {
-        "information": measure_information(model, batches, settings.regularizer.sigma, settings.train.class_balance)
-    }
-    monitor = load_monitor(folder / "model")
-    if monitor is not None:
-        parts["silent"] = score_silent_failures(model, monitor, frames, FAILURES)
-    if evaluate.protocols:
-        probabilities = evaluate.probabilities(model.sensors)
-        parts["protocols"] = score_protocols(
-            model, frames, scores.subsets, evaluate.protocols, probabilities, evaluate.severities
-        )
-    return parts
+    if part == "silent":
+        monitor = load_monitor(folder / "model")
+        return PartScores(silent=None if monitor is None else score_silent_failures(shown, monitor, frames, FAILURES))
+    if part == "information":
+        sigma, batches = settings.regularizer.sigma, _test_batches(data, settings)
+        return PartScores(information=measure_information(shown, batches, sigma, settings.train.class_balance))
+    probabilities = evaluate.probabilities(model.sensors)
+    return PartScores(protocols=score_protocols(shown, frames, {}, [part], probabilities, evaluate.severities))

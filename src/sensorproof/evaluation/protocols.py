@@ -49,7 +49,7 @@ def score_protocols(
     Args:
         model: on any device; it is left in evaluation mode.
         frames: labelled frames, those of a stream in order.
-        subsets: {subset: mIoU} with missing sensors left out.
+        subsets: {subset: mIoU} with missing sensors left out; {} leaves `expected` of the result empty.
         protocols: those to try.
         failure_probability: {sensor: p} of the model's sensors.
         severities: of the degradations.
@@ -225,7 +225,7 @@ class _Protocols:
                 degraded.setdefault(name, {}).setdefault(way, {})[str(severity)] = score
         return ProtocolScores[float](
             failure_probability=dict(failure_probability),
-            expected=expected_scores(subsets, self.sensors, failure_probability),
+            expected=expected_scores(subsets, self.sensors, failure_probability) if subsets else {},
             emm=table("emm") if "emm" in self.protocols else None,
             rmm={f"{r:g}": table(f"rmm {r:g}") for r in MISSING_SHARES} if "rmm" in self.protocols else None,
             nm={level: noise(level) for level in LEVELS} if "nm" in self.protocols else None,

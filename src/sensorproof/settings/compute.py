@@ -1,4 +1,4 @@
-"""The section `compute`: who measures, prepares and trains. It changes how long that takes, never a result."""
+"""The section `compute`: who measures, prepares, trains and scores. It changes how long that takes, never a result."""
 
 from typing import Annotated, Literal
 
@@ -11,9 +11,9 @@ class ComputeSettings(StrictModel):
     """Processes of this machine, or an engine of many."""
 
     workers: NonNegativeInt
-    """Processes that measure and prepare frames; 0 for one on each processor."""
+    """Processes that measure and prepare frames, and on the CPU score models; 0 for one on each processor."""
     processes: NonNegativeInt
-    """Processes that train one model together, each on a GPU of its own; 0 for one on each GPU of this machine."""
+    """Processes that train one model together, or share out the scoring, each on a GPU; 0 for one on each GPU."""
     readers: NonNegativeInt
     """Processes of each training that read its batches ahead; 0 reads them in the training itself."""
     engine: Literal["local", "dask"]

@@ -153,7 +153,8 @@ def choose_device(name: str) -> torch.device:
     """Find the device to compute on.
 
     Args:
-        name: `auto` (the first GPU, or that of this process of torchrun; else the CPU), `cpu`, `cuda` or `cuda:1`.
+        name: `auto` (the GPU of this process where several share the work, else the first; without one the CPU), `cuda`
+            (the same, but never the CPU), `cuda:1` or `cpu`.
 
     Raises:
         SensorproofError: there is no such device.
@@ -163,7 +164,7 @@ def choose_device(name: str) -> torch.device:
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SensorproofError("train.device", f"{name} does not exist", "set it to auto or cpu")
-    return device
+    return own_device() if name == "cuda" else device
 
 
 def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:

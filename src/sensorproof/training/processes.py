@@ -95,7 +95,7 @@ def own_device() -> torch.device:
     """Return the GPU of this process, of which each on a machine has its own; the CPU where there is none."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    if "LOCAL_RANK" not in os.environ:
+    if "LOCAL_RANK" not in os.environ:  # of torchrun, or of `parallel`
         return torch.device("cuda")
     return torch.device("cuda", _local_rank() % torch.cuda.device_count())
 
