@@ -14,8 +14,8 @@ from sensorproof.artifacts import PREPARED, run_folder
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.documents import RunScores
 from sensorproof.errors import SensorproofError
-from sensorproof.evaluation.holdout import score_run
 from sensorproof.evaluation.paired import compare_sides
+from sensorproof.evaluation.runs import RunFiles, score_runs
 from sensorproof.experiment import score_split
 from sensorproof.models import build_model, describe_model, load_model, save_model
 from sensorproof.monitoring.fit import fit_monitor
@@ -56,7 +56,8 @@ def test_a_run_and_a_champion_are_scored_in_the_same_windows(tmp_path: Path) -> 
     def shown(window: list[int] | None) -> tuple[Settings, RunScores]:
         evaluate = SETTINGS.evaluate.model_copy(update={"window": window})
         settings = SETTINGS.model_copy(update={"evaluate": evaluate})
-        return settings, score_run(folder, "0" * 64, data, settings)[0]
+        ((scores, _),) = score_runs([RunFiles(folder, "0" * 64, tmp_path / PREPARED)], settings, "")
+        return settings, scores
 
     settings, parts = shown([32, 24])
     (_, whole), (_, one) = shown(None), shown([32, 40])
