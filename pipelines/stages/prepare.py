@@ -29,9 +29,9 @@ def main() -> None:
         print(f"warning: {warning}", file=sys.stderr)
     faults = frames.fault[frames.fault != ""]
     if unlabelled := int((~frames.labelled).sum()):
-        print(f"{unlabelled} frames have no label and are not used for training")
+        print(f"frames without a label, which are not used for training: {unlabelled}")
     if len(faults):
-        print(f"{len(faults)} frames left out because of faults", file=sys.stderr)
+        print(f"frames left out because of faults: {len(faults)}", file=sys.stderr)
     for fault in faults[:SHOWN]:
         print(f"warning: {fault}", file=sys.stderr)
 

@@ -57,18 +57,20 @@ def main(arm: Arm) -> None:
 def train_all(arm: Arm, own: ArmSettings, settings: Settings) -> None:
     """Train with every seed, on as many processes as the settings say, and put the results together."""
     from sensorproof.data.dataset import PreparedDataset
-    from sensorproof.experiment import RunSpec
-    from sensorproof.training.processes import count_processes, process_group, share_out, start_processes
+    from sensorproof.experiment import RunSpec, make_sampler
+    from sensorproof.training.launch import start_processes
+    from sensorproof.training.processes import count_processes, process_group, share_out
 
     count = count_processes(settings.compute.processes)
     share_out(settings.train.batch_size, count, settings.train.accumulate)
+    data = PreparedDataset(PREPARED, QUARANTINED).standardized(own.standardize or {})
+    make_sampler(data, settings.train, seed=0)  # refuses crops that do not fit: once, not in every process
     start_processes(count)
     steps, start = settings.train.steps, None
     if own.fine_tuning_steps is not None:
         steps, start = own.fine_tuning_steps, CHAMPION / "model"
     train = own.apply(settings.train)
     specs = [RunSpec(arm, seed, steps, settings.model, train, own.regularizer, start) for seed in settings.train.seeds]
-    data = PreparedDataset(PREPARED, QUARANTINED).standardized(own.standardize or {})
     with process_group() as processes:
         finished = {spec.seed: train_once(spec, data, settings, processes) for spec in specs}
         if not processes.first:

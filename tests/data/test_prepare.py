@@ -142,7 +142,7 @@ def test_a_faulty_frame_is_counted_reported_and_left_out(
     change(batch)
     ran = prepare()
     assert ran.code == 0
-    assert ran.err.startswith("1 frames left out because of faults\nwarning: data/raw/yard/")
+    assert ran.err.startswith("frames left out because of faults: 1\nwarning: data/raw/yard/")
     assert fault in ran.err
     assert ran.err.count("\n") == 2
     table = frames()

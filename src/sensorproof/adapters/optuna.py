@@ -20,6 +20,7 @@ from sensorproof.artifacts import PREPARED, QUARANTINED, STUDIES
 from sensorproof.documents.search import SearchResult, Values
 from sensorproof.errors import UsageError
 from sensorproof.hashing import hash_json
+from sensorproof.parallel import end_with_parent
 from sensorproof.searching.data import SearchData, open_folds
 from sensorproof.searching.results import conclude, gather_trials
 from sensorproof.searching.space import contains, searched_arm
@@ -233,7 +234,7 @@ def _helpers(source: Source, settings: Settings, name: str, pace: Pace) -> Itera
     threads = torch.get_num_threads()
     share = max(1, threads // workers)
     context = get_context("spawn")
-    arguments = (source, settings, name, share, pace, os.getpid())
+    arguments = (source, settings, name, share, pace)
     processes: list[BaseProcess] = [
         context.Process(target=_help, args=arguments, daemon=True) for _ in range(workers - 1)
     ]
@@ -251,12 +252,12 @@ def _helpers(source: Source, settings: Settings, name: str, pace: Pace) -> Itera
         torch.set_num_threads(threads)
 
 
-def _help(source: Source, settings: Settings, name: str, threads: int, pace: Pace, parent: int) -> None:
+def _help(source: Source, settings: Settings, name: str, threads: int, pace: Pace) -> None:
     """Be a further worker; end with the process that started it."""
     from sensorproof.console import report_errors
 
     torch.set_num_threads(threads)
-    _end_with(parent)
+    end_with_parent()
 
     @report_errors
     def work() -> None:
@@ -268,16 +269,3 @@ def _help(source: Source, settings: Settings, name: str, threads: int, pace: Pac
 
 def _print_now(line: str) -> None:
     print(line, flush=True)
-
-
-def _end_with(parent: int) -> None:
-    """End this process soon after its parent, however that ends."""
-    import threading
-    import time
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

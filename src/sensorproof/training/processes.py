@@ -5,7 +5,6 @@ Documents travel as JSON, so that no pickle is read.
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,15 +69,6 @@ def _is_lost_connection(error: RuntimeError) -> bool:
 def count_processes(wanted: int) -> int:
     """Return how many processes train one model: those of torchrun, the wanted number, or for 0 one on each GPU."""
     return int(os.environ.get("WORLD_SIZE", "0")) or wanted or max(1, torch.cuda.device_count())
-
-
-def start_processes(count: int) -> None:
-    """Begin this program again in several processes by torchrun, on this machine; do nothing for one, or in them."""
-    if count == 1 or "WORLD_SIZE" in os.environ:
-        return
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    sys.stdout.flush()
-    os.execv(sys.executable, [*launcher, *sys.argv])
 
 
 def require_agreement(document: Any, fault: str) -> None:
