@@ -158,7 +158,7 @@ class WindowedSegmenter(nn.Module):
         coarse = [
             list(self.whole.decode_subsets_coarsely(own, present, subsets)) for own in _split(features, len(spans))
         ]
-        del features
+        del features  # of all windows: they need not stay while the subsets are scored
         for logits in zip(*coarse, strict=True):
             yield _blend((enlarge(each, self.windows.size) for each in logits), spans, size)
 
