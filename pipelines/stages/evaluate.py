@@ -1,6 +1,5 @@
 """Stage evaluate: score every run on the test split with every subset of its sensors, and compare the arms."""
 
-import os
 from collections.abc import Sequence
 from functools import partial
 
@@ -106,7 +105,7 @@ def _train_specialists(runs: Sequence[ScoredRun], settings: Settings) -> list[Sc
     model, train = settings.model, own.apply(settings.train)
     specs = [RunSpec(BASELINE, run.seed, train.steps, model, train, NO_REGULARIZATION) for run in plain]
     show, files = partial(print, flush=True), DataFiles(PREPARED, QUARANTINED, own.standardize or {})
-    return train_specialists(plain, specs, SPECIALISTS, os.cpu_count() or 1, show, files)
+    return train_specialists(plain, specs, SPECIALISTS, count_workers(settings.compute.workers), show, files)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def run_stage() -> None:
     load_stage("register").main()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables and no rows: creating them takes seconds."""
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
