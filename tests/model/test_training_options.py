@@ -151,7 +151,7 @@ def test_everything_at_once_resumes_to_the_same_weights(data: PreparedDataset, t
 
     changes = {
         "precision": precision, "accumulate": 2, "recompute": True, "average_decay": 0.9, "hard_pixels": 0.7,
-        "max_gradient_norm": 1.0,
+        "max_gradient_norm": 1.0, "channels_last": True,
     }  # fmt: skip
     expected, _ = run_small(data, "agm", changes=changes, model=DEEP)
     checkpoint = tmp_path / "state.safetensors"

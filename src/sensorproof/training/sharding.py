@@ -45,13 +45,21 @@ def load_model_state(model: nn.Module, saved: dict[str, Tensor]) -> None:
 
 
 def load_optimizer_state(optimizer: Optimizer, slots: dict[int, dict[str, Tensor]]) -> None:
-    """Load {place of a parameter: {name: whole tensor}} into an optimiser, whose parameters may be spread out."""
+    """Load {place of a parameter: {name: whole tensor}} into an optimiser, whose parameters may be spread out.
+
+    Each tensor gets the memory layout of its parameter: fused optimisers pair the two by their place in memory.
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state = {
-        k: {name: _spread(value, parameters[k]) if value.ndim else value for name, value in own.items()}
+        k: {name: _arrange(value, parameters[k]) if value.ndim else value for name, value in own.items()}
         for k, own in slots.items()
     }
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _arrange(value: Tensor, like: Tensor) -> Tensor:
+    """Return a whole tensor spread out and laid out in memory like another."""
+    return _spread(value, like) if isinstance(like, DTensor) else torch.empty_like(like).copy_(value)
 
 
 def _spread(value: Tensor, like: Tensor) -> Tensor:
