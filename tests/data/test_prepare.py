@@ -159,7 +159,7 @@ def test_unlabelled_frames_are_counted_and_have_no_split(prepare: Run, batch: Pa
     make_batch(batch.parent / "allotment", labelled=False, start=-1000)
     ran = prepare()
     assert ran.code == 0
-    assert "8 frames have no label" in ran.out
+    assert "frames without a label, which are not used for training: 8" in ran.out
     after = frames()
     assert (after[after.batch == "allotment"].split == "").all()
     assert after[after.batch == "yard"].split.tolist() == before.split.tolist()
