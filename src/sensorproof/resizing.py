@@ -15,8 +15,12 @@ SMALL = 32
 
 def largest_size(maps: Iterable[Tensor]) -> tuple[int, int]:
     """Return the (H, W) with the most pixels among tensors (…, H, W); the first of equals."""
-    height, width = max((each.shape[-2:] for each in maps), key=lambda size: size[0] * size[1])
-    return height, width
+    largest = 0, 0
+    for each in maps:  # torch.compile knows no `max` with a key
+        height, width = each.shape[-2:]
+        if height * width > largest[0] * largest[1]:
+            largest = height, width
+    return largest
 
 
 def resize(maps: Tensor, size: Size) -> Tensor:

@@ -83,8 +83,7 @@ def test_every_frame_is_sampled_once_an_epoch(data: PreparedDataset) -> None:
 
 
 def test_a_mirrored_batch_is_mirrored_in_every_sensor_and_in_the_label(data: PreparedDataset) -> None:
-    batch = data.batch(np.arange(2))
-    flipped = mirror(batch, torch.tensor([True, False]))
+    batch, flipped = data.batch(np.arange(2)), mirror(data.batch(np.arange(2)), torch.tensor([True, False]))
     for before, after in [(batch.inputs["two"], flipped.inputs["two"]), (batch.target, flipped.target)]:
         torch.testing.assert_close(after[0], before[0].flip(-1))
         torch.testing.assert_close(after[1], before[1])

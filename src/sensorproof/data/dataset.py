@@ -214,9 +214,8 @@ class TrainingSampler:
 
 
 def mirror(batch: TensorBatch, selected: Tensor) -> TensorBatch:
-    """Flip the selected samples (bool, (B,)) left to right, all sensors and the target alike."""
-
-    def flip(x: Tensor) -> Tensor:
-        return torch.where(selected.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
-
-    return TensorBatch({name: flip(x) for name, x in batch.inputs.items()}, batch.present, flip(batch.target))
+    """Flip the selected samples (bool, (B,)) left to right, all sensors and the target alike, in place."""
+    for sample in selected.nonzero()[:, 0].tolist():
+        for x in (*batch.inputs.values(), batch.target):
+            x[sample] = x[sample].flip(-1)
+    return batch

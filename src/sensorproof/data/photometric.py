@@ -39,7 +39,9 @@ def change_light(pixels: NDArray[np.floating], factors: NDArray[np.float64], str
 
     images = torch.from_numpy(np.array(pixels, np.float32))
     invalid = images.isnan()
-    images = images.masked_fill(invalid, 0.0)
+    gaps = bool(invalid.any())
+    if gaps:
+        images.masked_fill_(invalid, 0.0)
     contrast, brightness, saturation, noise = torch.from_numpy(strength * factors).float().T
     images = adjust_contrast(images, 1 + contrast, clip_output=False)
     images = adjust_brightness(images, _BRIGHTNESS * brightness, clip_output=False)
@@ -47,8 +49,8 @@ def change_light(pixels: NDArray[np.floating], factors: NDArray[np.float64], str
         images = adjust_saturation_with_gray_subtraction(images, 1 + saturation)
     for image, own, seed in zip(images, noise.abs().tolist(), factors[:, -1], strict=True):
         generator = torch.Generator().manual_seed(int(abs(seed) * 2**52))
-        image += _NOISE * own * torch.randn(image.shape, generator=generator)
-    return images.masked_fill(invalid, torch.nan)
+        image.add_(torch.randn(image.shape, generator=generator), alpha=_NOISE * own)
+    return images.masked_fill_(invalid, torch.nan) if gaps else images
 
 
 def strengths_of(wanted: Mapping[str, float], sensors: list[str]) -> dict[str, float]:

@@ -77,7 +77,10 @@ def resize_image(pixels: NDArray[np.float32], size: Size, sensor: ClaimedSensor)
     mixable = sensor.nodata is None and bool(np.isfinite(pixels).all())
     shrinks = pixels.shape[1] >= size[0] and pixels.shape[2] >= size[1]
     method = (cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR) if mixable else cv2.INTER_NEAREST_EXACT
-    return np.stack([cv2.resize(channel, size[::-1], interpolation=method) for channel in pixels]).astype(np.float32)
+    resized = np.empty((len(pixels), *size), np.float32)
+    for channel, place in zip(pixels, resized, strict=True):
+        cv2.resize(channel, size[::-1], dst=place, interpolation=method)
+    return resized
 
 
 def fit_image(pixels: NDArray[np.float32], sensor: ClaimedSensor, size: Size) -> NDArray[np.float32]:
@@ -126,8 +129,7 @@ def standardize(pixels: NDArray[np.floating], sensor: SensorInput) -> "Tensor":
         return standardize_frames(values, torch.isfinite(values))
     mean = torch.tensor(sensor.mean).reshape(1, -1, 1, 1)
     std = torch.tensor(sensor.std).reshape(1, -1, 1, 1)
-    standardized = (values - mean) / std
-    return torch.nan_to_num(standardized, nan=0.0, posinf=0.0, neginf=0.0)
+    return (values - mean).div_(std).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)  # one copy of large images
 
 
 def standardize_frames(values: "Tensor", valid: "Tensor") -> "Tensor":
