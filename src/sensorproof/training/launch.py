@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from signal import SIGINT
+from signal import SIG_DFL, SIGINT, signal
 
 from sensorproof.errors import SensorproofError
 
@@ -24,6 +24,7 @@ def start_processes(count: int) -> None:
         SensorproofError: one of them was killed.
     """
     if "WORLD_SIZE" in os.environ:
+        signal(SIGINT, SIG_DFL)  # end in silence: the program that started them says that it was interrupted
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     elif count > 1:
         sys.stdout.flush()
