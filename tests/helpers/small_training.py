@@ -1,12 +1,20 @@
-"""A training of seconds, in this process or as a program of its own that torchrun starts or a test kills."""
+"""A training of seconds, in this process or in others that share it or that a test kills.
+
+The others are forked from a server that has imported all that they need, which takes longer than such a training. They
+are told who they are as torchrun does it.
+"""
 
 import json
+import multiprocessing
 import os
-import subprocess
-import sys
+import signal
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +22,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from helpers.paths import ROOT
-from sensorproof.console import report_errors
 from sensorproof.data.batch import Class
 from sensorproof.data.dataset import PreparedDataset, TensorBatch, TrainingSampler
 from sensorproof.data.metadata import PreparedMeta, SensorInput
@@ -28,6 +34,8 @@ from sensorproof.settings import Arm, ModelSettings, TrainSettings
 from sensorproof.training.loop import train
 from sensorproof.training.processes import process_group
 
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["helpers.small_training", "torch.distributed"])
 MODEL = ModelSettings(backbone="tiny", decoder_channels=16, pretrained=None)
 TRAIN = TrainSettings(
     arms=["baseline"],
@@ -119,79 +127,95 @@ def run_small(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training that was a program of its own left behind."""
+    """What a training in other processes left behind."""
 
     weights: dict[str, Tensor]
     history: list[dict[str, float]]
     scores: dict[str, Any]
-    log: str
 
 
-def start_small(root: Path, out: Path, ranks: int = 1, **task: Any) -> subprocess.Popen[str]:
-    """Start a training as a program, on several processes by torchrun; `task` holds arguments of `run_small`."""
-    document = {"root": str(root), "out": str(out), **task}
-    python = [sys.executable, "-m"]
-    if ranks > 1:
-        python += ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m"]
-    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*python, "helpers.small_training", json.dumps(document)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+@dataclass(frozen=True)
+class Training:
+    """A training in other processes."""
+
+    processes: list[BaseProcess]
+    steps: Connection
+    """Tells the number of each step of which a row is recorded."""
+
+    def finish(self) -> list[int]:
+        """Wait for a training that must succeed; return the steps that it told of."""
+        told = list(self._told())
+        for process in self.processes:
+            process.join(300)
+        assert [process.exitcode for process in self.processes] == [0] * len(self.processes)
+        return told
+
+    def kill_after(self, step: int) -> None:
+        """Kill all processes, and those that they started, as soon as a step is told."""
+        assert step in self._told()
+        for process in self.processes:
+            assert process.pid is not None
+            os.killpg(process.pid, signal.SIGKILL)
+        for process in self.processes:
+            process.join(60)
+            assert process.exitcode == -signal.SIGKILL
+
+    def _told(self) -> Iterator[int]:
+        while self.steps.poll(300):
+            try:
+                yield self.steps.recv()
+            except EOFError:
+                return
+
+
+def start_small(root: Path, out: Path, ranks: int = 1, **task: Any) -> Training:
+    """Start a training in other processes; `task` holds arguments of `run_small`, or `arms` and `roots` for several."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    receiver, sender = _PROCESSES.Pipe(duplex=False)
+    processes: list[BaseProcess] = []
+    for rank in range(ranks):
+        place = {"WORLD_SIZE": ranks, "RANK": rank, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        processes.append(_PROCESSES.Process(target=_train, args=(place, sender, root, out, task)))
+        processes[-1].start()
+    sender.close()
+    return Training(processes, receiver)
 
 
 def run_apart(root: Path, out: Path, ranks: int = 1, **task: Any) -> Outcome:
-    """Train one arm in a program of its own, and return what it left."""
-    return read_outcome(out, finish(start_small(root, out, ranks, **task)))
+    """Train one arm in other processes, and return what it left."""
+    start_small(root, out, ranks, **task).finish()
+    return read_outcome(out)
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    """Wait for a program that must succeed; return what it said."""
-    log, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, log
-    return log
-
-
-def read_outcome(out: Path, log: str = "") -> Outcome:
+def read_outcome(out: Path) -> Outcome:
     history, scores = (json.loads((out / f"{name}.json").read_text()) for name in ("history", "scores"))
-    return Outcome(load_file(out / "weights.safetensors"), history, scores, log)
+    return Outcome(load_file(out / "weights.safetensors"), history, scores)
 
 
-@report_errors
-def main(document: str) -> None:
-    """The program: train as asked, each arm in turn; the first process writes the results, and tells every row."""
-    task = json.loads(document)
-    out = Path(task.pop("out"))
-    data = PreparedDataset(Path(task.pop("root")))
-    arms, roots = task.pop("arms", []), task.pop("roots", {})
-    if "model" in task:
-        task["model"] = ModelSettings(**task["model"])
-    if "checkpoint" in task:
-        task["checkpoint"] = Path(task["checkpoint"])
+def _train(place: dict[str, Any], steps: Connection, root: Path, out: Path, task: dict[str, Any]) -> None:
+    """In a process of its own: train as asked, each arm in turn; the first one writes the results and tells steps."""
+    os.setsid()
+    os.environ |= {name: str(value) for name, value in place.items()}
+    torch.set_num_threads(1)
+    data = PreparedDataset(root)
+    arms, roots, scored = task.pop("arms", []), task.pop("roots", {}), task.pop("score", False)
     with process_group() as processes:
 
-        def show(step: int, row: object) -> None:
+        def tell(step: int, row: object) -> None:
             del row
             if processes.first:
-                print(f"step {step}", flush=True)
+                steps.send(step)
 
-        scored = task.pop("score", False)
         for arm in arms or [task.pop("arm", "baseline")]:
-            own = PreparedDataset(Path(roots[arm])) if arm in roots else data
-            model, history = run_small(own, cast(Arm, arm), progress=show, **task)
+            own = PreparedDataset(roots[arm]) if arm in roots else data
+            model, history = run_small(own, arm, progress=tell, **task)
+            folder = out / arm if arms else out
+            if processes.first:
+                folder.mkdir(parents=True, exist_ok=True)
+                save_file(dict(model.state_dict()), folder / "weights.safetensors")
             scores = score_split(model.float(), data, "train", "cpu", 3).to_document().to_json() if scored else {}
             if processes.first:
-                folder = out / arm if arms else out
-                folder.mkdir(parents=True, exist_ok=True)
                 write_json(folder / "history.json", history)
                 write_json(folder / "scores.json", scores)
-                save_file(dict(model.state_dict()), folder / "weights.safetensors")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

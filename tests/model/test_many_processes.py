@@ -1,20 +1,23 @@
-"""A training on the processes of torchrun, or one that is killed again and again, is the training of one process."""
+"""A training that processes share, or that is killed again and again, is the training of one process."""
 
-import subprocess
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import Mock
 
 import pytest
 import torch
 
-from helpers.small_training import finish, read_outcome, run_apart, run_small, start_small, write_small_data
-from helpers.train_stage import kill_machine, run_stage, write_stage_project
+from helpers.small_training import read_outcome, run_apart, run_small, start_small, write_small_data
+from helpers.train_stage import run_stage, write_stage_project
 from sensorproof.artifacts import TRAIN
 from sensorproof.data.dataset import PreparedDataset
 from sensorproof.documents.runs import TrainingRecord
-from sensorproof.errors import EXIT_USAGE
+from sensorproof.errors import EXIT_USAGE, UsageError
 from sensorproof.experiment import score_split
+from sensorproof.models import build_model, describe_model
+from sensorproof.parallel import single_threaded
 from sensorproof.settings import Arm, ModelSettings
+from sensorproof.training.processes import Processes
 
 DEEP = ModelSettings(backbone="mit_b0", decoder_channels=16, pretrained=None)
 TASK: dict[str, Any] = {"steps": 20, "changes": {"batch_size": 8, "class_balance": 0.5}, "double": True}
@@ -37,10 +40,10 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(root: Path, complete: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every arm, trained on two processes."""
+    """Every arm, trained and scored on two processes."""
     out = tmp_path_factory.mktemp("shared")
-    roots = {"single_modality": str(complete)}
-    finish(start_small(root, out, 2, arms=list(get_args(Arm)), roots=roots, model=DEEP.model_dump(), **TASK))
+    task = {"arms": get_args(Arm), "roots": {"single_modality": complete}, "model": DEEP}
+    start_small(root, out, 2, score=True, **task, **TASK).finish()
     return out
 
 
@@ -72,14 +75,14 @@ def test_a_training_resumes_on_another_number_of_processes(root: Path, tmp_path:
     changes = {"batch_size": 8, "average_decay": 0.9}
     task = {"steps": 30, "changes": changes, "double": True}
     _, expected = run_small(PreparedDataset(root), "regularized_dropout", **task)
-    checkpoint = str(tmp_path / "state.safetensors")
-    process = start_small(root, tmp_path / "killed", 2, arm="regularized_dropout", checkpoint=checkpoint, **task)
-    kill_after(process, "step 20")
+    checkpoint = tmp_path / "state.safetensors"
+    training = start_small(root, tmp_path / "killed", 2, arm="regularized_dropout", checkpoint=checkpoint, **task)
+    training.kill_after(20)
     said: list[int] = []
     _, history = run_small(
         PreparedDataset(root),
         "regularized_dropout",
-        checkpoint=Path(checkpoint),
+        checkpoint=checkpoint,
         progress=lambda step, row: said.append(step),
         **task,
     )
@@ -92,10 +95,10 @@ def test_weights_spread_over_the_processes_train_alike_and_resume(root: Path, tm
     task: dict[str, Any] = {"arm": "random_subset", "steps": 30, "double": True, "changes": changes}
     expected = run_apart(root, tmp_path / "whole", 2, **task)
     task["changes"] = changes | {"shard_weights": True}
-    checkpoint = str(tmp_path / "state.safetensors")
-    kill_after(start_small(root, tmp_path / "killed", 2, checkpoint=checkpoint, **task), "step 20")
-    outcome = run_apart(root, tmp_path / "out", 2, checkpoint=checkpoint, **task)
-    assert "step 10\n" not in outcome.log
+    checkpoint = tmp_path / "state.safetensors"
+    start_small(root, tmp_path / "killed", 2, checkpoint=checkpoint, **task).kill_after(20)
+    assert 10 not in start_small(root, tmp_path / "out", 2, checkpoint=checkpoint, **task).finish()
+    outcome = read_outcome(tmp_path / "out")
     losses, others = ([row["loss"] for row in each.history] for each in (outcome, expected))
     assert losses == pytest.approx(others, rel=1e-8)
     for name, tensor in expected.weights.items():
@@ -106,52 +109,34 @@ def test_weights_spread_over_the_processes_train_alike_and_resume(root: Path, tm
 
 def test_a_training_killed_five_times_ends_with_the_weights_of_one_left_alone(root: Path, tmp_path: Path) -> None:
     changes = {"checkpoint_every": 7, "average_decay": 0.9, "accumulate": 2}
-    task = {"arm": "regularized_dropout", "steps": 100, "changes": changes, "readers": 1}
-    alone = run_apart(root, tmp_path / "alone", **task)
-    checkpoint, out = str(tmp_path / "state.safetensors"), tmp_path / "out"
+    task: dict[str, Any] = {"arm": "regularized_dropout", "steps": 100, "changes": changes, "readers": 1}
+    with single_threaded():  # as the others are
+        alone, history = run_small(PreparedDataset(root), **task)
+    checkpoint, out = tmp_path / "state.safetensors", tmp_path / "out"
     for step in (10, 30, 50, 70, 90):
-        kill_after(start_small(root, out, checkpoint=checkpoint, **task), f"step {step}")
+        start_small(root, out, checkpoint=checkpoint, **task).kill_after(step)
         assert not (out / "weights.safetensors").exists()
-    last = run_apart(root, out, checkpoint=checkpoint, **task)
-    assert "step 70\n" not in last.log
-    assert last.history == alone.history
-    for name, tensor in alone.weights.items():
+    assert 70 not in start_small(root, out, checkpoint=checkpoint, **task).finish()
+    last = read_outcome(out)
+    assert last.history == history
+    for name, tensor in alone.state_dict().items():
         torch.testing.assert_close(last.weights[name], tensor, rtol=0, atol=0)
 
 
-def kill_after(process: subprocess.Popen[str], line: str) -> None:
-    """Kill a training and all that it started as soon as it says a line."""
-    assert process.stdout is not None
-    said = []
-    for text in process.stdout:
-        said.append(text)
-        if text.strip() == line:
-            break
-    else:
-        pytest.fail("".join(said))
-    kill_machine(process)
-    process.communicate()
+def test_a_batch_that_does_not_divide_stops_before_the_first_step(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Processes, "current", lambda: Processes(1, 2))
+    objective = Mock()
+    fault = r"a batch of 5 does not divide by processes x train\.accumulate = 2 x 1; set it to a multiple of 2"
+    with pytest.raises(UsageError, match=rf"train\.batch_size: {fault}"):
+        run_small(PreparedDataset(root), objective=objective, changes={"batch_size": 5})
+    assert not objective.mock_calls
 
 
-def test_a_batch_that_does_not_divide_stops_before_the_first_step(root: Path, tmp_path: Path) -> None:
-    process = start_small(root, tmp_path / "out", 2, changes={"batch_size": 5})
-    log, _ = process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert (
-        "train.batch_size: a batch of 5 does not divide by processes x train.accumulate = 2 x 1; set it to a multiple"
-        in log
-    )
-    assert "step" not in log.split("train.batch_size")[0]
-
-
-def test_processes_share_out_an_evaluation(root: Path, tmp_path: Path) -> None:
-    task: dict[str, Any] = {"steps": 5, "changes": {"batch_size": 8}, "double": True}
-    data = PreparedDataset(root)
-    model, _ = run_small(data, **task)
-    expected = score_split(model.float(), data, "train", "cpu", 3)
-    scores = run_apart(root, tmp_path / "out", 2, score=True, **task).scores
-    assert scores["support"] == expected.support
-    assert scores["subsets"] == pytest.approx(expected.subsets, abs=0.05)
+def test_processes_share_out_an_evaluation(root: Path, shared: Path) -> None:
+    outcome, data = read_outcome(shared / "baseline"), PreparedDataset(root)
+    model = build_model(describe_model(DEEP, data.meta))
+    model.load_state_dict(outcome.weights)
+    assert score_split(model, data, "train", "cpu", 3).to_document().to_json() == outcome.scores
 
 
 @pytest.fixture
