@@ -19,6 +19,10 @@ from sensorproof.errors import SensorproofError, UsageError
 _PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others, such as while the first one writes results."""
 
+_kept: list[Any] = []
+"""The group of a training that failed. Its destructor waits for threads that may wait for Python's lock to release a
+tensor, and holds that lock meanwhile: it must not run before they are done."""
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -55,6 +59,7 @@ def process_group() -> Iterator[Processes]:
     except RuntimeError as error:
         if not _is_lost_connection(error):
             raise
+        _kept.append(distributed.group.WORLD)
         fix = "see what it said, then run the same command again, on all machines: the training goes on where it was"
         raise SensorproofError("training", "another of its processes has ended, or cannot be reached", fix) from error
     finally:
