@@ -1,11 +1,14 @@
 """Lines about the progress of a search."""
 
 from datetime import datetime
+from typing import Final
 
 from sensorproof.documents.search import ArmSettings, TaskResult, Trial
 from sensorproof.searching.scores import FIGURES, average
 from sensorproof.searching.tasks import Board, Task
 from sensorproof.settings import Settings, name_scales
+
+_BY: Final = {"dataset": "the data set", "frame": "the frame"}
 
 
 def describe_settings(chosen: ArmSettings | Trial) -> str:
@@ -17,7 +20,7 @@ def describe_settings(chosen: ArmSettings | Trial) -> str:
     if own.modality_dropout:
         words.append(f"modality dropout {own.modality_dropout:.2g}")
     words += [f"class balance {chosen.class_balance:.2g}", f"learning rate {chosen.learning_rate:.3g}"]
-    words += [f"{sensor} standardised by the {how}" for sensor, how in (chosen.standardize or {}).items()]
+    words += [f"{name} standardised by {_BY[how]}" for name, how in (chosen.standardize or {}).items()]
     return ", ".join(words)
 
 
