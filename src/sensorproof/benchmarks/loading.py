@@ -23,7 +23,8 @@ _FRAMES = 6
 _MARGIN = 1.05
 """Sides of the frames, as a multiple of those of the crops."""
 _PHOTOMETRIC = 0.3
-_SCALES = (0.75, 1.5)
+_SCALES = (0.5, 2.0)
+"""As the settings for public data sets have them."""
 
 
 def measure_loading(
