@@ -23,13 +23,10 @@ def _nothing_is_compiled() -> None:
     torch.compiler.reset()
 
 
-def test_without_a_compiler_a_training_stops_with_one_line(
-    data: PreparedDataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(config.cpp, "cxx", (str(tmp_path / "none"),))
-    monkeypatch.setattr(config, "force_disable_caches", True)
+def test_without_a_compiler_a_training_stops_with_one_line(data: PreparedDataset, tmp_path: Path) -> None:
     cpp_builder.cpp_compiler_search.cache_clear()
-    with pytest.raises(SensorproofError, match=r"train\.compile: there is no C\+\+ compiler.*; install"):
+    missing = config.patch({"cpp.cxx": (str(tmp_path / "none"),), "force_disable_caches": True})
+    with missing, pytest.raises(SensorproofError, match=r"train\.compile: there is no C\+\+ compiler.*; install"):
         run_small(data, "regularized_dropout", 1, changes=COMPILED)
     cpp_builder.cpp_compiler_search.cache_clear()
 
