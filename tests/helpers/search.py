@@ -9,8 +9,9 @@ import pandas as pd
 
 from helpers.paths import ROOT
 from helpers.project_artifacts import make_meta
+from sensorproof.artifacts import PREPARED, QUARANTINED
 from sensorproof.documents.search import Check, LossPoint, SearchResult, TaskResult, Trial, ValidationScores
-from sensorproof.files import parse_yaml, write_json
+from sensorproof.files import parse_yaml, write_json, write_text
 from sensorproof.settings import Settings, parse_settings
 
 SIZE = (16, 20)
@@ -54,6 +55,12 @@ def write_frames(root: Path, sites: Mapping[str, str] = SITES) -> None:
     np.save(root / "label.npy", label)
     table.to_csv(root / "frames.csv", index=False)
     write_json(root / "meta.json", meta.model_dump(mode="json"))
+
+
+def write_stage_frames(root: Path) -> None:
+    """Write the frames where stages read them, none of them in quarantine."""
+    write_frames(root / PREPARED)
+    write_text(root / QUARANTINED, "batch,frame_id\n")
 
 
 def make_scores(full: float, mean: float, worst: float = 30.0, *, seed: int = 0, fold: int = 0) -> ValidationScores:

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from helpers.paths import ROOT
-from helpers.search import search_settings, write_frames
-from sensorproof.artifacts import CHECKPOINTS, PREPARED, QUARANTINED, SEARCH, TRAIN
+from helpers.search import search_settings, write_stage_frames
+from sensorproof.artifacts import CHECKPOINTS, SEARCH, TRAIN
 from sensorproof.documents import ArmSettings
 from sensorproof.files import dump_yaml
 from sensorproof.objectives.build import NO_REGULARIZATION
@@ -23,9 +23,7 @@ COMMAND = [sys.executable, str(ROOT / "pipelines/stages/train.py"), "baseline"]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_frames(tmp_path / PREPARED)
-    (tmp_path / QUARANTINED).parent.mkdir()
-    (tmp_path / QUARANTINED).write_text("batch,frame_id\n")
+    write_stage_frames(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path

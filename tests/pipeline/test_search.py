@@ -11,12 +11,12 @@ import pytest
 
 from helpers.mlflow_registry import load_stage
 from helpers.paths import ROOT
-from helpers.search import make_scores, search_settings, write_frames
+from helpers.search import make_scores, search_settings, write_frames, write_stage_frames
 from sensorproof.adapters import optuna_worker
 from sensorproof.adapters.optuna import Source, join_search, run_search
 from sensorproof.adapters.optuna_storage import open_storage
 from sensorproof.adapters.optuna_worker import Pace
-from sensorproof.artifacts import CHAMPION_START, PREPARED, QUARANTINED, SEARCH, STUDIES
+from sensorproof.artifacts import CHAMPION_START, PREPARED, SEARCH, STUDIES
 from sensorproof.documents import ArmSettings, RetrainingStart, SearchResult
 from sensorproof.documents.search import Check, TaskResult
 from sensorproof.errors import SensorproofError, SettingsError, UsageError
@@ -83,9 +83,7 @@ def without_times(result: SearchResult) -> list[dict[str, Any]]:
 def test_the_stage_writes_what_it_chose_for_every_arm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_frames(tmp_path / PREPARED)
-    (tmp_path / QUARANTINED).parent.mkdir()
-    (tmp_path / QUARANTINED).write_text("batch,frame_id\n")
+    write_stage_frames(tmp_path)
     settings = search_settings(trials=3, seeds=[0, 1], close=100.0, space=WIDER)
     settings = settings.model_copy(update={"search": settings.search.model_copy(update={"silent_failures": True})})
     (tmp_path / "params.yaml").write_text(dump_yaml(settings.model_dump(mode="json")))
@@ -169,9 +167,7 @@ def test_what_would_stop_a_later_stage_stops_the_search_before_its_first_trial(
 def test_settings_that_the_space_leaves_out_are_named(
     tmp_path: Path, scripted: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_frames(tmp_path / PREPARED)
-    (tmp_path / QUARANTINED).parent.mkdir()
-    (tmp_path / QUARANTINED).write_text("batch,frame_id\n")
+    write_stage_frames(tmp_path)
     settings = search_settings(trials=1, space={"strength": {"prediction": [1.0, 2.0]}})
     (tmp_path / "params.yaml").write_text(dump_yaml(settings.model_dump(mode="json")))
     monkeypatch.chdir(tmp_path)
@@ -334,9 +330,7 @@ def test_the_worker_command_is_one_line_where_there_is_nothing_to_do(
 ) -> None:
     from helpers.project_artifacts import command
 
-    write_frames(tmp_path / PREPARED)
-    (tmp_path / QUARANTINED).parent.mkdir()
-    (tmp_path / QUARANTINED).write_text("batch,frame_id\n")
+    write_stage_frames(tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     monkeypatch.chdir(tmp_path)
     assert command("search", "worker") == 2

@@ -12,8 +12,8 @@ import torch
 
 from helpers.mlflow_registry import load_stage
 from helpers.paths import ROOT
-from helpers.search import search_settings, write_frames
-from sensorproof.artifacts import PREPARED, QUARANTINED, SEARCH, TRAIN, TRAINED, run_folder
+from helpers.search import search_settings, write_stage_frames
+from sensorproof.artifacts import SEARCH, TRAIN, TRAINED, run_folder
 from sensorproof.documents import ArmSettings
 from sensorproof.files import dump_yaml
 from sensorproof.hashing import hash_file
@@ -23,9 +23,7 @@ from sensorproof.objectives.build import NO_REGULARIZATION
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_frames(tmp_path / PREPARED)
-    (tmp_path / QUARANTINED).parent.mkdir()
-    (tmp_path / QUARANTINED).write_text("batch,frame_id\n")
+    write_stage_frames(tmp_path)
     monkeypatch.chdir(tmp_path)
     arm = ArmSettings(regularizer=NO_REGULARIZATION, class_balance=0.5, learning_rate=0.01)
     (SEARCH / "arms").mkdir(parents=True)
