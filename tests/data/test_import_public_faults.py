@@ -1,34 +1,25 @@
 """Bad copies of public data sets: named, counted, and a clear stop; with --partial what is sound is used."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from helpers.muses_miniature import write_muses
-from helpers.public_datasets import SIZE, WRITERS, save_png
+from helpers.public_datasets import SIZE, WRITERS, import_whole, save_png, whole
 from sensorproof.cli import app
 from sensorproof.data.batch import read_batch
 from sensorproof.data.frame_checks import load_frame
-from sensorproof.data.importers import PUBLIC, ImportSummary, import_public
-from sensorproof.data.importers.public.layout import Layout
-from sensorproof.data.importers.public.ledger import staging_folder
+from sensorproof.data.importers import PUBLIC, import_public
 from sensorproof.errors import BatchError, RejectedError, SensorproofError, UsageError
-from sensorproof.locks import BusyError
 
 
 def run(name: str, source: Path, out: Path, *options: str) -> SensorproofError:
@@ -38,15 +29,6 @@ def run(name: str, source: Path, out: Path, *options: str) -> SensorproofError:
     assert "\n" not in str(result.exception)
     assert not out.exists()
     return result.exception
-
-
-def whole(name: str) -> Callable[[Path], Layout]:
-    """An importer for which a miniature has all frames."""
-    return lambda root: replace(PUBLIC[name](root), official={})
-
-
-def import_whole(name: str, root: Path, **options: bool) -> ImportSummary:
-    return import_public(whole(name), root / "source", root / "out", **options)
 
 
 @pytest.fixture
@@ -240,77 +222,6 @@ def test_faulty_lists_are_named(text: str, fault: str, tmp_path: Path) -> None:
         import_whole("mfnet", tmp_path)
 
 
-def test_a_killed_import_goes_on_where_it_was(deliver: Path, tmp_path: Path) -> None:
-    script = tmp_path / "killed.py"
-    script.write_text(
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from dataclasses import replace\n"
-        "from sensorproof.data.importers import PUBLIC, import_public\n"
-        "def report(done, total):\n"
-        "    if done == 5:\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "import_public(lambda root: replace(PUBLIC['deliver'](root), official={}), Path(sys.argv[1]),\n"
-        "              Path(sys.argv[2]), copy=True, report=report)\n"
-    )
-    out = tmp_path / "out"
-    killed = subprocess.run([sys.executable, str(script), str(deliver), str(out)], check=False, env=os.environ)
-    assert killed.returncode == -signal.SIGKILL
-    assert not out.exists()
-    ledger = tmp_path / ".out.importing/checked.jsonl"
-    ledger.write_text(ledger.read_text() + '{"frame_id": "half a li')
-    reports: list[int] = []
-    import_public(whole("deliver"), deliver, out, copy=True, report=lambda done, total: reports.append(done))
-    assert reports == list(range(5, 13))
-    import_public(whole("deliver"), deliver, tmp_path / "again" / "out", copy=True)
-    files = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    again = tmp_path / "again" / "out"
-    assert files == {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
-    assert not list(tmp_path.glob(".*"))
-
-
-KILLED_WITH_PROCESSES = """\
-import os, signal, sys
-from dataclasses import replace
-from pathlib import Path
-
-import psutil
-
-from sensorproof.data.importers import PUBLIC, import_public
-
-def whole(root):
-    return replace(PUBLIC["deliver"](root), official={})
-
-def report(done, total):
-    if done == 2:
-        Path(sys.argv[3]).write_text(" ".join(str(child.pid) for child in psutil.Process().children(recursive=True)))
-        os.kill(os.getpid(), signal.SIGKILL)
-
-import_public(whole, Path(sys.argv[1]), Path(sys.argv[2]), workers=2, report=report)
-"""
-
-
-def test_the_processes_of_a_killed_import_end_with_it(deliver: Path, tmp_path: Path) -> None:
-    script, pids = tmp_path / "killed.py", tmp_path / "pids"
-    script.write_text(KILLED_WITH_PROCESSES)
-    killed = subprocess.run([sys.executable, str(script), str(deliver), str(tmp_path / "out"), str(pids)], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    children = [int(pid) for pid in pids.read_text().split()]
-    assert len(children) >= 2
-    deadline = time.monotonic() + 60
-    while any(map(is_working, children)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def is_working(pid: int) -> bool:
-    """True unless the process is gone, or dead and waits for its parent's attention."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def test_an_import_after_another_kind_of_import_leaves_nothing_of_it(deliver: Path, tmp_path: Path) -> None:
     stray = tmp_path / ".out.importing/img/cloud/old.png"
     save_png(stray, np.ones((2, 2), np.uint8))
@@ -318,25 +229,6 @@ def test_an_import_after_another_kind_of_import_leaves_nothing_of_it(deliver: Pa
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "batch.yaml", "files.csv", "frames.csv", "import.json",
     ]  # fmt: skip
-
-
-def test_several_processes_give_the_same_batch(tmp_path: Path) -> None:
-    WRITERS["deliver"](tmp_path / "deliver")
-    for out, workers in (("one", 1), ("two", 2)):
-        import_public(whole_of_deliver, tmp_path / "deliver", tmp_path / out / "batch", workers=workers)
-    one, two = (
-        {path.name: path.read_bytes() for path in (tmp_path / out / "batch").iterdir()} for out in ("one", "two")
-    )
-    assert one == two
-
-
-def whole_of_deliver(root: Path) -> Layout:
-    return replace(PUBLIC["deliver"](root), official={})
-
-
-def test_two_imports_to_one_batch_do_not_mix(deliver: Path, tmp_path: Path) -> None:
-    with staging_folder(tmp_path / "out"), pytest.raises(BusyError, match="is under way already"):
-        import_whole("deliver", tmp_path)
 
 
 def test_nothing_is_overwritten_unless_forced(deliver: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ The images are random; `label` is a scene of blocks that has every value that th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from sensorproof.data.importers import PUBLIC, ImportSummary, import_public
+from sensorproof.data.importers.public.layout import Layout
 
 SIZE = (24, 40)
 
@@ -220,3 +223,13 @@ WRITERS: dict[str, Callable[[Path], Truths]] = {
     "nyudepthv2": write_nyudepthv2,
 }
 """{format: what writes a miniature}; MUSES has a module of its own."""
+
+
+def whole(name: str) -> Callable[[Path], Layout]:
+    """An importer for which a miniature has all frames."""
+    return lambda root: replace(PUBLIC[name](root), official={})
+
+
+def import_whole(name: str, root: Path, **options: bool) -> ImportSummary:
+    """Import root/source to root/out."""
+    return import_public(whole(name), root / "source", root / "out", **options)
